@@ -1,0 +1,104 @@
+"""What the engine asks of the world. Every command has a number that is never used twice within a boot.
+
+Who makes them: core.engine, on the trading thread. Who carries them out: order_book_manager (orders and reads) and the streams (Reconnect).
+Never: a default for anything that decides money.
+"""
+
+from decimal import Decimal
+from enum import StrEnum
+from typing import TypeAlias
+
+import msgspec
+
+from core.types import Connection, OrderType, Side, TimeInForce
+
+Slot: TypeAlias = tuple[int, int]  # (band, n): one intended order
+
+
+class Purpose(StrEnum):
+    """Why the account is read: to merge after a (re)connect, or to prove the books."""
+
+    RESYNC = "resync"
+    PROOF = "proof"
+    STOP = "stop"
+
+
+class Command(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+    command_id: int
+    reason: str
+    timeout_ms: int
+
+
+class Place(Command, frozen=True, tag=True, kw_only=True):
+    """Create one order. Past `not_after_ns` (engine clock) it must not leave: the decision behind it is stale."""
+
+    symbol: str
+    side: Side
+    type: OrderType
+    time_in_force: TimeInForce | None
+    price: Decimal
+    quantity: Decimal
+    client_order_id: str
+    slot: Slot | None
+    not_after_ns: int
+
+
+class Cancel(Command, frozen=True, tag=True, kw_only=True):
+    """Cancel one order of ours by its venue id. The venue renames the order to `cancel_id` (binance-wire 0.3)."""
+
+    symbol: str
+    side: Side
+    price: Decimal
+    quantity: Decimal
+    venue_order_id: int
+    client_order_id: str
+    cancel_id: str
+
+
+class CancelAll(Command, frozen=True, tag=True, kw_only=True):
+    """One background task: read the open orders, keep those with our tag, cancel them by id. Foreign orders stay."""
+
+    symbol: str | None
+    tag: str
+
+
+class Query(Command, frozen=True, tag=True, kw_only=True):
+    """Ask what became of one order; read its trades too when more was executed than `known_executed`.
+
+    With `since_ms` the order list since then is read and matched as well (for a place that may have been renamed by a stranger's cancel).
+    """
+
+    symbol: str
+    side: Side
+    client_order_id: str
+    venue_order_id: int | None
+    known_executed: Decimal
+    price: Decimal
+    quantity: Decimal
+    since_ms: int | None = None
+    attributed: tuple[int, ...] = ()
+
+
+class ReadAccount(Command, frozen=True, tag=True, kw_only=True):
+    """Read open orders, balances, and the trades after the last known trade id of each symbol (None: only learn the newest id)."""
+
+    purpose: Purpose
+    trades_after: tuple[tuple[str, int | None], ...]
+
+
+class ReadDepth(Command, frozen=True, tag=True, kw_only=True):
+    """Read a depth snapshot of `limit` levels: to build the book, or to confirm a quiet one."""
+
+    symbol: str
+    limit: int
+
+
+class Reconnect(Command, frozen=True, tag=True, kw_only=True):
+    """Leave one socket and open a new one."""
+
+    connection: Connection
+
+
+OrderCommand: TypeAlias = Place | Cancel | CancelAll
+ReadCommand: TypeAlias = Query | ReadAccount | ReadDepth
+AnyCommand: TypeAlias = Place | Cancel | CancelAll | Query | ReadAccount | ReadDepth | Reconnect

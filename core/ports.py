@@ -1,0 +1,75 @@
+"""The seams: what siblings must offer each other. bot.py hands the concrete objects over.
+
+Who implements them: exchange/ (Venue), state/ (Journal), strategy.py (Strategy). Never: an implementation.
+"""
+
+from collections.abc import Callable
+from typing import Generic, Protocol, TypeAlias, TypeVar
+
+import msgspec
+
+from core.commands import AnyCommand, Cancel, CancelAll, Place, Query, ReadAccount, ReadDepth
+from core.events import AccountSnapshot, AnyEvent, CancelAllAnswer, DepthSnapshot, OrderAnswer, Reply
+from core.types import RateLimit, VenueError
+
+
+class NotSent(Exception):
+    """Nothing left this process. Raised by a venue or by the manager's own checks; the only exception that is not *unknown*."""
+
+
+class Refused(Exception):
+    """The venue answered with a definite no."""
+
+    def __init__(self, error: VenueError, limits: tuple[RateLimit, ...] = ()) -> None:
+        super().__init__(f"{error.http_status} {error.code} {error.message}")
+        self.error = error
+        self.limits = limits
+
+
+T = TypeVar("T")
+
+
+class Answered(msgspec.Struct, Generic[T], frozen=True):
+    """The venue's yes: the answer and the limits it reported with it."""
+
+    answer: T
+    limits: tuple[RateLimit, ...] = ()
+
+
+class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
+    ws_amend: bool = False
+    rest_amend: bool = False
+    amend_quantity_up: bool = False
+    oco: bool = False
+    post_only: bool = True
+    reduce_only: bool = False
+    cancel_all: bool = False
+    outside_rth: bool = False
+
+
+class Venue(Protocol):
+    """Blocking; called on lanes only. Returns the venue's yes, raises Refused for its no and NotSent when nothing left.
+
+    Any other exception means the outcome is unknown. `timeout_s` bounds the whole call.
+    """
+
+    name: str
+    capabilities: Capabilities
+
+    def place(self, command: Place, timeout_s: float) -> Answered[OrderAnswer]: ...
+    def cancel(self, command: Cancel, timeout_s: float) -> Answered[OrderAnswer]: ...
+    def cancel_all(self, command: CancelAll, timeout_s: float) -> Answered[CancelAllAnswer]: ...
+    def query(self, command: Query, timeout_s: float) -> Answered[OrderAnswer]: ...
+    def read_account(self, command: ReadAccount, timeout_s: float) -> Answered[AccountSnapshot]: ...
+    def read_depth(self, command: ReadDepth, timeout_s: float) -> Answered[DepthSnapshot]: ...
+
+
+class Journal(Protocol):
+    """Where intents go before their command leaves, and results after. Called on lane threads; bounded time, no locks held by callers."""
+
+    def intent(self, command: AnyCommand) -> None: ...
+    def result(self, reply: Reply) -> None: ...
+
+
+Post: TypeAlias = Callable[[AnyEvent], None]
+ClockNs: TypeAlias = Callable[[], int]
