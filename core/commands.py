@@ -23,13 +23,13 @@ class Purpose(StrEnum):
     STOP = "stop"
 
 
-class Command(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+class Command(msgspec.Struct, frozen=True, tag=True, tag_field="kind", kw_only=True):
     command_id: int
     reason: str
     timeout_ms: int
 
 
-class Place(Command, frozen=True, tag=True, kw_only=True):
+class Place(Command, frozen=True, tag=True, tag_field="kind", kw_only=True):
     """Create one order. Past `not_after_ns` (engine clock) it must not leave: the decision behind it is stale."""
 
     symbol: str
@@ -43,7 +43,7 @@ class Place(Command, frozen=True, tag=True, kw_only=True):
     not_after_ns: int
 
 
-class Cancel(Command, frozen=True, tag=True, kw_only=True):
+class Cancel(Command, frozen=True, tag=True, tag_field="kind", kw_only=True):
     """Cancel one order of ours by its venue id. The venue renames the order to `cancel_id` (binance-wire 0.3)."""
 
     symbol: str
@@ -55,14 +55,14 @@ class Cancel(Command, frozen=True, tag=True, kw_only=True):
     cancel_id: str
 
 
-class CancelAll(Command, frozen=True, tag=True, kw_only=True):
+class CancelAll(Command, frozen=True, tag=True, tag_field="kind", kw_only=True):
     """One background task: read the open orders, keep those with our tag, cancel them by id. Foreign orders stay."""
 
     symbol: str | None
     tag: str
 
 
-class Query(Command, frozen=True, tag=True, kw_only=True):
+class Query(Command, frozen=True, tag=True, tag_field="kind", kw_only=True):
     """Ask what became of one order; read its trades too when more was executed than `known_executed`.
 
     With `since_ms` the order list since then is read and matched as well (for a place that may have been renamed by a stranger's cancel).
@@ -79,21 +79,21 @@ class Query(Command, frozen=True, tag=True, kw_only=True):
     attributed: tuple[int, ...] = ()
 
 
-class ReadAccount(Command, frozen=True, tag=True, kw_only=True):
+class ReadAccount(Command, frozen=True, tag=True, tag_field="kind", kw_only=True):
     """Read open orders, balances, and the trades after the last known trade id of each symbol (None: only learn the newest id)."""
 
     purpose: Purpose
     trades_after: tuple[tuple[str, int | None], ...]
 
 
-class ReadDepth(Command, frozen=True, tag=True, kw_only=True):
+class ReadDepth(Command, frozen=True, tag=True, tag_field="kind", kw_only=True):
     """Read a depth snapshot of `limit` levels: to build the book, or to confirm a quiet one."""
 
     symbol: str
     limit: int
 
 
-class Reconnect(Command, frozen=True, tag=True, kw_only=True):
+class Reconnect(Command, frozen=True, tag=True, tag_field="kind", kw_only=True):
     """Leave one socket and open a new one."""
 
     connection: Connection

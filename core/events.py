@@ -15,7 +15,7 @@ from core.types import Balance, Connection, Fill, OrderFacts, RateLimit, Side, S
 Level: TypeAlias = tuple[Decimal, Decimal]  # price, absolute quantity; quantity 0 deletes
 
 
-class Event(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+class Event(msgspec.Struct, frozen=True, tag=True, tag_field="kind", kw_only=True):
     """Base of all events."""
 
 
@@ -30,7 +30,7 @@ class Undecided(msgspec.Struct, frozen=True, kw_only=True):
     sent_ms: int
 
 
-class Boot(Event, frozen=True, tag=True, kw_only=True):
+class Boot(Event, frozen=True, tag=True, tag_field="kind", kw_only=True):
     """First event of a run. `boot` is the start time in seconds in base 36; `tag` marks orders as ours."""
 
     boot: str
@@ -43,7 +43,7 @@ class Boot(Event, frozen=True, tag=True, kw_only=True):
     undecided: tuple[Undecided, ...] = ()
 
 
-class BookTicker(Event, frozen=True, tag=True, kw_only=True):
+class BookTicker(Event, frozen=True, tag=True, tag_field="kind", kw_only=True):
     """Best bid and ask as republished by the venue (binance-wire 5)."""
 
     symbol: str
@@ -55,7 +55,7 @@ class BookTicker(Event, frozen=True, tag=True, kw_only=True):
     received_ns: int
 
 
-class DepthDiff(Event, frozen=True, tag=True, kw_only=True):
+class DepthDiff(Event, frozen=True, tag=True, tag_field="kind", kw_only=True):
     """Changed levels `first_id`..`last_id` (U and u of depthUpdate); waiting diffs may have been merged into one."""
 
     symbol: str
@@ -67,7 +67,7 @@ class DepthDiff(Event, frozen=True, tag=True, kw_only=True):
     received_ns: int
 
 
-class MarketTrade(Event, frozen=True, tag=True, kw_only=True):
+class MarketTrade(Event, frozen=True, tag=True, tag_field="kind", kw_only=True):
     """A print of the market. `count` is above 1 where waiting trades were summarised per price."""
 
     symbol: str
@@ -80,14 +80,14 @@ class MarketTrade(Event, frozen=True, tag=True, kw_only=True):
     count: int = 1
 
 
-class StreamUp(Event, frozen=True, tag=True, kw_only=True):
+class StreamUp(Event, frozen=True, tag=True, tag_field="kind", kw_only=True):
     """The socket is open and its subscriptions are confirmed."""
 
     connection: Connection
     pong_ms: float | None = None
 
 
-class StreamDown(Event, frozen=True, tag=True, kw_only=True):
+class StreamDown(Event, frozen=True, tag=True, tag_field="kind", kw_only=True):
     """The socket is gone or silent; the reader reconnects by itself with back-off and says so here once per outage."""
 
     connection: Connection
@@ -95,14 +95,14 @@ class StreamDown(Event, frozen=True, tag=True, kw_only=True):
     retry_in_ms: int = 0
 
 
-class StreamGap(Event, frozen=True, tag=True, kw_only=True):
+class StreamGap(Event, frozen=True, tag=True, tag_field="kind", kw_only=True):
     """Messages of this connection were lost (a full backlog, a terminated subscription); the socket itself is up."""
 
     connection: Connection
     reason: str
 
 
-class ExecutionReport(Event, frozen=True, tag=True, kw_only=True):
+class ExecutionReport(Event, frozen=True, tag=True, tag_field="kind", kw_only=True):
     """One executionReport of the account, ours or not (binance-wire 7).
 
     `client_order_id` is the id the order was placed with (C on a cancel or replace, else c); `report_id` is c as it came.
@@ -129,7 +129,7 @@ class ExecutionReport(Event, frozen=True, tag=True, kw_only=True):
     received_ns: int
 
 
-class AccountPosition(Event, frozen=True, tag=True, kw_only=True):
+class AccountPosition(Event, frozen=True, tag=True, tag_field="kind", kw_only=True):
     """Absolute balances of the assets that may have changed, as of `update_ms`."""
 
     balances: tuple[Balance, ...]
@@ -137,7 +137,7 @@ class AccountPosition(Event, frozen=True, tag=True, kw_only=True):
     received_ns: int
 
 
-class BalanceUpdate(Event, frozen=True, tag=True, kw_only=True):
+class BalanceUpdate(Event, frozen=True, tag=True, tag_field="kind", kw_only=True):
     """A deposit, withdrawal or transfer: a foreign movement of `delta`."""
 
     asset: str
@@ -145,7 +145,7 @@ class BalanceUpdate(Event, frozen=True, tag=True, kw_only=True):
     time_ms: int
 
 
-class AccountSnapshot(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+class AccountSnapshot(msgspec.Struct, frozen=True, tag=True, tag_field="kind", kw_only=True):
     """Answer to ReadAccount. `trades` are ascending by id per symbol; `last_trade_ids` are the newest ids seen at the venue."""
 
     open_orders: tuple[OrderFacts, ...]
@@ -155,7 +155,7 @@ class AccountSnapshot(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     last_trade_ids: tuple[tuple[str, int], ...]
 
 
-class DepthSnapshot(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+class DepthSnapshot(msgspec.Struct, frozen=True, tag=True, tag_field="kind", kw_only=True):
     """Answer to ReadDepth."""
 
     symbol: str
@@ -164,7 +164,7 @@ class DepthSnapshot(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     asks: tuple[Level, ...]
 
 
-class OrderAnswer(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+class OrderAnswer(msgspec.Struct, frozen=True, tag=True, tag_field="kind", kw_only=True):
     """Answer to Place, Cancel or Query: what the venue says of the order. None (Query only): the venue does not know it.
 
     `searched` tells that the order list since `since_ms` was read too, so a None is *not found* and not merely *not yet known*.
@@ -174,7 +174,7 @@ class OrderAnswer(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     searched: bool = False
 
 
-class CancelAllAnswer(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+class CancelAllAnswer(msgspec.Struct, frozen=True, tag=True, tag_field="kind", kw_only=True):
     """Answer to CancelAll: the final word on each order that was canceled; `failed` names those without one."""
 
     canceled: tuple[OrderFacts, ...]
@@ -193,7 +193,7 @@ class Outcome(StrEnum):
     NOT_SENT = "not_sent"
 
 
-class Reply(Event, frozen=True, tag=True, kw_only=True):
+class Reply(Event, frozen=True, tag=True, tag_field="kind", kw_only=True):
     """Exactly one per submitted command, whatever happened.
 
     DONE carries `answer`, REFUSED carries `error`, UNKNOWN and NOT_SENT carry `note`. Times are the engine clock's, in ns; `sent_ns` is 0 when
@@ -210,7 +210,7 @@ class Reply(Event, frozen=True, tag=True, kw_only=True):
     received_ns: int = 0
 
 
-class Timer(Event, frozen=True, tag=True, kw_only=True):
+class Timer(Event, frozen=True, tag=True, tag_field="kind", kw_only=True):
     """Every 100 ms: deadlines, back-offs and cool-downs are judged."""
 
 
@@ -221,14 +221,14 @@ class OperatorAction(StrEnum):
     PROVE = "prove"
 
 
-class Operator(Event, frozen=True, tag=True, kw_only=True):
+class Operator(Event, frozen=True, tag=True, tag_field="kind", kw_only=True):
     """A person's word, from the control socket."""
 
     action: OperatorAction
     note: str = ""
 
 
-class StopRequested(Event, frozen=True, tag=True, kw_only=True):
+class StopRequested(Event, frozen=True, tag=True, tag_field="kind", kw_only=True):
     """No new orders; cancel all own orders; prove zero; then the step says `finished`."""
 
     reason: str
