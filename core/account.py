@@ -1,0 +1,150 @@
+"""Balances as the venue states them, and what of them can still be promised to an order.
+
+Who calls it: core.engine, on the trading thread. available = venue total - what our live-or-undecided orders hold (computed by us) - what foreign
+orders hold; the venue's own `free` may only lower it. Freed funds come from balances, never from an assumption.
+Never: a float, a balance of its own invention.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from core.money import ZERO
+from core.orders import Order, Orders
+from core.types import Balance, Fill, Liquidity, Side, SymbolRules
+
+
+@dataclass(slots=True)
+class Holding:
+    free: Decimal = ZERO
+    locked: Decimal = ZERO
+    update_ms: int = -1
+
+    @property
+    def total(self) -> Decimal:
+        return self.free + self.locked
+
+
+def hold_of(side: Side, price: Decimal, quantity: Decimal, rules: SymbolRules) -> tuple[str, Decimal]:
+    """What an order of this side keeps locked: (asset, amount)."""
+    return (rules.quote, price * quantity) if side is Side.BUY else (rules.base, quantity)
+
+
+@dataclass(slots=True)
+class Account:
+    rules: dict[str, SymbolRules]
+    holdings: dict[str, Holding] = field(default_factory=dict)
+    foreign: dict[tuple[str, int], tuple[str, Decimal]] = field(default_factory=dict)  # (symbol, order id) -> (asset, amount)
+    spent_since: dict[str, list[tuple[int, Decimal]]] = field(default_factory=dict)  # fills not yet in a position message
+    movements: dict[str, Decimal] = field(default_factory=dict)  # foreign movements since the baseline
+    baseline: dict[str, Decimal] = field(default_factory=dict)  # totals when the books were first proven
+    own_change: dict[str, Decimal] = field(default_factory=dict)  # by our fills and fees since the baseline
+
+    def on_position(self, balances: Iterable[Balance], update_ms: int) -> list[str]:
+        """Take absolute balances unless newer ones are held; returns the assets taken."""
+        taken = []
+        for balance in balances:
+            holding = self.holdings.setdefault(balance.asset, Holding())
+            if update_ms < holding.update_ms:
+                continue
+            holding.free, holding.locked, holding.update_ms = balance.free, balance.locked, update_ms
+            pending = self.spent_since.get(balance.asset)
+            if pending:
+                pending[:] = [entry for entry in pending if entry[0] > update_ms]
+            taken.append(balance.asset)
+        return taken
+
+    def on_own_fill(self, fill: Fill) -> None:
+        """Book what one of our trades did; what was paid counts against the funds at once, what was received only when the venue says so."""
+        rules = self.rules[fill.symbol]
+        notional = fill.price * fill.quantity
+        paid = (rules.quote, notional) if fill.side is Side.BUY else (rules.base, fill.quantity)
+        got = (rules.base, fill.quantity) if fill.side is Side.BUY else (rules.quote, notional)
+        self.own_change[paid[0]] = self.own_change.get(paid[0], ZERO) - paid[1]
+        self.own_change[got[0]] = self.own_change.get(got[0], ZERO) + got[1]
+        self.own_change[fill.fee_asset] = self.own_change.get(fill.fee_asset, ZERO) - fill.fee
+        if fill.time_ms > self.holdings.setdefault(paid[0], Holding()).update_ms:
+            self.spent_since.setdefault(paid[0], []).append((fill.time_ms, paid[1]))
+
+    def on_foreign_fill(self, fill: Fill) -> None:
+        """A trade of an order that is not ours moves the account too."""
+        rules = self.rules.get(fill.symbol)
+        if rules is None:
+            return
+        sign = 1 if fill.side is Side.BUY else -1
+        self.move(rules.base, sign * fill.quantity)
+        self.move(rules.quote, -sign * fill.price * fill.quantity)
+        self.move(fill.fee_asset, -fill.fee)
+
+    def move(self, asset: str, delta: Decimal) -> None:
+        self.movements[asset] = self.movements.get(asset, ZERO) + delta
+
+    def begin(self) -> None:
+        """The books start here: what is held now is the starting point of the proof and of the P&L."""
+        self.baseline = {asset: holding.total for asset, holding in self.holdings.items()}
+        self.own_change = {}
+        self.movements = {}
+
+    def expected(self, asset: str) -> Decimal:
+        """Start + own fills - fees + foreign movements."""
+        return self.baseline.get(asset, ZERO) + self.own_change.get(asset, ZERO) + self.movements.get(asset, ZERO)
+
+    def reserved(self, asset: str, orders: Orders) -> Decimal:
+        """What our live-or-undecided orders hold of it."""
+        return sum((self._hold(order, asset) for order in orders.open()), ZERO)
+
+    def held_by_leaving(self, asset: str, orders: Orders) -> tuple[Decimal, Order | None]:
+        """What pending cancels will free of it, and the first such order."""
+        held, first = ZERO, None
+        for order in orders.open():
+            if order.is_leaving and (amount := self._hold(order, asset)):
+                held += amount
+                first = first or order
+        return held, first
+
+    def available(self, asset: str, orders: Orders) -> Decimal:
+        """What a new order may promise; never above the venue's own `free`."""
+        holding = self.holdings.get(asset)
+        if holding is None:
+            return ZERO
+        foreign = sum((amount for name, amount in self.foreign.values() if name == asset), ZERO)
+        spent = sum((amount for _, amount in self.spent_since.get(asset, ())), ZERO)
+        return min(holding.total - spent - self.reserved(asset, orders) - foreign, holding.free)
+
+    def total(self, asset: str) -> Decimal:
+        holding = self.holdings.get(asset)
+        return holding.total if holding else ZERO
+
+    def _hold(self, order: Order, asset: str) -> Decimal:
+        rules = self.rules[order.symbol]
+        name, amount = hold_of(order.side, order.price, order.remaining, rules)
+        return amount if name == asset else ZERO
+
+
+@dataclass(slots=True)
+class FillTotals:
+    """Running totals over our fills of one symbol; quantities in base, cash in quote."""
+
+    bought: Decimal = ZERO
+    sold: Decimal = ZERO
+    cash: Decimal = ZERO
+    maker: int = 0
+    taker: int = 0
+
+    def add(self, fill: Fill) -> None:
+        notional = fill.price * fill.quantity
+        if fill.side is Side.BUY:
+            self.bought += fill.quantity
+            self.cash -= notional
+        else:
+            self.sold += fill.quantity
+            self.cash += notional
+        if fill.liquidity is Liquidity.MAKER:
+            self.maker += 1
+        else:
+            self.taker += 1
+
+    @property
+    def round_trips(self) -> Decimal:
+        """The quantity that was both bought and sold."""
+        return min(self.bought, self.sold)

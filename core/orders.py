@@ -1,0 +1,255 @@
+"""Our orders: what the venue said of each (`status`), what we asked and got no word on (`asked`), and the evidence for every ending.
+
+Who calls it: core.engine, on the trading thread; strategy and light read it through views. The transition tables below are total over
+(status, word of the venue); an illegal pair is counted and reported, never raised and never believed.
+Never: a terminal status without the venue's word (or proof that nothing left this process), a clock, a guess about funds.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+
+from core.commands import Slot
+from core.money import ZERO
+from core.types import Fill, OrderFacts, OrderStatus, Side
+
+S = OrderStatus
+_LIVE = (S.UNSEEN, S.PENDING_NEW, S.NEW, S.PARTIALLY_FILLED)
+_ENDED = (S.CANCELED, S.EXPIRED, S.EXPIRED_IN_MATCH)
+
+
+class Evidence(StrEnum):
+    """Why an order counts as ended (DESIGN 3, evidence rule)."""
+
+    REPORT = "execution report"
+    QUERY = "query answer"
+    ANSWER = "answer to the request"
+    REFUSED = "refused by the venue"
+    NOT_FOUND = "not found by id nor in the order list"
+    NOT_SENT = "never left this process"
+
+
+def _transitions() -> dict[tuple[OrderStatus, OrderStatus], OrderStatus]:
+    """(what we hold, what the venue says) -> what we hold then. Terminal absorbs; a late older word changes nothing."""
+    table: dict[tuple[OrderStatus, OrderStatus], OrderStatus] = {}
+    for held in S:
+        for said in S:
+            table[held, said] = held if held.is_terminal else said
+    for said in S:
+        table[S.PARTIALLY_FILLED, said] = said if said in (S.PARTIALLY_FILLED, S.FILLED, *_ENDED) else S.PARTIALLY_FILLED
+    for held in _LIVE:
+        table[held, S.UNSEEN] = held
+    table[S.NEW, S.PENDING_NEW] = S.NEW
+    table[S.NEW, S.REJECTED] = S.NEW  # may speak of a refused duplicate (binance-wire 7)
+    for ended in (*_ENDED, S.REJECTED):
+        table[ended, S.FILLED] = S.FILLED  # a fill outranks every other ending
+    return table
+
+
+TRANSITIONS = _transitions()
+# Pairs that a correct venue cannot produce; they are counted and reported.
+CONTRADICTIONS = frozenset(
+    {(S.FILLED, said) for said in (*_ENDED, S.REJECTED)}
+    | {(ended, said) for ended in (*_ENDED, S.REJECTED) for said in (S.FILLED,)}
+    | {(S.NEW, S.REJECTED), (S.PARTIALLY_FILLED, S.REJECTED)}
+)
+
+
+@dataclass(slots=True)
+class Asked:
+    """One call without an answer."""
+
+    command_id: int
+    since_ns: int
+    deadline_ns: int
+    unknown: bool = False
+
+
+@dataclass(slots=True)
+class Order:
+    symbol: str
+    side: Side
+    client_order_id: str
+    price: Decimal
+    quantity: Decimal
+    created_ns: int
+    slot: Slot | None = None
+    venue_order_id: int | None = None
+    status: OrderStatus = S.UNSEEN
+    executed: Decimal = ZERO  # the venue's cumulative quantity, the largest ever reported
+    booked: Decimal = ZERO  # what our own fills add up to
+    place_asked: Asked | None = None
+    cancel_asked: Asked | None = None
+    cancel_wanted: str = ""  # the reason, as long as a cancel is wanted and none is under way
+    cancel_sent_ns: int = 0
+    evidence: Evidence | None = None
+    ended_ns: int = 0
+    acked_ns: int = 0
+    reported: bool = False  # the user stream has spoken of it
+    resolve: bool = False  # must be queried
+    not_before_ns: int = 0  # earliest next query
+    queries: int = 0
+    query_asked: Asked | None = None
+    unknown_word: str = ""
+
+    @property
+    def is_open(self) -> bool:
+        """Live or undecided at the venue, as far as we know."""
+        return not self.status.is_terminal
+
+    @property
+    def remaining(self) -> Decimal:
+        return max(ZERO, self.quantity - max(self.executed, self.booked))
+
+    @property
+    def is_unknown(self) -> bool:
+        """A call on it ended without an answer, or its fills do not add up to what the venue reported."""
+        return (
+            (self.place_asked is not None and self.place_asked.unknown)
+            or (self.cancel_asked is not None and self.cancel_asked.unknown)
+            or self.resolve
+        )
+
+    @property
+    def is_leaving(self) -> bool:
+        return self.is_open and (self.cancel_asked is not None or bool(self.cancel_wanted))
+
+    @property
+    def is_working(self) -> bool:
+        """On the book by the venue's word, with nothing asked of it."""
+        return self.status in (S.NEW, S.PARTIALLY_FILLED) and not self.is_leaving
+
+
+@dataclass(slots=True)
+class Orders:
+    """All orders of this account that carry our tag, by client id and by (symbol, venue order id)."""
+
+    closed_max: int = 5000
+    by_client_id: dict[str, Order] = field(default_factory=dict)
+    by_venue_id: dict[tuple[str, int], Order] = field(default_factory=dict)
+    open_ids: dict[str, None] = field(default_factory=dict)  # insertion-ordered set of client ids
+    attention: dict[str, None] = field(default_factory=dict)  # client ids to query, open or not
+    booked_trades: dict[tuple[str, int], None] = field(default_factory=dict)
+    contradictions: int = 0
+    unknown_words: int = 0
+    booked_max: int = 200_000
+
+    # -- reading ---------------------------------------------------------------------------------
+    def open(self, symbol: str | None = None, side: Side | None = None) -> Iterator[Order]:
+        for client_id in self.open_ids:
+            order = self.by_client_id[client_id]
+            if (symbol is None or order.symbol == symbol) and (side is None or order.side is side):
+                yield order
+
+    def find(self, symbol: str, venue_order_id: int | None, client_order_id: str) -> Order | None:
+        """By (symbol, venue id) first: a cancel renames the client id, the venue id stays."""
+        if venue_order_id is not None and (order := self.by_venue_id.get((symbol, venue_order_id))):
+            return order
+        order = self.by_client_id.get(client_order_id)
+        return order if order is not None and order.symbol == symbol else None
+
+    def has_pending_cancels(self, symbol: str | None = None, side: Side | None = None) -> bool:
+        """A question about the orders, not a counter: it cannot leak."""
+        return any(order.is_leaving for order in self.open(symbol, side))
+
+    # -- writing ---------------------------------------------------------------------------------
+    def add(self, order: Order) -> Order:
+        assert order.client_order_id not in self.by_client_id, f"client id {order.client_order_id} used twice"
+        self.by_client_id[order.client_order_id] = order
+        self.open_ids[order.client_order_id] = None
+        if order.venue_order_id is not None:
+            self.by_venue_id[order.symbol, order.venue_order_id] = order
+        return order
+
+    def learn_venue_id(self, order: Order, venue_order_id: int) -> None:
+        if order.venue_order_id is None and venue_order_id >= 0:
+            order.venue_order_id = venue_order_id
+            self.by_venue_id[order.symbol, venue_order_id] = order
+
+    def book(self, order: Order, fill: Fill) -> bool:
+        """Book one trade once; True where it was new. A fill after an ending is booked like any other."""
+        if fill.key in self.booked_trades:
+            return False
+        self.booked_trades[fill.key] = None
+        if len(self.booked_trades) > self.booked_max:
+            del self.booked_trades[next(iter(self.booked_trades))]
+        order.booked += fill.quantity
+        order.executed = max(order.executed, order.booked)
+        return True
+
+    def hear(self, order: Order, status: str, executed: Decimal, evidence: Evidence, now_ns: int) -> bool:
+        """Take the venue's word; True where the order has just ended. The caller books fills first."""
+        order.executed = max(order.executed, executed)
+        try:
+            said = OrderStatus(status)
+        except ValueError:
+            self.unknown_words += 1
+            order.unknown_word = status
+            said = order.status
+        if (order.status, said) in CONTRADICTIONS:
+            self.contradictions += 1
+        was_open = order.is_open
+        order.status = TRANSITIONS[order.status, said]
+        self._mark_shortfall(order)
+        if was_open and not order.is_open:
+            self._end(order, evidence, now_ns)
+            return True
+        return False
+
+    def refuse(self, order: Order, status: OrderStatus, evidence: Evidence, now_ns: int) -> None:
+        """End an order that never rested: refused, not sent, or proven unknown to the venue."""
+        assert status.is_terminal
+        if order.is_open:
+            order.status = status
+            self._end(order, evidence, now_ns)
+
+    def hear_facts(self, order: Order, facts: OrderFacts, evidence: Evidence, now_ns: int) -> bool:
+        self.learn_venue_id(order, facts.venue_order_id)
+        return self.hear(order, facts.status, facts.executed, evidence, now_ns)
+
+    def want_attention(self, order: Order, now_ns: int, soon: bool = True) -> None:
+        """Put it on the resolve list; the engine queries it with back-off."""
+        order.resolve = True
+        if order.client_order_id not in self.attention:
+            order.queries = 0
+        if soon:
+            order.not_before_ns = min(order.not_before_ns or now_ns, now_ns)
+        self.attention[order.client_order_id] = None
+
+    def settle(self, order: Order) -> None:
+        """Take it off the resolve list."""
+        order.resolve = False
+        order.queries = 0
+        order.not_before_ns = 0
+        self.attention.pop(order.client_order_id, None)
+
+    def _mark_shortfall(self, order: Order) -> None:
+        """I4: a report that says more was executed than our fills add up to puts the order on the resolve list in the same step."""
+        if order.booked < order.executed:
+            order.resolve = True
+            self.attention[order.client_order_id] = None
+
+    def _end(self, order: Order, evidence: Evidence, now_ns: int) -> None:
+        order.evidence = evidence
+        order.ended_ns = now_ns
+        order.place_asked = None
+        order.cancel_asked = None
+        order.cancel_wanted = ""
+        self.open_ids.pop(order.client_order_id, None)
+        self._forget_old()
+
+    def _forget_old(self) -> None:
+        surplus = len(self.by_client_id) - len(self.open_ids) - self.closed_max
+        if surplus < self.closed_max // 10:
+            return
+        for client_id in list(self.by_client_id):
+            if surplus <= 0:
+                return
+            order = self.by_client_id[client_id]
+            if order.is_open or client_id in self.attention:
+                continue
+            surplus -= 1
+            del self.by_client_id[client_id]
+            if order.venue_order_id is not None:
+                self.by_venue_id.pop((order.symbol, order.venue_order_id), None)
