@@ -71,7 +71,10 @@ class DepthBook:
         self.in_step = True
         waiting = list(self._waiting)
         self._waiting.clear()
-        return all([self.on_diff(diff) for diff in waiting if diff.last_id > snapshot.last_update_id])
+        whole = True
+        for diff in waiting:
+            whole = self.on_diff(diff) and whole
+        return whole
 
     def best(self, side: Side) -> Level | None:
         return next(self.levels(side), None)
@@ -83,7 +86,8 @@ class DepthBook:
         return ((price, quantity) for price, quantity in self._asks.items())
 
     def quantity_at(self, side: Side, price: Decimal) -> Decimal:
-        return self._bids.get(-price, ZERO) if side is Side.BUY else self._asks.get(price, ZERO)
+        quantity: Decimal = self._bids.get(-price, ZERO) if side is Side.BUY else self._asks.get(price, ZERO)
+        return quantity
 
     def depth(self, limit: int) -> tuple[tuple[Level, ...], tuple[Level, ...]]:
         """The first `limit` levels of bids and asks."""

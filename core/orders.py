@@ -82,7 +82,8 @@ class Order:
     place_asked: Asked | None = None
     cancel_asked: Asked | None = None
     cancel_wanted: str = ""  # the reason, as long as a cancel is wanted and none is under way
-    cancel_sent_ns: int = 0
+    cancel_not_before_ns: int = 0  # a refused cancel is tried again, not at once
+    why_cancel: str = ""
     evidence: Evidence | None = None
     ended_ns: int = 0
     acked_ns: int = 0

@@ -1,0 +1,169 @@
+"""Everything the engine knows, in one place: orders, account, limits, books of the market, session, and the running totals.
+
+Who owns it: core.engine, on the trading thread only; the other core parts (hearing, resync, resolver, proof) are functions of it.
+Never: I/O, a clock; `now_ns` is the time of the step under way.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+from decimal import Decimal
+from itertools import count
+
+import msgspec
+
+from core.account import Account, FillTotals
+from core.budget import Budget
+from core.commands import AnyCommand
+from core.depth import DepthBook, Touch
+from core.light import Light, Lights, Session, SymbolState, judge
+from core.money import ZERO
+from core.notices import LightChanged, Notice
+from core.orders import Order, Orders
+from core.types import Fill, Side, SymbolRules
+
+FILLS_KEPT_MAX = 100_000
+RECV_WINDOW_MS = 3000
+PLACE_GRACE_MS = RECV_WINDOW_MS + 10_000  # after this a place that left can no longer reach the engine (binance-wire 8)
+MS = 1_000_000
+
+
+class Timing(msgspec.Struct, frozen=True, kw_only=True):
+    """Limits of time, all in ms."""
+
+    place_not_after_ms: int = 250
+    order_timeout_ms: int = 3000
+    read_timeout_ms: int = 3000
+    book_age_ms_max: int = 10_000
+    resolver_interval_ms_max: int = 2000
+    proof_every_ms: int = 30_000
+    cooldown_ms: int = 0
+    echo_ms_max: int = 5000
+
+
+@dataclass(slots=True)
+class SymbolBook:
+    """One symbol's market: depth, touch, and the depth read under way."""
+
+    depth: DepthBook
+    touch: Touch = field(default_factory=Touch)
+    read_asked: int | None = None  # command id of the depth read under way
+    read_deadline_ns: int = 0
+    read_not_before_ns: int = 0
+    read_fails: int = 0
+    behind_since_ns: int = 0  # a snapshot showed newer updates than the stream has brought
+
+
+@dataclass(slots=True)
+class Books:
+    boot: str
+    tag: str
+    timing: Timing
+    rules: dict[str, SymbolRules]
+    account: Account
+    orders: Orders = field(default_factory=Orders)
+    budget: Budget = field(default_factory=Budget)
+    session: Session = field(default_factory=Session)
+    lights: Lights = field(default_factory=Lights)
+    market: dict[str, SymbolBook] = field(default_factory=dict)
+    totals: dict[str, FillTotals] = field(default_factory=dict)
+    fills: deque[Fill] = field(default_factory=lambda: deque(maxlen=FILLS_KEPT_MAX))
+    recovered: list[Fill] = field(default_factory=list)
+    proven_trade_id: dict[str, int | None] = field(default_factory=dict)
+    orphans: dict[tuple[str, int], list[Fill]] = field(default_factory=dict)  # trades of orders we cannot name yet
+    orphan_not_before_ns: dict[tuple[str, int], int] = field(default_factory=dict)
+    foreign_trades: dict[tuple[str, int], None] = field(default_factory=dict)
+    start_mids: dict[str, Decimal] = field(default_factory=dict)
+    started: bool = False  # the books have been merged once
+    baseline_ms: int = 0  # venue time of the balances the books begin with
+    rejects: dict[str, int] = field(default_factory=dict)
+    refusals: dict[tuple[str, Side], tuple[str, int]] = field(default_factory=dict)  # (what, how many times in a row)
+    placed: int = 0
+    canceled: int = 0
+    touched_ns: int = 0  # last time a private fact changed anything
+    now_ns: int = 0
+    commands: list[AnyCommand] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
+    numbers: "count[int]" = field(default_factory=lambda: count(1))
+
+    @classmethod
+    def new(cls, boot: str, tag: str, rules: tuple[SymbolRules, ...], timing: Timing) -> "Books":
+        by_symbol = {rule.symbol: rule for rule in rules}
+        books = cls(boot=boot, tag=tag, timing=timing, rules=by_symbol, account=Account(rules=by_symbol))
+        books.session.book_age_ms_max = timing.book_age_ms_max
+        for symbol, rule in by_symbol.items():
+            books.session.symbols[symbol] = SymbolState(trading=rule.status == "TRADING")
+            books.market[symbol] = SymbolBook(depth=DepthBook(symbol))
+            books.totals[symbol] = FillTotals()
+        return books
+
+    # -- small questions -------------------------------------------------------------------------
+    def is_ours(self, client_order_id: str) -> bool:
+        return client_order_id.startswith(self.tag + "-")
+
+    def boot_of(self, client_order_id: str) -> int:
+        """The start time, in seconds, of the boot that made this id; 0 where the id is not of our form."""
+        parts = client_order_id.split("-")
+        try:
+            return int(parts[1], 36) if len(parts) == 3 else 0
+        except ValueError:
+            return 0
+
+    def light(self, symbol: str, side: Side) -> Light:
+        """The light now; a change becomes a notice."""
+        verdict = judge(symbol, side, self.orders, self.account, self.session, self.budget, self.now_ns)
+        light, before = self.lights.show(symbol, side, verdict, self.now_ns)
+        if before is not None or light.since_ns == self.now_ns:
+            changed = before is None or before.colour is not light.colour
+            if changed:
+                waited_ms = (self.now_ns - before.since_ns) // MS if before else 0
+                self.notices.append(LightChanged(tag="LIGHT", symbol=symbol, side=side, before=before, light=light, waited_ms=waited_ms))
+        return light
+
+    def mid(self, symbol: str) -> Decimal | None:
+        touch = self.market[symbol].touch
+        return (touch.bid[0] + touch.ask[0]) / 2 if touch.is_known else None
+
+    def position(self, symbol: str) -> Decimal:
+        """Base bought less base sold by our fills, fees in base taken off: the inventory against the start, known at once."""
+        return self.account.own_change.get(self.rules[symbol].base, ZERO)
+
+    def value(self, totals: dict[str, Decimal], mids: dict[str, Decimal]) -> Decimal:
+        """Quote value of the traded assets at these mids. Symbols that share a quote asset count it once."""
+        assets: dict[str, Decimal] = {}
+        for symbol, rule in self.rules.items():
+            assets[rule.quote] = Decimal(1)
+            assets[rule.base] = mids.get(symbol, ZERO)
+        return sum((totals.get(asset, ZERO) * price for asset, price in assets.items()), ZERO)
+
+    def mids(self) -> dict[str, Decimal]:
+        return {symbol: mid for symbol in self.rules if (mid := self.mid(symbol)) is not None}
+
+    def pnl(self) -> tuple[Decimal, Decimal]:
+        """(cash + inventory at mid - start at start mid, the part of it that holding the start would have made), in quote."""
+        now = {asset: self.account.expected(asset) for asset in self.account.baseline}
+        mids = {**self.start_mids, **self.mids()}
+        start = self.account.baseline
+        begun = self.value(start, self.start_mids)
+        return self.value(now, mids) - begun, self.value(start, mids) - begun
+
+    # -- small writings --------------------------------------------------------------------------
+    def number(self) -> int:
+        return next(self.numbers)
+
+    def touch_private(self) -> None:
+        self.touched_ns = self.now_ns
+
+    def order_of(self, symbol: str, venue_order_id: int | None, client_order_id: str) -> Order | None:
+        return self.orders.find(symbol, venue_order_id, client_order_id)
+
+    def refusals_in_a_row(self, symbol: str, side: Side) -> int:
+        return self.refusals.get((symbol, side), ("", 0))[1]
+
+    def count_refusal(self, symbol: str, side: Side, what: str) -> int:
+        before, times = self.refusals.get((symbol, side), ("", 0))
+        times = times + 1 if before == what else 1
+        self.refusals[symbol, side] = (what, times)
+        return times
+
+    def clear_refusals(self, symbol: str, side: Side) -> None:
+        self.refusals.pop((symbol, side), None)

@@ -1,0 +1,356 @@
+"""How the venue's word about one order changes the books: reports, replies to place, cancel and query.
+
+Who calls it: core.engine, on the trading thread. Every function takes the books and one event; none asks the world for anything except by putting an
+order on the resolve list. Never: a terminal status without evidence, a fill counted twice, funds freed by assumption.
+"""
+
+from decimal import Decimal
+
+from core.account import hold_of
+from core.books import MS, Books
+from core.commands import Cancel, Place, Query
+from core.events import CancelAllAnswer, ExecutionReport, OrderAnswer, Outcome, Reply
+from core.money import ZERO
+from core.notices import Acked, Ended, Filled, Refusal, Said, TimedOut
+from core.orders import Evidence, Order
+from core.types import Fill, OrderFacts, OrderStatus, Side, VenueError
+
+CANCEL_RETRY_MS = 250
+BRAKE_AFTER_EQUAL_REJECTS = 2
+BRAKE_MS_FIRST, BRAKE_MS_MAX = 1000, 30_000
+COUNT_MAX = 64
+
+
+# -- fills ---------------------------------------------------------------------------------------
+def book_fill(books: Books, order: Order, fill: Fill) -> None:
+    """Book one trade of one of our orders, once."""
+    named = fill if fill.client_order_id else _named(fill, order)
+    if not books.orders.book(order, named):
+        return
+    books.touch_private()
+    if not books.started or named.time_ms <= books.baseline_ms:
+        books.recovered.append(named)
+        return
+    books.fills.append(named)
+    books.account.on_own_fill(named)
+    books.totals[named.symbol].add(named)
+    books.session.cooldown_until_ns[named.symbol, named.side] = books.now_ns + books.timing.cooldown_ms * MS
+    done = int(order.booked * 100 / order.quantity) if order.quantity else 100
+    quoting = books.pnl()
+    books.notices.append(
+        Filled(
+            tag="FILL",
+            symbol=named.symbol,
+            order_id=order.client_order_id,
+            fill=named,
+            done_percent=done,
+            inventory=books.position(named.symbol),
+            pnl=quoting[0] - quoting[1],
+        )
+    )
+
+
+def _named(fill: Fill, order: Order) -> Fill:
+    return Fill(**{name: getattr(fill, name) for name in fill.__struct_fields__ if name != "client_order_id"}, client_order_id=order.client_order_id)
+
+
+# -- the user stream -----------------------------------------------------------------------------
+def on_report(books: Books, report: ExecutionReport) -> None:
+    order = books.orders.find(report.symbol, report.venue_order_id, report.client_order_id)
+    if order is None:
+        _on_unknown_order(books, report)
+        return
+    if report.execution_type == "REJECTED":
+        return  # may speak of a refused duplicate; the request's own reply is the authority
+    books.touch_private()
+    order.reported = True
+    books.orders.learn_venue_id(order, report.venue_order_id)
+    if report.fill is not None:
+        book_fill(books, order, report.fill)
+    _hear(books, order, report.status, report.executed, Evidence.REPORT)
+
+
+def _on_unknown_order(books: Books, report: ExecutionReport) -> None:
+    """A foreign order, or one of ours that this book never heard of (an earlier boot's)."""
+    if books.is_ours(report.client_order_id) and report.venue_order_id >= 0 and books.started:
+        order = adopt(books, _facts_of(report))
+        if order is not None and report.fill is not None:
+            book_fill(books, order, report.fill)
+        return
+    rules = books.rules.get(report.symbol)
+    if rules is None or report.venue_order_id < 0:
+        return
+    key = (report.symbol, report.venue_order_id)
+    if report.fill is not None:
+        note_foreign_fill(books, report.fill)
+    if report.status in ("NEW", "PARTIALLY_FILLED"):
+        books.account.foreign[key] = hold_of(report.side, report.price, report.quantity - report.executed, rules)
+    else:
+        books.account.foreign.pop(key, None)
+
+
+def note_foreign_fill(books: Books, fill: Fill) -> None:
+    """A trade of an order that is not ours moves the account; count it once."""
+    if fill.key in books.foreign_trades or fill.key in books.orders.booked_trades:
+        return
+    books.foreign_trades[fill.key] = None
+    if len(books.foreign_trades) > 50_000:
+        del books.foreign_trades[next(iter(books.foreign_trades))]
+    books.touch_private()
+    if books.started and fill.time_ms > books.baseline_ms:
+        books.account.on_foreign_fill(fill)
+
+
+def adopt(books: Books, facts: OrderFacts) -> Order | None:
+    """Take an order with our tag that this book does not hold. A later boot in its id means a second bot: halt instead."""
+    client_id = facts.orig_client_order_id if books.is_ours(facts.orig_client_order_id) else facts.client_order_id
+    if books.boot_of(client_id) > int(books.boot, 36):
+        books.session.halted = f"a second bot with our tag ({client_id})"
+        books.notices.append(Said(tag="RISK", text=f"an order of a later boot carries our tag: {client_id}; a second bot runs on this account"))
+        return None
+    if client_id in books.orders.by_client_id or facts.symbol not in books.rules:
+        return None
+    order = books.orders.add(
+        Order(
+            symbol=facts.symbol,
+            side=facts.side,
+            client_order_id=client_id,
+            price=facts.price,
+            quantity=facts.quantity,
+            created_ns=facts.created_ms * MS,
+            venue_order_id=facts.venue_order_id,
+            acked_ns=books.now_ns,
+            reported=True,
+        )
+    )
+    books.account.foreign.pop((facts.symbol, facts.venue_order_id), None)
+    claim_orphans(books, order)
+    for fill in facts.fills:
+        book_fill(books, order, fill)
+    _hear(books, order, facts.status, facts.executed, Evidence.QUERY)
+    return order
+
+
+def claim_orphans(books: Books, order: Order) -> None:
+    """Trades that waited for an order of this id are booked to it."""
+    if order.venue_order_id is not None:
+        for fill in books.orphans.pop((order.symbol, order.venue_order_id), ()):
+            book_fill(books, order, fill)
+
+
+def _facts_of(report: ExecutionReport) -> OrderFacts:
+    return OrderFacts(
+        symbol=report.symbol,
+        venue_order_id=report.venue_order_id,
+        client_order_id=report.client_order_id,
+        side=report.side,
+        type=report.type,
+        time_in_force="",
+        price=report.price,
+        quantity=report.quantity,
+        executed=report.executed,
+        cumulative_quote=report.cumulative_quote,
+        status=report.status,
+        created_ms=report.created_ms,
+        updated_ms=report.time_ms,
+    )
+
+
+def _hear(books: Books, order: Order, status: str, executed: Decimal, evidence: Evidence) -> None:
+    """The venue has spoken of the order: its place is answered, and it may have ended."""
+    unknown_before = books.orders.unknown_words
+    was_canceled = order.cancel_asked is not None or bool(order.cancel_wanted)
+    if order.place_asked is not None:
+        _ack(books, order)
+    if books.orders.hear(order, status, executed, evidence, books.now_ns):
+        if order.status is OrderStatus.CANCELED and was_canceled:
+            books.canceled += 1
+        books.notices.append(
+            Ended(
+                tag="ACK",
+                symbol=order.symbol,
+                order_id=order.client_order_id,
+                side=order.side,
+                price=order.price,
+                status=order.status.value,
+                evidence=evidence.value,
+            )
+        )
+    if books.orders.unknown_words > unknown_before:
+        books.notices.append(Said(tag="RISK", symbol=order.symbol, text=f"unknown order status {status!r} kept as not terminal", order_id=order.client_order_id))
+
+
+def _ack(books: Books, order: Order) -> None:
+    order.place_asked = None
+    order.acked_ns = books.now_ns
+    books.clear_refusals(order.symbol, order.side)
+    elapsed_ms = (books.now_ns - order.created_ns) / MS
+    books.notices.append(
+        Acked(
+            tag="ACK",
+            symbol=order.symbol,
+            order_id=order.client_order_id,
+            side=order.side,
+            price=order.price,
+            quantity=order.quantity,
+            elapsed_ms=elapsed_ms,
+        )
+    )
+
+
+# -- replies -------------------------------------------------------------------------------------
+def on_place_reply(books: Books, command: Place, reply: Reply) -> None:
+    order = books.orders.by_client_id.get(command.client_order_id)
+    if order is None:
+        return
+    books.touch_private()
+    if reply.outcome is Outcome.DONE and isinstance(reply.answer, OrderAnswer) and reply.answer.facts is not None:
+        _take_facts(books, order, reply.answer.facts, Evidence.ANSWER)
+    elif reply.outcome is Outcome.NOT_SENT:
+        _drop(books, order, Evidence.NOT_SENT, reply.note)
+    elif reply.outcome is Outcome.REFUSED and reply.error is not None and order.status is OrderStatus.UNSEEN:
+        _refused(books, order, reply.error)
+    else:
+        mark_unknown(books, order, "place", reply.note or "an answer that contradicts the stream")
+
+
+def _drop(books: Books, order: Order, evidence: Evidence, note: str) -> None:
+    if order.status is not OrderStatus.UNSEEN:
+        books.orders.want_attention(order, books.now_ns)
+        return
+    books.orders.refuse(order, OrderStatus.REJECTED, evidence, books.now_ns)
+    books.notices.append(Said(tag="PENDING", symbol=order.symbol, text=f"{order.side:<4} place did not leave: {note}", order_id=order.client_order_id))
+
+
+def _refused(books: Books, order: Order, error: VenueError) -> None:
+    key = f"{error.http_status}/{error.code}"
+    if key in books.rejects or len(books.rejects) < COUNT_MAX:
+        books.rejects[key] = books.rejects.get(key, 0) + 1
+    if error.http_status not in (418, 429):
+        what_next = brake(books, order.symbol, order.side, error)
+    else:
+        what_next = "waiting for the limit to clear"
+    books.orders.refuse(order, OrderStatus.REJECTED, Evidence.REFUSED, books.now_ns)
+    books.notices.append(
+        Refusal(
+            tag="REJECT",
+            symbol=order.symbol,
+            order_id=order.client_order_id,
+            side=order.side,
+            price=order.price,
+            quantity=order.quantity,
+            error=error,
+            what_next=what_next,
+        )
+    )
+
+
+def brake(books: Books, symbol: str, side: Side, error: VenueError) -> str:
+    """After two equal refusals in a row the side waits, twice as long each time (field case 7)."""
+    times = books.count_refusal(symbol, side, f"{error.code} {error.message}")
+    if times < BRAKE_AFTER_EQUAL_REJECTS:
+        return "one tick back next time" if "immediately match" in error.message else "next decision starts afresh"
+    wait_ms = min(BRAKE_MS_MAX, BRAKE_MS_FIRST << min(times - BRAKE_AFTER_EQUAL_REJECTS, 10))
+    books.session.brake_until_ns[symbol, side] = (books.now_ns + wait_ms * MS, f"{times} equal refusals ({error.code})")
+    return f"{times} times in a row, side waits {wait_ms / 1000:g} s"
+
+
+def on_cancel_reply(books: Books, command: Cancel, reply: Reply) -> None:
+    order = books.orders.find(command.symbol, command.venue_order_id, command.client_order_id)
+    if order is None:
+        return
+    books.touch_private()
+    current = order.cancel_asked is not None and order.cancel_asked.command_id == command.command_id
+    if reply.outcome is Outcome.DONE and isinstance(reply.answer, OrderAnswer) and reply.answer.facts is not None:
+        _take_facts(books, order, reply.answer.facts, Evidence.ANSWER)
+        if current and order.is_open:
+            mark_unknown(books, order, "cancel", f"the venue answers {reply.answer.facts.status}")
+    elif not current or not order.is_open:
+        return
+    elif reply.outcome is Outcome.UNKNOWN or (reply.error is not None and reply.error.code == -2011):
+        mark_unknown(books, order, "cancel", reply.note or "the venue says it is not open: perhaps filled")
+    else:
+        order.cancel_asked = None
+        order.cancel_wanted = order.why_cancel
+        order.cancel_not_before_ns = books.now_ns + CANCEL_RETRY_MS * MS
+
+
+def mark_unknown(books: Books, order: Order, what: str, note: str) -> None:
+    """A call ended without the venue's word: the side turns red and the order is queried."""
+    asked = order.place_asked if what == "place" else order.cancel_asked
+    if asked is not None and not asked.unknown:
+        asked.unknown = True
+        books.notices.append(
+            TimedOut(tag="TIMEOUT", symbol=order.symbol, order_id=order.client_order_id, what=what, side=order.side, note=note)
+        )
+    books.orders.want_attention(order, books.now_ns)
+
+
+def _take_facts(books: Books, order: Order, facts: OrderFacts, evidence: Evidence) -> None:
+    books.orders.learn_venue_id(order, facts.venue_order_id)
+    claim_orphans(books, order)
+    for fill in facts.fills:
+        book_fill(books, order, fill)
+    _hear(books, order, facts.status, facts.executed, evidence)
+
+
+def on_query_reply(books: Books, command: Query, reply: Reply) -> None:
+    if not command.client_order_id:
+        _on_orphan_answer(books, command, reply)
+        return
+    order = books.orders.find(command.symbol, command.venue_order_id, command.client_order_id)
+    if order is None or order.query_asked is None or order.query_asked.command_id != command.command_id:
+        return
+    order.query_asked = None
+    if reply.outcome is not Outcome.DONE or not isinstance(reply.answer, OrderAnswer):
+        return
+    books.touch_private()
+    facts = reply.answer.facts
+    if facts is not None:
+        _take_facts(books, order, facts, Evidence.QUERY)
+        _after_answer(books, order)
+    elif reply.answer.searched and order.status is OrderStatus.UNSEEN and order.venue_order_id is None:
+        books.orders.refuse(order, OrderStatus.REJECTED, Evidence.NOT_FOUND, books.now_ns)
+        books.orders.settle(order)
+        books.notices.append(Said(tag="ACK", symbol=order.symbol, text=f"{order.side:<4} {Evidence.NOT_FOUND.value}", order_id=order.client_order_id))
+
+
+def _after_answer(books: Books, order: Order) -> None:
+    """The venue has answered: what is still open and was to be canceled is canceled again (harmless); complete books settle it."""
+    if order.is_open and order.cancel_asked is not None and order.cancel_asked.unknown:
+        order.cancel_asked = None
+        order.cancel_wanted = order.why_cancel
+    if order.booked >= order.executed:
+        books.orders.settle(order)
+
+
+def _on_orphan_answer(books: Books, command: Query, reply: Reply) -> None:
+    """Whose trades are these? Ours are adopted; anybody else's moved the account."""
+    key = (command.symbol, command.venue_order_id or 0)
+    answer = reply.answer
+    if reply.outcome is not Outcome.DONE or not isinstance(answer, OrderAnswer):
+        books.orphan_not_before_ns[key] = books.now_ns + 1000 * MS
+        return
+    books.orphan_not_before_ns.pop(key, None)
+    facts = answer.facts
+    if facts is not None and (books.is_ours(facts.client_order_id) or books.is_ours(facts.orig_client_order_id)):
+        if adopt(books, facts) is not None:
+            return
+    for fill in books.orphans.pop(key, ()):
+        note_foreign_fill(books, fill)
+
+
+def on_cancel_all_reply(books: Books, reply: Reply) -> None:
+    if isinstance(reply.answer, CancelAllAnswer):
+        for facts in reply.answer.canceled:
+            order = books.orders.find(facts.symbol, facts.venue_order_id, facts.orig_client_order_id or facts.client_order_id)
+            if order is not None:
+                _take_facts(books, order, facts, Evidence.ANSWER)
+    for order in books.orders.open():
+        if order.venue_order_id is not None:
+            books.orders.want_attention(order, books.now_ns)
+
+
+def unfilled(order: Order) -> Decimal:
+    """What could still fill, for exposure."""
+    return order.remaining if order.is_open else ZERO

@@ -1,0 +1,111 @@
+"""What a strategy may see: read-only questions about the market, our orders and the light, at the time of the step.
+
+Who calls it: strategy.py and trading/risk.py, on the trading thread. Never: a way to change anything.
+"""
+
+from collections.abc import Iterator
+from decimal import Decimal
+
+import msgspec
+
+from core.books import Books
+from core.commands import Slot
+from core.light import Light
+from core.money import ZERO
+from core.orders import Order
+from core.types import OrderType, Side, SymbolRules
+
+
+class WantPlace(msgspec.Struct, frozen=True, kw_only=True):
+    """One order the strategy would like on the book."""
+
+    symbol: str
+    side: Side
+    type: OrderType
+    price: Decimal
+    quantity: Decimal
+    slot: Slot
+    reason: str
+
+
+class WantCancel(msgspec.Struct, frozen=True, kw_only=True):
+    client_order_id: str
+    reason: str
+
+
+class Decision(msgspec.Struct, frozen=True, kw_only=True):
+    """What the strategy wants for one symbol. `idle` gives the reason for each side that has no quote and wants none."""
+
+    cancels: tuple[WantCancel, ...] = ()
+    places: tuple[WantPlace, ...] = ()
+    idle: tuple[tuple[Side, str], ...] = ()
+
+
+class View:
+    def __init__(self, books: Books) -> None:
+        self._books = books
+
+    @property
+    def now_ns(self) -> int:
+        return self._books.now_ns
+
+    def rules(self, symbol: str) -> SymbolRules:
+        return self._books.rules[symbol]
+
+    def light(self, symbol: str, side: Side) -> Light:
+        return self._books.light(symbol, side)
+
+    def has_pending_cancels(self, symbol: str, side: Side) -> bool:
+        return self._books.orders.has_pending_cancels(symbol, side)
+
+    def open_orders(self, symbol: str, side: Side) -> Iterator[Order]:
+        """Live or undecided orders of ours, pending ones included."""
+        return self._books.orders.open(symbol, side)
+
+    def best(self, symbol: str, side: Side) -> Decimal | None:
+        """The best price of that side that is not ours alone: chasing our own quote would walk the market."""
+        market = self._books.market[symbol]
+        if not market.touch.is_known:
+            return None
+        price, quantity = market.touch.bid if side is Side.BUY else market.touch.ask
+        ours = self._own_at(symbol, side)
+        if quantity > ours.get(price, ZERO):
+            return price
+        for price, quantity in market.depth.levels(side):
+            if quantity > ours.get(price, ZERO):
+                return price
+        return price
+
+    def touch_price(self, symbol: str, side: Side) -> Decimal | None:
+        """The best price shown, ours included: what a post-only order must not cross."""
+        touch = self._books.market[symbol].touch
+        return (touch.bid[0] if side is Side.BUY else touch.ask[0]) if touch.is_known else None
+
+    def mid(self, symbol: str) -> Decimal | None:
+        bid, ask = self.best(symbol, Side.BUY), self.best(symbol, Side.SELL)
+        return (bid + ask) / 2 if bid is not None and ask is not None else None
+
+    def base_held(self, symbol: str) -> Decimal:
+        return self._books.account.total(self._books.rules[symbol].base)
+
+    def base_at_start(self, symbol: str) -> Decimal:
+        return self._books.account.baseline.get(self._books.rules[symbol].base, ZERO)
+
+    def equal_rejects(self, symbol: str, side: Side) -> int:
+        """How many post-only refusals came in a row on this side."""
+        return self._books.refusals_in_a_row(symbol, side)
+
+    def loss_quote(self) -> Decimal:
+        """Loss of quoting since the start, holding excluded, in quote; negative for a gain."""
+        total, hold = self._books.pnl()
+        return hold - total
+
+    def open_count(self, symbol: str) -> int:
+        return sum(1 for _ in self._books.orders.open(symbol))
+
+    def _own_at(self, symbol: str, side: Side) -> dict[Decimal, Decimal]:
+        ours: dict[Decimal, Decimal] = {}
+        for order in self._books.orders.open(symbol, side):
+            if order.venue_order_id is not None:
+                ours[order.price] = ours.get(order.price, ZERO) + order.remaining
+        return ours
