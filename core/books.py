@@ -13,13 +13,13 @@ import msgspec
 
 from core.account import Account, FillTotals
 from core.budget import Budget
-from core.commands import AnyCommand
+from core.commands import AnyCommand, Reconnect
 from core.depth import DepthBook, Touch
 from core.light import Light, Lights, Session, SymbolState, judge
 from core.money import ZERO
 from core.notices import LightChanged, Notice
 from core.orders import Order, Orders
-from core.types import Fill, Side, SymbolRules
+from core.types import Connection, Fill, Side, SymbolRules
 
 FILLS_KEPT_MAX = 100_000
 RECV_WINDOW_MS = 3000
@@ -50,7 +50,8 @@ class SymbolBook:
     read_deadline_ns: int = 0
     read_not_before_ns: int = 0
     read_fails: int = 0
-    behind_since_ns: int = 0  # a snapshot showed newer updates than the stream has brought
+    behind_id: int = 0  # a snapshot showed this update id, the stream has not brought it yet
+    behind_since_ns: int = 0
 
 
 @dataclass(slots=True)
@@ -79,6 +80,8 @@ class Books:
     refusals: dict[tuple[str, Side], tuple[str, int]] = field(default_factory=dict)  # (what, how many times in a row)
     placed: int = 0
     canceled: int = 0
+    fills_booked: int = 0  # since the start, also beyond what `fills` keeps
+    want_user_reconnect: str = ""  # the reason, once the user stream has gone deaf
     touched_ns: int = 0  # last time a private fact changed anything
     now_ns: int = 0
     commands: list[AnyCommand] = field(default_factory=list)
@@ -107,6 +110,9 @@ class Books:
             return int(parts[1], 36) if len(parts) == 3 else 0
         except ValueError:
             return 0
+
+    def number(self) -> int:
+        return next(self.numbers)
 
     def light(self, symbol: str, side: Side) -> Light:
         """The light now; a change becomes a notice."""
@@ -146,9 +152,13 @@ class Books:
         begun = self.value(start, self.start_mids)
         return self.value(now, mids) - begun, self.value(start, mids) - begun
 
+    def fill_count(self) -> int:
+        return self.fills_booked + len(self.recovered)
+
     # -- small writings --------------------------------------------------------------------------
-    def number(self) -> int:
-        return next(self.numbers)
+    def reconnect(self, connection: Connection, reason: str) -> None:
+        """Ask for a new socket; its reader says StreamDown and StreamUp."""
+        self.commands.append(Reconnect(command_id=self.number(), reason=reason, timeout_ms=self.timing.read_timeout_ms, connection=connection))
 
     def touch_private(self) -> None:
         self.touched_ns = self.now_ns

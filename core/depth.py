@@ -1,7 +1,7 @@
 """One symbol's depth book, kept by the documented rules, and the touch.
 
 Who calls it: core.engine, on the trading thread. It buffers diffs until a snapshot bridges them, notices every gap, and never guesses a level.
-Never: I/O; it says `wants_snapshot` and the engine asks.
+Never: I/O; while it is not `in_step` the engine asks for snapshots.
 Source: binance-wire 5 (Local book), the exchange's "How to manage a local order book correctly".
 """
 
@@ -30,11 +30,6 @@ class DepthBook:
         self._bids: SortedDict = SortedDict()
         self._asks: SortedDict = SortedDict()
         self._waiting: deque[DepthDiff] = deque(maxlen=BUFFERED_DIFFS_MAX)
-
-    @property
-    def wants_snapshot(self) -> bool:
-        """A snapshot can bridge only once a first diff is waiting (its U is what the snapshot must reach)."""
-        return not self.in_step and bool(self._waiting)
 
     def reset(self) -> None:
         """The stream broke: nothing in the book can be trusted any more."""

@@ -6,11 +6,12 @@ order on the resolve list. Never: a terminal status without evidence, a fill cou
 
 from decimal import Decimal
 
+import msgspec
+
 from core.account import hold_of
 from core.books import MS, Books
 from core.commands import Cancel, Place, Query
 from core.events import CancelAllAnswer, ExecutionReport, OrderAnswer, Outcome, Reply
-from core.money import ZERO
 from core.notices import Acked, Ended, Filled, Refusal, Said, TimedOut
 from core.orders import Evidence, Order
 from core.types import Fill, OrderFacts, OrderStatus, Side, VenueError
@@ -32,6 +33,7 @@ def book_fill(books: Books, order: Order, fill: Fill) -> None:
         books.recovered.append(named)
         return
     books.fills.append(named)
+    books.fills_booked += 1
     books.account.on_own_fill(named)
     books.totals[named.symbol].add(named)
     books.session.cooldown_until_ns[named.symbol, named.side] = books.now_ns + books.timing.cooldown_ms * MS
@@ -51,7 +53,7 @@ def book_fill(books: Books, order: Order, fill: Fill) -> None:
 
 
 def _named(fill: Fill, order: Order) -> Fill:
-    return Fill(**{name: getattr(fill, name) for name in fill.__struct_fields__ if name != "client_order_id"}, client_order_id=order.client_order_id)
+    return msgspec.structs.replace(fill, client_order_id=order.client_order_id)
 
 
 # -- the user stream -----------------------------------------------------------------------------
@@ -177,7 +179,8 @@ def _hear(books: Books, order: Order, status: str, executed: Decimal, evidence: 
             )
         )
     if books.orders.unknown_words > unknown_before:
-        books.notices.append(Said(tag="RISK", symbol=order.symbol, text=f"unknown order status {status!r} kept as not terminal", order_id=order.client_order_id))
+        text = f"unknown order status {status!r} kept as not terminal"
+        books.notices.append(Said(tag="RISK", symbol=order.symbol, text=text, order_id=order.client_order_id))
 
 
 def _ack(books: Books, order: Order) -> None:
@@ -219,7 +222,8 @@ def _drop(books: Books, order: Order, evidence: Evidence, note: str) -> None:
         books.orders.want_attention(order, books.now_ns)
         return
     books.orders.refuse(order, OrderStatus.REJECTED, evidence, books.now_ns)
-    books.notices.append(Said(tag="PENDING", symbol=order.symbol, text=f"{order.side:<4} place did not leave: {note}", order_id=order.client_order_id))
+    text = f"{order.side:<4} place did not leave: {note}"
+    books.notices.append(Said(tag="PENDING", symbol=order.symbol, text=text, order_id=order.client_order_id))
 
 
 def _refused(books: Books, order: Order, error: VenueError) -> None:
@@ -333,9 +337,9 @@ def _on_orphan_answer(books: Books, command: Query, reply: Reply) -> None:
         return
     books.orphan_not_before_ns.pop(key, None)
     facts = answer.facts
-    if facts is not None and (books.is_ours(facts.client_order_id) or books.is_ours(facts.orig_client_order_id)):
-        if adopt(books, facts) is not None:
-            return
+    ours = facts is not None and (books.is_ours(facts.client_order_id) or books.is_ours(facts.orig_client_order_id))
+    if facts is not None and ours and adopt(books, facts) is not None:
+        return
     for fill in books.orphans.pop(key, ()):
         note_foreign_fill(books, fill)
 
@@ -350,7 +354,3 @@ def on_cancel_all_reply(books: Books, reply: Reply) -> None:
         if order.venue_order_id is not None:
             books.orders.want_attention(order, books.now_ns)
 
-
-def unfilled(order: Order) -> Decimal:
-    """What could still fill, for exposure."""
-    return order.remaining if order.is_open else ZERO

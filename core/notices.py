@@ -1,6 +1,6 @@
 """What the engine has to tell a person: facts, put into words only when a console thread asks for them.
 
-Who makes them: core.engine and its parts. Who reads them: runtime.console, off the trading thread. `tag` is one of the documented set (docs/console.md).
+Who makes them: core.engine and its parts. Who reads them: runtime.console, off the trading thread. `tag` is one of the documented set.
 Never: formatting at construction.
 """
 

@@ -15,6 +15,7 @@ from core.money import ZERO
 from core.types import Fill, OrderFacts, OrderStatus, Side
 
 S = OrderStatus
+SHORTFALL_GRACE_NS = 150_000_000
 _LIVE = (S.UNSEEN, S.PENDING_NEW, S.NEW, S.PARTIALLY_FILLED)
 _ENDED = (S.CANCELED, S.EXPIRED, S.EXPIRED_IN_MATCH)
 
@@ -104,13 +105,14 @@ class Order:
         return max(ZERO, self.quantity - max(self.executed, self.booked))
 
     @property
+    def is_unknown_call(self) -> bool:
+        """A place or cancel ended without an answer."""
+        return (self.place_asked is not None and self.place_asked.unknown) or (self.cancel_asked is not None and self.cancel_asked.unknown)
+
+    @property
     def is_unknown(self) -> bool:
-        """A call on it ended without an answer, or its fills do not add up to what the venue reported."""
-        return (
-            (self.place_asked is not None and self.place_asked.unknown)
-            or (self.cancel_asked is not None and self.cancel_asked.unknown)
-            or self.resolve
-        )
+        """A call on it has no answer, or its fills do not add up to what the venue reported, or it must be asked about."""
+        return self.is_unknown_call or self.resolve
 
     @property
     def is_leaving(self) -> bool:
@@ -192,7 +194,7 @@ class Orders:
             self.contradictions += 1
         was_open = order.is_open
         order.status = TRANSITIONS[order.status, said]
-        self._mark_shortfall(order)
+        self._mark_shortfall(order, now_ns)
         if was_open and not order.is_open:
             self._end(order, evidence, now_ns)
             return True
@@ -225,11 +227,18 @@ class Orders:
         order.not_before_ns = 0
         self.attention.pop(order.client_order_id, None)
 
-    def _mark_shortfall(self, order: Order) -> None:
-        """I4: a report that says more was executed than our fills add up to puts the order on the resolve list in the same step."""
+    def _mark_shortfall(self, order: Order, now_ns: int) -> None:
+        """I4: a report that says more was executed than our fills add up to puts the order on the resolve list in the same step.
+
+        The stream and the reply race, so the first query waits a moment; fills that arrive meanwhile settle it.
+        """
         if order.booked < order.executed:
+            if not order.resolve:
+                order.not_before_ns = now_ns + SHORTFALL_GRACE_NS
             order.resolve = True
             self.attention[order.client_order_id] = None
+        elif order.resolve and not order.is_unknown_call:
+            self.settle(order)
 
     def _end(self, order: Order, evidence: Evidence, now_ns: int) -> None:
         order.evidence = evidence

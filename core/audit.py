@@ -1,0 +1,142 @@
+"""When the account is read and what the reading proves: resyncs, the proof at start, every N seconds, on demand, and at stop.
+
+Who calls it: core.engine, on the trading thread. One account read is under way at a time. A difference counts only when two readings at least 1 s
+apart show the same one and nothing private moved between them.
+Never: a read while banned or beyond the budget; a verdict from a reading that was in motion.
+"""
+
+from dataclasses import dataclass, field
+
+from core import proof
+from core.books import MS, Books
+from core.commands import Purpose, ReadAccount
+from core.events import AccountSnapshot, Reply
+from core.notices import ProofDone, Said
+from core.proof import Finding, Proof
+from core.types import Connection
+
+RETRY_MS = 500
+SECOND_READING_MS = 1000
+STOP_READING_MS = 250
+RANK = {Purpose.STOP: 2, Purpose.RESYNC: 1, Purpose.PROOF: 0}
+
+
+@dataclass(slots=True)
+class Audit:
+    wanted: Purpose | None = None
+    not_before_ns: int = 0
+    asked: int | None = None
+    asked_deadline_ns: int = 0
+    asked_purpose: Purpose = Purpose.RESYNC
+    next_proof_ns: int = 0
+    suspicion: tuple[str, ...] = ()  # differences of the last reading
+    suspicion_ns: int = 0
+    last: Proof | None = None
+    stop_proof: Proof | None = None
+    reads: int = 0
+    weight: int = 0
+    equal_proofs: int = 0
+    history: list[str] = field(default_factory=list)
+
+    def want(self, purpose: Purpose, at_ns: int) -> None:
+        """Ask for a read; the more urgent purpose wins. A resync wanted while a read is under way is read again after it."""
+        if self.wanted is None or RANK[purpose] >= RANK[self.wanted]:
+            self.wanted, self.not_before_ns = purpose, at_ns
+
+    def ask(self, books: Books, stopping: bool) -> None:
+        """Issue the read that is due, if any."""
+        if self.asked is not None:
+            if books.now_ns < self.asked_deadline_ns:
+                return
+            self.asked = None
+            self.want(self.asked_purpose, books.now_ns)
+        if stopping:
+            self._want_stop_proof(books)
+        elif self.wanted is None and books.started and books.now_ns >= self.next_proof_ns:
+            self.want(Purpose.PROOF, books.now_ns)
+        if self.wanted is None or books.now_ns < self.not_before_ns or (not books.session.up[Connection.USER] and not stopping):
+            return
+        weight = read_weight(len(books.rules))
+        if books.budget.reads_denied(books.now_ns, weight):
+            return
+        self._read(books, self.wanted, weight)
+
+    def _want_stop_proof(self, books: Books) -> None:
+        """The last reading waits until no order is open or undecided and every fill is booked."""
+        quiet = not books.orders.open_ids and not books.orders.attention and not books.orphans
+        if self.stop_proof is not None:
+            self.wanted = None
+        elif quiet:
+            self.want(Purpose.STOP, max(self.not_before_ns, 0) if self.wanted is Purpose.STOP else books.now_ns)
+        elif self.wanted is Purpose.STOP:
+            self.wanted = None
+
+    def _read(self, books: Books, purpose: Purpose, weight: int) -> None:
+        command = ReadAccount(
+            command_id=books.number(),
+            reason=purpose.value,
+            timeout_ms=books.timing.read_timeout_ms,
+            purpose=purpose,
+            trades_after=tuple(books.proven_trade_id.items()),
+        )
+        self.wanted = None
+        self.asked, self.asked_purpose = command.command_id, purpose
+        self.asked_deadline_ns = books.now_ns + (2 * books.timing.read_timeout_ms + 1000) * MS
+        self.reads += 1
+        self.weight += weight
+        books.budget.spend(books.now_ns, weight=weight)
+        books.commands.append(command)
+
+    def on_reply(self, books: Books, command: ReadAccount, reply: Reply) -> None:
+        """After the merge: lift the resync, judge the reading."""
+        if self.asked != command.command_id:
+            return
+        self.asked = None
+        if not isinstance(reply.answer, AccountSnapshot):
+            why = reply.note or (f"{reply.error.http_status} {reply.error.code}" if reply.error else "no answer")
+            books.notices.append(Said(tag="WS", text=f"account read ({command.purpose}) failed: {why} · again in {RETRY_MS} ms"))
+            self.want(command.purpose, books.now_ns + RETRY_MS * MS)
+            return
+        if command.purpose is Purpose.RESYNC and self.wanted is not Purpose.RESYNC:
+            books.session.resyncing = False
+        self._judge(books, command.purpose, proof.compare(books, reply.answer), reply)
+
+    def _judge(self, books: Books, purpose: Purpose, finding: Finding, reply: Reply) -> None:
+        self.next_proof_ns = books.now_ns + books.timing.proof_every_ms * MS
+        if not finding.differences:
+            self.suspicion = ()
+            self._conclude(books, purpose, finding, equal=True)
+            return
+        moved = books.touched_ns > self.suspicion_ns
+        same = bool(self.suspicion) and self.suspicion == finding.differences and not moved
+        if same and books.now_ns - self.suspicion_ns >= SECOND_READING_MS * MS:
+            self._conclude(books, purpose, finding, equal=False)
+            return
+        if not same:
+            self.suspicion, self.suspicion_ns = finding.differences, books.now_ns
+        wait_ms = STOP_READING_MS if purpose is Purpose.STOP else SECOND_READING_MS
+        next_purpose = purpose if purpose is Purpose.STOP else Purpose.PROOF
+        for client_id in finding.doubtful:
+            books.orders.want_attention(books.orders.by_client_id[client_id], books.now_ns)
+        self.want(next_purpose, books.now_ns + wait_ms * MS)
+
+    def _conclude(self, books: Books, purpose: Purpose, finding: Finding, equal: bool) -> None:
+        verdict = Proof(purpose=purpose.value, equal=equal, compared=finding.lines, differences=finding.differences, at_ns=books.now_ns)
+        first = self.last is None
+        self.last = verdict
+        self.equal_proofs += equal
+        self.suspicion = ()
+        if purpose is Purpose.STOP:
+            self.stop_proof = verdict
+        if not equal:
+            for asset, delta in finding.unexplained:
+                books.account.move(asset, delta)
+        if first or not equal or purpose is not Purpose.RESYNC:
+            label = "start" if first else purpose.value
+            lines = finding.lines if equal else finding.differences
+            books.notices.append(ProofDone(tag="PROOF", purpose=label, equal=equal, lines=lines))
+
+
+def read_weight(symbols: int) -> int:
+    """Request weight of one account read: open orders 6 per symbol (80 for all above 13), account 20, trades 20 per symbol (binance-wire 2)."""
+    return (6 * symbols if symbols <= 13 else 80) + 20 + 20 * symbols

@@ -1,0 +1,444 @@
+"""Everything that decides: `step(time_ns, events) -> Step`. Deterministic: same events and times, same commands.
+
+Who calls it: the trading loop (runtime.loop), the simulator and replay, on one thread. It marks what it asks *before* a command leaves.
+Never: a clock, a socket, a file, a log line, randomness; never a second thread.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import msgspec
+
+from core import audit, hearing, market, resolver, resync
+from core.account import hold_of
+from core.books import MS, Books, Timing
+from core.commands import AnyCommand, Cancel, CancelAll, Place, Purpose, Query, ReadAccount, ReadDepth
+from core.events import (
+    AccountPosition,
+    AccountSnapshot,
+    AnyEvent,
+    BalanceUpdate,
+    BookTicker,
+    Boot,
+    DepthDiff,
+    ExecutionReport,
+    MarketTrade,
+    Operator,
+    OperatorAction,
+    Outcome,
+    Reply,
+    StopRequested,
+    StreamDown,
+    StreamGap,
+    StreamUp,
+    Timer,
+)
+from core.light import Colour
+from core.money import plain
+from core.notices import Denied, Notice, Said
+from core.orders import Asked, Order
+from core.types import Connection, OrderType, Side, TimeInForce
+from core.uptime import Uptime
+from core.view import Decision, View, WantPlace
+
+BOOK_OUT_MS_MAX = 2000  # a book out of step for longer pulls the quotes
+PENDING_MAX = 10_000
+
+
+class Strategy(Protocol):
+    def decide(self, view: View, symbol: str) -> Decision: ...
+
+
+class Risk(Protocol):
+    """Our own no. `check` judges one place, `halt` the whole run; both return a reason or None."""
+
+    def check(self, want: WantPlace, view: View) -> tuple[str, str] | None: ...
+    def halt(self, view: View) -> str | None: ...
+
+
+class Step(msgspec.Struct, frozen=True):
+    commands: tuple[AnyCommand, ...]
+    notices: tuple[Notice, ...]
+    finished: bool
+
+
+class Engine:
+    def __init__(self, strategy: Strategy, risk: Risk, timing: Timing) -> None:
+        self.strategy = strategy
+        self.risk = risk
+        self.timing = timing
+        self.uptime = Uptime()
+        self.audit = audit.Audit()
+        self.books: Books | None = None
+        self.pending: dict[int, AnyCommand] = {}
+        self.denials: dict[tuple[str, Side], tuple[str, str]] = {}
+        self.idle: dict[tuple[str, Side], str] = {}
+        self.cancel_all_id: int | None = None
+        self.finished = False
+        self._changed: dict[str, None] = {}
+        self._handlers: dict[type, Callable[[Books, AnyEvent], None]] = self._table()
+
+    # -- the step --------------------------------------------------------------------------------
+    def step(self, time_ns: int, events: Sequence[AnyEvent]) -> Step:
+        """One drained batch: take every event, then decide each changed symbol once."""
+        if self.books is None:
+            self._boot(events[0])
+            events = events[1:]
+        books = self.books
+        assert books is not None
+        books.now_ns = time_ns
+        self.uptime.advance(time_ns, {key: light.colour for key, light in books.lights.shown.items()}, books.orders)
+        for event in events:
+            self._handlers[type(event)](books, event)
+        self._after_events(books)
+        return self._drain(books)
+
+    def _boot(self, event: AnyEvent) -> None:
+        if not isinstance(event, Boot):
+            raise ValueError(f"the first event of a run is Boot, not {type(event).__name__}")
+        self.books = books = Books.new(event.boot, event.tag, event.rules, self.timing)
+        books.budget.learn(event.limits)
+        books.proven_trade_id.update({rule.symbol: None for rule in event.rules})
+        books.proven_trade_id.update(dict(event.last_trade_ids))
+        for undecided in event.undecided:
+            order = Order(
+                symbol=undecided.symbol,
+                side=undecided.side,
+                client_order_id=undecided.client_order_id,
+                price=undecided.price,
+                quantity=undecided.quantity,
+                created_ns=undecided.sent_ms * MS,
+                place_asked=Asked(0, undecided.sent_ms * MS, 0, unknown=True),
+            )
+            books.orders.want_attention(books.orders.add(order), 0)
+
+    def _after_events(self, books: Books) -> None:
+        for connection in (Connection.USER,) if books.want_user_reconnect else ():
+            books.reconnect(connection, books.want_user_reconnect)
+            self._gap(books, "user stream is deaf")
+            books.want_user_reconnect = ""
+        if books.budget.is_banned(books.now_ns):
+            self._show_lights(books)
+            return
+        self._pull_quotes(books)
+        self._send_cancels(books)
+        if books.started:
+            resolver.ask(books)
+        market.ask(books)
+        self.audit.ask(books, bool(books.session.stopping))
+        self._show_lights(books)
+        if books.started and not books.session.stopping:
+            for symbol in self._changed:
+                self._decide(books, symbol)
+        self._changed.clear()
+        self.finished = self.audit.stop_proof is not None
+
+    def _drain(self, books: Books) -> Step:
+        commands, notices = tuple(books.commands), tuple(books.notices)
+        books.commands.clear()
+        books.notices.clear()
+        for command in commands:
+            self.pending[command.command_id] = command
+        assert len(self.pending) <= PENDING_MAX, "more calls without an answer than the lanes can hold"
+        return Step(commands, notices, self.finished)
+
+    # -- events ----------------------------------------------------------------------------------
+    def _table(self) -> dict[type, Callable[[Books, AnyEvent], None]]:
+        return {
+            BookTicker: self._on_market,
+            DepthDiff: self._on_market,
+            MarketTrade: self._on_market,
+            StreamUp: self._on_up,
+            StreamDown: self._on_down,
+            StreamGap: self._on_gap,
+            ExecutionReport: self._on_report,
+            AccountPosition: self._on_position,
+            BalanceUpdate: self._on_balance_update,
+            Reply: self._on_reply,
+            Timer: self._on_timer,
+            Operator: self._on_operator,
+            StopRequested: self._on_stop,
+        }
+
+    def _on_market(self, books: Books, event: AnyEvent) -> None:
+        if isinstance(event, BookTicker):
+            market.on_ticker(books, event)
+        elif isinstance(event, DepthDiff):
+            market.on_diff(books, event)
+        elif isinstance(event, MarketTrade):
+            market.on_trade(books, event)
+        self._changed[event.symbol] = None  # type: ignore[union-attr]
+
+    def _on_up(self, books: Books, event: AnyEvent) -> None:
+        assert isinstance(event, StreamUp)
+        books.session.up[event.connection] = True
+        books.session.down_reason[event.connection] = ""
+        books.notices.append(Said(tag="WS", text=f"{event.connection} stream connected"))
+        if event.connection is Connection.USER:
+            self._gap(books, "connected")
+        else:
+            market.forget(books)
+        self._change_all(books)
+
+    def _on_down(self, books: Books, event: AnyEvent) -> None:
+        assert isinstance(event, StreamDown)
+        books.session.up[event.connection] = False
+        books.session.down_reason[event.connection] = event.reason
+        if event.connection is Connection.MARKET:
+            market.forget(books)
+        count = sum(1 for _ in books.orders.open())
+        retry = f" · reconnect in {event.retry_in_ms / 1000:g} s" if event.retry_in_ms else ""
+        text = f"{event.connection} stream {event.reason} · all red · {count} orders to cancel{retry}"
+        books.notices.append(Said(tag="DOWN", symbol="all", text=text))
+        self._change_all(books)
+
+    def _on_gap(self, books: Books, event: AnyEvent) -> None:
+        assert isinstance(event, StreamGap)
+        if event.connection is Connection.MARKET:
+            market.forget(books)
+        else:
+            self._gap(books, event.reason)
+        self._change_all(books)
+
+    def _gap(self, books: Books, reason: str) -> None:
+        """Private events may be missing: read the account before anything else is decided."""
+        books.session.resyncing = True
+        self.audit.want(Purpose.RESYNC, books.now_ns)
+        books.notices.append(Said(tag="WS", text=f"user stream: {reason} · reading orders, balances, trades"))
+
+    def _on_report(self, books: Books, event: AnyEvent) -> None:
+        assert isinstance(event, ExecutionReport)
+        hearing.on_report(books, event)
+        if event.symbol in books.rules:
+            self._changed[event.symbol] = None
+
+    def _on_position(self, books: Books, event: AnyEvent) -> None:
+        assert isinstance(event, AccountPosition)
+        if books.account.on_position(event.balances, event.update_ms):
+            books.touch_private()
+            self._change_all(books)
+
+    def _on_balance_update(self, books: Books, event: AnyEvent) -> None:
+        assert isinstance(event, BalanceUpdate)
+        if books.started and event.time_ms > books.baseline_ms:
+            books.account.move(event.asset, event.delta)
+            books.touch_private()
+
+    def _on_reply(self, books: Books, event: AnyEvent) -> None:
+        """Exactly one reply per command; a second one is ignored."""
+        assert isinstance(event, Reply)
+        command = self.pending.pop(event.command_id, None)
+        if command is None:
+            return
+        books.budget.count(event.limits, books.now_ns)
+        if event.outcome is Outcome.REFUSED and event.error is not None:
+            self._on_refusal(books, event)
+        if isinstance(command, Place):
+            hearing.on_place_reply(books, command, event)
+        elif isinstance(command, Cancel):
+            hearing.on_cancel_reply(books, command, event)
+        elif isinstance(command, Query):
+            hearing.on_query_reply(books, command, event)
+        elif isinstance(command, ReadDepth):
+            market.on_depth_reply(books, command, event)
+        elif isinstance(command, ReadAccount):
+            self._on_account(books, command, event)
+        elif isinstance(command, CancelAll):
+            hearing.on_cancel_all_reply(books, event)
+        symbol = getattr(command, "symbol", None)
+        self._changed.update({symbol: None} if symbol else dict.fromkeys(books.rules))
+
+    def _on_refusal(self, books: Books, reply: Reply) -> None:
+        assert reply.error is not None
+        if books.budget.on_refusal(reply.error, books.now_ns):
+            left_s = (books.budget.banned_until_ns - books.now_ns) // 1_000_000_000
+            text = f"the venue says {reply.error.http_status} ({reply.error.code}): nothing leaves for {left_s} s, then cancels first"
+            books.notices.append(Said(tag="RISK", symbol="all", text=text))
+
+    def _on_account(self, books: Books, command: ReadAccount, reply: Reply) -> None:
+        if isinstance(reply.answer, AccountSnapshot):
+            adopted = resync.merge(books, reply.answer, reply.sent_ns)
+            if adopted:
+                books.notices.append(Said(tag="BOOT", text=f"{adopted} open orders of an earlier run adopted; they keep their queue place where a band wants them"))
+        self.audit.on_reply(books, command, reply)
+
+    def _on_timer(self, books: Books, event: AnyEvent) -> None:
+        resolver.judge_deadlines(books)
+        if books.started and not books.session.halted and (reason := self.risk.halt(View(books))):
+            self._halt(books, f"risk: {reason}")
+        self._change_all(books)
+
+    def _on_operator(self, books: Books, event: AnyEvent) -> None:
+        assert isinstance(event, Operator)
+        if event.action is OperatorAction.RESUME:
+            books.session.halted = ""
+            books.notices.append(Said(tag="RISK", symbol="all", text="resumed by the operator"))
+        elif event.action is OperatorAction.PROVE:
+            self.audit.want(Purpose.PROOF, books.now_ns)
+        else:
+            self._halt(books, event.action.value if event.action is OperatorAction.CANCEL_ALL else "the operator")
+        if event.action is OperatorAction.CANCEL_ALL:
+            command = CancelAll(
+                command_id=books.number(), reason="operator", timeout_ms=books.timing.read_timeout_ms, symbol=None, tag=books.tag
+            )
+            books.commands.append(command)
+        self._change_all(books)
+
+    def _halt(self, books: Books, why: str) -> None:
+        books.session.halted = why
+        books.notices.append(Said(tag="RISK", symbol="all", text=f"halted by {why} · canceling {sum(1 for _ in books.orders.open())} orders"))
+
+    def _on_stop(self, books: Books, event: AnyEvent) -> None:
+        assert isinstance(event, StopRequested)
+        if not books.session.stopping:
+            books.session.stopping = event.reason
+            count = sum(1 for _ in books.orders.open())
+            books.notices.append(Said(tag="EXIT", text=f"{event.reason} · no new orders · canceling {count} and waiting for the venue's word"))
+
+    def _change_all(self, books: Books) -> None:
+        self._changed.update(dict.fromkeys(books.rules))
+
+    # -- cancels ---------------------------------------------------------------------------------
+    def _pull_quotes(self, books: Books) -> None:
+        """Where no quote may stand, every open order is wanted gone."""
+        session = books.session
+        everywhere = f"stop: {session.stopping}" if session.stopping else f"halted by {session.halted}" if session.halted else ""
+        for connection in Connection:
+            if not everywhere and not session.up[connection]:
+                everywhere = f"{connection} stream down"
+        for order in books.orders.open():
+            reason = everywhere or self._symbol_out(books, order.symbol)
+            if reason and not order.is_leaving:
+                order.cancel_wanted = order.why_cancel = reason
+
+    def _symbol_out(self, books: Books, symbol: str) -> str:
+        state = books.session.symbols[symbol]
+        age_ms = (books.now_ns - state.book_seen_ns) // MS
+        if state.book_in_step and age_ms > books.timing.book_age_ms_max:
+            return f"book is stale ({age_ms} ms)"
+        if not state.book_in_step and age_ms > BOOK_OUT_MS_MAX:
+            return "book out of step"
+        return ""
+
+    def _send_cancels(self, books: Books) -> None:
+        """Wanted cancels leave as soon as the place has the venue's word, in the same step."""
+        for order in list(books.orders.open()):
+            if not order.cancel_wanted or order.place_asked is not None or order.venue_order_id is None:
+                continue
+            if order.cancel_asked is not None or books.now_ns < order.cancel_not_before_ns:
+                continue
+            number = books.number()
+            order.cancel_asked = Asked(number, books.now_ns, books.now_ns + books.timing.order_timeout_ms * MS)
+            order.why_cancel, order.cancel_wanted = order.cancel_wanted, ""
+            books.commands.append(
+                Cancel(
+                    command_id=number,
+                    reason=order.why_cancel,
+                    timeout_ms=books.timing.order_timeout_ms,
+                    symbol=order.symbol,
+                    side=order.side,
+                    price=order.price,
+                    quantity=order.remaining,
+                    venue_order_id=order.venue_order_id,
+                    client_order_id=order.client_order_id,
+                    cancel_id=f"{books.tag}-{books.boot}-{number}c",
+                )
+            )
+
+    # -- deciding --------------------------------------------------------------------------------
+    def _show_lights(self, books: Books) -> None:
+        for symbol in books.rules:
+            for side in Side:
+                books.light(symbol, side)
+
+    def _decide(self, books: Books, symbol: str) -> None:
+        try:
+            decision = self.strategy.decide(View(books), symbol)
+        except Exception as error:  # a fault in a strategy halts quoting; orders are canceled and the bot stays up
+            self._halt(books, f"an error in the strategy: {type(error).__name__}: {error}")
+            self._pull_quotes(books)
+            self._send_cancels(books)
+            return
+        for want in decision.cancels:
+            order = books.orders.by_client_id[want.client_order_id]
+            if order.is_open and not order.is_leaving:
+                order.cancel_wanted = order.why_cancel = want.reason
+        if decision.cancels:
+            self._send_cancels(books)
+        for side in Side:
+            self.idle.pop((symbol, side), None)
+        self.idle.update({(symbol, side): reason for side, reason in decision.idle})
+        denied: dict[Side, tuple[str, str]] = {}
+        for place in decision.places:
+            if (denial := self._deny(books, place)) is None:
+                self._place(books, place)
+            else:
+                denied[place.side] = denial
+        self._note_denials(books, symbol, denied)
+
+    def _deny(self, books: Books, want: WantPlace) -> tuple[str, str] | None:
+        """(reason, clears when) where this place may not leave now."""
+        light = books.light(want.symbol, want.side)
+        if light.colour is not Colour.GREEN:
+            return light.reason, light.clears_when
+        if any(order.slot == want.slot for order in books.orders.open(want.symbol, want.side)):
+            return f"slot {want.slot} is taken", "its order ends"
+        if denial := self.risk.check(want, View(books)):
+            return denial
+        if budget := books.budget.place_denied(books.now_ns):
+            return budget[0], f"in {(budget[1] - books.now_ns) // 1_000_000_000 + 1} s"
+        asset, amount = hold_of(want.side, want.price, want.quantity, books.rules[want.symbol])
+        available = books.account.available(asset, books.orders)
+        if amount > available:
+            held, first = books.account.held_by_leaving(asset, books.orders)
+            if first is not None and held > 0:
+                return f"{plain(held)} {asset} held by a pending cancel, {first.symbol} {first.side}", "that cancel's answer"
+            return f"needs {plain(amount)} {asset}, {plain(available)} available", "funds are freed"
+        return None
+
+    def _place(self, books: Books, want: WantPlace) -> None:
+        number = books.number()
+        timing = books.timing
+        client_order_id = f"{books.tag}-{books.boot}-{number}"
+        asked = Asked(number, books.now_ns, books.now_ns + timing.order_timeout_ms * MS)
+        order = Order(
+            symbol=want.symbol,
+            side=want.side,
+            client_order_id=client_order_id,
+            price=want.price,
+            quantity=want.quantity,
+            created_ns=books.now_ns,
+            slot=want.slot,
+            place_asked=asked,
+        )
+        books.orders.add(order)
+        books.budget.spend(books.now_ns, orders=1)
+        books.placed += 1
+        books.touch_private()
+        books.commands.append(
+            Place(
+                command_id=number,
+                reason=want.reason,
+                timeout_ms=timing.order_timeout_ms,
+                symbol=want.symbol,
+                side=want.side,
+                type=want.type,
+                time_in_force=None if want.type is OrderType.LIMIT_MAKER else TimeInForce.GTC,
+                price=want.price,
+                quantity=want.quantity,
+                client_order_id=client_order_id,
+                slot=want.slot,
+                not_after_ns=books.now_ns + timing.place_not_after_ms * MS,
+            )
+        )
+
+    def _note_denials(self, books: Books, symbol: str, denied: dict[Side, tuple[str, str]]) -> None:
+        for side in Side:
+            denial = denied.get(side)
+            before = self.denials.get((symbol, side))
+            if denial is None:
+                self.denials.pop((symbol, side), None)
+                continue
+            self.denials[symbol, side] = denial
+            if before is None or before[0] != denial[0]:
+                books.notices.append(Denied(tag="RISK", symbol=symbol, side=side, reason=denial[0], clears_when=denial[1]))

@@ -1,0 +1,130 @@
+"""Market events into the depth books and touches; when a snapshot must be read; when a quiet book must be confirmed.
+
+Who calls it: core.engine, on the trading thread. A book counts as fresh by evidence: a message of the stream, or a snapshot whose update id the stream
+has reached. Never: a decision about orders.
+"""
+
+from core.books import MS, Books, SymbolBook
+from core.commands import ReadDepth
+from core.events import BookTicker, DepthDiff, DepthSnapshot, MarketTrade, Reply
+from core.notices import Said
+from core.types import Connection
+
+SYNC_LEVELS, SYNC_WEIGHT = 1000, 50
+CONFIRM_LEVELS, CONFIRM_WEIGHT = 5, 5
+RETRY_MS_FIRST, RETRY_MS_MAX = 250, 5000
+DEAF_MS_MAX = 2000  # how long the stream may lag behind a snapshot before it counts as deaf
+
+
+def on_ticker(books: Books, event: BookTicker) -> None:
+    books.market[event.symbol].touch.on_ticker(event)
+    _seen(books, event.symbol)
+
+
+def on_trade(books: Books, event: MarketTrade) -> None:
+    _seen(books, event.symbol)
+
+
+def on_diff(books: Books, event: DepthDiff) -> None:
+    market = books.market[event.symbol]
+    crossed = market.depth.crossed
+    if not market.depth.on_diff(event):
+        what = "crossed" if market.depth.crossed > crossed else f"gap at update {event.first_id}"
+        books.session.symbols[event.symbol].book_in_step = False
+        books.notices.append(Said(tag="WS", symbol=event.symbol, text=f"book {what} · reading a new snapshot"))
+    market.touch.on_book(market.depth)
+    _seen(books, event.symbol)
+
+
+def _seen(books: Books, symbol: str) -> None:
+    state = books.session.symbols[symbol]
+    if state.book_in_step:
+        state.book_seen_ns = books.now_ns
+    if books.started and symbol not in books.start_mids and (mid := books.mid(symbol)) is not None:
+        books.start_mids[symbol] = mid
+
+
+def forget(books: Books) -> None:
+    """The market stream is gone: no book can be trusted."""
+    for symbol, market in books.market.items():
+        market.depth.reset()
+        market.touch.forget()
+        market.behind_id = 0
+        market.read_asked = None
+        books.session.symbols[symbol].book_in_step = False
+
+
+def on_depth_reply(books: Books, command: ReadDepth, reply: Reply) -> None:
+    market = books.market[command.symbol]
+    if market.read_asked != command.command_id:
+        return
+    market.read_asked = None
+    if not isinstance(reply.answer, DepthSnapshot):
+        _retry_later(books, market)
+        return
+    if market.depth.in_step:
+        _confirm(books, command.symbol, market, reply.answer)
+        return
+    if not market.depth.on_snapshot(reply.answer):
+        _retry_later(books, market)
+        return
+    market.read_fails = 0
+    state = books.session.symbols[command.symbol]
+    state.book_in_step, state.book_seen_ns = True, books.now_ns
+    market.touch.on_book(market.depth)
+    text = f"book in step at update {market.depth.update_id} · {len(market.depth)} levels"
+    books.notices.append(Said(tag="WS", symbol=command.symbol, text=text))
+    _seen(books, command.symbol)
+
+
+def _retry_later(books: Books, market: SymbolBook) -> None:
+    wait_ms = min(RETRY_MS_MAX, RETRY_MS_FIRST << min(market.read_fails, 8))
+    market.read_fails += 1
+    market.read_not_before_ns = books.now_ns + wait_ms * MS
+
+
+def _confirm(books: Books, symbol: str, market: SymbolBook, snapshot: DepthSnapshot) -> None:
+    if snapshot.last_update_id <= market.depth.update_id:
+        books.session.symbols[symbol].book_seen_ns = books.now_ns
+        market.behind_id = 0
+    elif not market.behind_id:
+        market.behind_id, market.behind_since_ns = snapshot.last_update_id, books.now_ns
+
+
+def ask(books: Books) -> None:
+    """Depth reads that are due: to build a book, or to confirm one that has been silent for half its allowed age."""
+    if not books.session.up[Connection.MARKET]:
+        return
+    for symbol, market in books.market.items():
+        if market.read_asked is not None and books.now_ns < market.read_deadline_ns:
+            continue
+        if books.now_ns < market.read_not_before_ns:
+            continue
+        if not market.depth.in_step:
+            _read(books, symbol, market, SYNC_LEVELS, SYNC_WEIGHT, "book not in step")
+        elif _needs_confirmation(books, symbol, market):
+            market.read_not_before_ns = books.now_ns + books.timing.book_age_ms_max * MS // 4
+            _read(books, symbol, market, CONFIRM_LEVELS, CONFIRM_WEIGHT, "book silent")
+
+
+def _needs_confirmation(books: Books, symbol: str, market: SymbolBook) -> bool:
+    if market.behind_id:
+        if market.depth.update_id >= market.behind_id:
+            market.behind_id = 0
+        elif books.now_ns - market.behind_since_ns > DEAF_MS_MAX * MS:
+            market.behind_id = 0
+            books.reconnect(Connection.MARKET, f"{symbol} stream is deaf: a snapshot is newer and its updates never came")
+            return False
+    return books.now_ns - books.session.symbols[symbol].book_seen_ns > books.timing.book_age_ms_max * MS // 2
+
+
+def _read(books: Books, symbol: str, market: SymbolBook, levels: int, weight: int, reason: str) -> None:
+    if books.budget.reads_denied(books.now_ns, weight):
+        return
+    command = ReadDepth(command_id=books.number(), reason=reason, timeout_ms=books.timing.read_timeout_ms, symbol=symbol, limit=levels)
+    market.read_asked = command.command_id
+    market.read_deadline_ns = books.now_ns + (books.timing.read_timeout_ms + 500) * MS
+    books.budget.spend(books.now_ns, weight=weight)
+    books.commands.append(command)
+
+

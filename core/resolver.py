@@ -1,0 +1,108 @@
+"""Who must be asked about, and when: overdue calls, orders on the resolve list, trades of orders we cannot name.
+
+Who calls it: core.engine once per step, on the trading thread. It turns doubts into Query commands with back-off inside the request budget.
+Never: a verdict; only answers change an order.
+"""
+
+from core.books import MS, PLACE_GRACE_MS, Books
+from core.commands import Query
+from core.hearing import mark_unknown
+from core.money import ZERO
+from core.notices import Said
+from core.orders import Asked, Order
+from core.types import OrderStatus, Side
+
+QUERY_WEIGHT = 9  # order 4 + trades of that order 5 (binance-wire 2)
+BACKOFF_MS_FIRST = 250
+QUERIES_PER_STEP_MAX = 20
+
+
+def judge_deadlines(books: Books) -> None:
+    """No reply by the deadline: the outcome is unknown (never failed)."""
+    for order in list(books.orders.open()):
+        place, cancel = order.place_asked, order.cancel_asked
+        if place is not None and not place.unknown and books.now_ns >= place.deadline_ns:
+            mark_unknown(books, order, "place", f"{books.timing.order_timeout_ms} ms")
+        if cancel is not None and not cancel.unknown and books.now_ns >= cancel.deadline_ns:
+            mark_unknown(books, order, "cancel", f"{books.timing.order_timeout_ms} ms")
+        _expect_echo(books, order)
+
+
+def _expect_echo(books: Books, order: Order) -> None:
+    """A place answered by the request but never mentioned by the user stream: that stream has gone deaf (field case 36)."""
+    overdue_ns = books.timing.echo_ms_max * MS
+    if order.acked_ns and not order.reported and books.now_ns - order.acked_ns > overdue_ns:
+        order.reported = True
+        books.want_user_reconnect = f"no report of {order.client_order_id} in {books.timing.echo_ms_max} ms"
+
+
+def ask(books: Books) -> None:
+    """Queries that are due. Nothing is asked while banned."""
+    sent = 0
+    for client_id in list(books.orders.attention):
+        order = books.orders.by_client_id[client_id]
+        if order.query_asked is not None:
+            if books.now_ns < order.query_asked.deadline_ns:
+                continue
+            order.query_asked = None
+        if books.now_ns < order.not_before_ns or sent >= QUERIES_PER_STEP_MAX:
+            continue
+        if books.budget.reads_denied(books.now_ns, QUERY_WEIGHT):
+            return
+        sent += 1
+        _query_order(books, order)
+    for key in list(books.orphans):
+        if books.now_ns >= books.orphan_not_before_ns.get(key, 0) and sent < QUERIES_PER_STEP_MAX:
+            sent += 1
+            _query_orphan(books, key)
+
+
+def _query_order(books: Books, order: Order) -> None:
+    wait_ms = min(books.timing.resolver_interval_ms_max, BACKOFF_MS_FIRST << min(order.queries, 8))
+    order.queries += 1
+    order.not_before_ns = books.now_ns + wait_ms * MS
+    age_ms = (books.now_ns - order.created_ns) // MS
+    search = order.status is OrderStatus.UNSEEN and order.venue_order_id is None and age_ms > PLACE_GRACE_MS
+    command = Query(
+        command_id=books.number(),
+        reason="outcome unknown" if order.is_open else "fills incomplete",
+        timeout_ms=books.timing.read_timeout_ms,
+        symbol=order.symbol,
+        side=order.side,
+        client_order_id=order.client_order_id,
+        venue_order_id=order.venue_order_id,
+        known_executed=order.booked,
+        price=order.price,
+        quantity=order.quantity,
+        since_ms=order.created_ns // MS - 1000 if search else None,
+        attributed=_attributed(books, order) if search else (),
+    )
+    order.query_asked = Asked(command.command_id, books.now_ns, books.now_ns + (books.timing.read_timeout_ms + 500) * MS)
+    books.budget.spend(books.now_ns, weight=QUERY_WEIGHT)
+    books.commands.append(command)
+
+
+def _attributed(books: Books, order: Order) -> tuple[int, ...]:
+    """Venue ids of this symbol that belong to other orders of ours."""
+    return tuple(venue_id for symbol, venue_id in books.orders.by_venue_id if symbol == order.symbol)[-1000:]
+
+
+def _query_orphan(books: Books, key: tuple[str, int]) -> None:
+    symbol, venue_order_id = key
+    books.orphan_not_before_ns[key] = books.now_ns + (books.timing.read_timeout_ms + 1000) * MS
+    books.notices.append(Said(tag="PENDING", symbol=symbol, text=f"asking whose order {venue_order_id} is: it has trades we did not book"))
+    books.budget.spend(books.now_ns, weight=QUERY_WEIGHT)
+    books.commands.append(
+        Query(
+            command_id=books.number(),
+            reason="trades of an order we cannot name",
+            timeout_ms=books.timing.read_timeout_ms,
+            symbol=symbol,
+            side=Side.BUY,
+            client_order_id="",
+            venue_order_id=venue_order_id,
+            known_executed=ZERO,
+            price=ZERO,
+            quantity=ZERO,
+        )
+    )
