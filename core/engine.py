@@ -9,8 +9,7 @@ from typing import Protocol
 
 import msgspec
 
-from core import audit, hearing, market, resolver, resync
-from core.account import hold_of
+from core import asking, audit, hearing, market, resolver, resync
 from core.books import MS, Books, Timing
 from core.commands import AnyCommand, Cancel, CancelAll, Place, Purpose, Query, ReadAccount, ReadDepth
 from core.events import (
@@ -33,27 +32,17 @@ from core.events import (
     StreamUp,
     Timer,
 )
-from core.light import Colour
-from core.money import plain
 from core.notices import Denied, Notice, Said
 from core.orders import Asked, Order
-from core.types import Connection, OrderType, Side, TimeInForce
+from core.types import Connection, Side
 from core.uptime import Uptime
-from core.view import Decision, View, WantPlace
+from core.view import Decision, View
 
-BOOK_OUT_MS_MAX = 2000  # a book out of step for longer pulls the quotes
 PENDING_MAX = 10_000
 
 
 class Strategy(Protocol):
     def decide(self, view: View, symbol: str) -> Decision: ...
-
-
-class Risk(Protocol):
-    """Our own no. `check` judges one place, `halt` the whole run; both return a reason or None."""
-
-    def check(self, want: WantPlace, view: View) -> tuple[str, str] | None: ...
-    def halt(self, view: View) -> str | None: ...
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -63,7 +52,7 @@ class Step(msgspec.Struct, frozen=True):
 
 
 class Engine:
-    def __init__(self, strategy: Strategy, risk: Risk, timing: Timing) -> None:
+    def __init__(self, strategy: Strategy, risk: asking.Risk, timing: Timing) -> None:
         self.strategy = strategy
         self.risk = risk
         self.timing = timing
@@ -120,8 +109,8 @@ class Engine:
         if books.budget.is_banned(books.now_ns):
             self._show_lights(books)
             return
-        self._pull_quotes(books)
-        self._send_cancels(books)
+        asking.pull_quotes(books)
+        asking.send_cancels(books)
         if books.started:
             resolver.ask(books)
         market.ask(books)
@@ -259,7 +248,8 @@ class Engine:
         if isinstance(reply.answer, AccountSnapshot):
             adopted = resync.merge(books, reply.answer, reply.sent_ns)
             if adopted:
-                books.notices.append(Said(tag="BOOT", text=f"{adopted} open orders of an earlier run adopted; they keep their queue place where a band wants them"))
+                text = f"{adopted} open orders of an earlier run adopted; they keep their queue place where a band wants them"
+                books.notices.append(Said(tag="BOOT", text=text))
         self.audit.on_reply(books, command, reply)
 
     def _on_timer(self, books: Books, event: AnyEvent) -> None:
@@ -298,53 +288,6 @@ class Engine:
     def _change_all(self, books: Books) -> None:
         self._changed.update(dict.fromkeys(books.rules))
 
-    # -- cancels ---------------------------------------------------------------------------------
-    def _pull_quotes(self, books: Books) -> None:
-        """Where no quote may stand, every open order is wanted gone."""
-        session = books.session
-        everywhere = f"stop: {session.stopping}" if session.stopping else f"halted by {session.halted}" if session.halted else ""
-        for connection in Connection:
-            if not everywhere and not session.up[connection]:
-                everywhere = f"{connection} stream down"
-        for order in books.orders.open():
-            reason = everywhere or self._symbol_out(books, order.symbol)
-            if reason and not order.is_leaving:
-                order.cancel_wanted = order.why_cancel = reason
-
-    def _symbol_out(self, books: Books, symbol: str) -> str:
-        state = books.session.symbols[symbol]
-        age_ms = (books.now_ns - state.book_seen_ns) // MS
-        if state.book_in_step and age_ms > books.timing.book_age_ms_max:
-            return f"book is stale ({age_ms} ms)"
-        if not state.book_in_step and age_ms > BOOK_OUT_MS_MAX:
-            return "book out of step"
-        return ""
-
-    def _send_cancels(self, books: Books) -> None:
-        """Wanted cancels leave as soon as the place has the venue's word, in the same step."""
-        for order in list(books.orders.open()):
-            if not order.cancel_wanted or order.place_asked is not None or order.venue_order_id is None:
-                continue
-            if order.cancel_asked is not None or books.now_ns < order.cancel_not_before_ns:
-                continue
-            number = books.number()
-            order.cancel_asked = Asked(number, books.now_ns, books.now_ns + books.timing.order_timeout_ms * MS)
-            order.why_cancel, order.cancel_wanted = order.cancel_wanted, ""
-            books.commands.append(
-                Cancel(
-                    command_id=number,
-                    reason=order.why_cancel,
-                    timeout_ms=books.timing.order_timeout_ms,
-                    symbol=order.symbol,
-                    side=order.side,
-                    price=order.price,
-                    quantity=order.remaining,
-                    venue_order_id=order.venue_order_id,
-                    client_order_id=order.client_order_id,
-                    cancel_id=f"{books.tag}-{books.boot}-{number}c",
-                )
-            )
-
     # -- deciding --------------------------------------------------------------------------------
     def _show_lights(self, books: Books) -> None:
         for symbol in books.rules:
@@ -356,81 +299,25 @@ class Engine:
             decision = self.strategy.decide(View(books), symbol)
         except Exception as error:  # a fault in a strategy halts quoting; orders are canceled and the bot stays up
             self._halt(books, f"an error in the strategy: {type(error).__name__}: {error}")
-            self._pull_quotes(books)
-            self._send_cancels(books)
+            asking.pull_quotes(books)
+            asking.send_cancels(books)
             return
         for want in decision.cancels:
             order = books.orders.by_client_id[want.client_order_id]
             if order.is_open and not order.is_leaving:
                 order.cancel_wanted = order.why_cancel = want.reason
         if decision.cancels:
-            self._send_cancels(books)
+            asking.send_cancels(books)
         for side in Side:
             self.idle.pop((symbol, side), None)
         self.idle.update({(symbol, side): reason for side, reason in decision.idle})
         denied: dict[Side, tuple[str, str]] = {}
         for place in decision.places:
-            if (denial := self._deny(books, place)) is None:
-                self._place(books, place)
+            if (denial := asking.deny(books, place, self.risk)) is None:
+                asking.place(books, place)
             else:
                 denied[place.side] = denial
         self._note_denials(books, symbol, denied)
-
-    def _deny(self, books: Books, want: WantPlace) -> tuple[str, str] | None:
-        """(reason, clears when) where this place may not leave now."""
-        light = books.light(want.symbol, want.side)
-        if light.colour is not Colour.GREEN:
-            return light.reason, light.clears_when
-        if any(order.slot == want.slot for order in books.orders.open(want.symbol, want.side)):
-            return f"slot {want.slot} is taken", "its order ends"
-        if denial := self.risk.check(want, View(books)):
-            return denial
-        if budget := books.budget.place_denied(books.now_ns):
-            return budget[0], f"in {(budget[1] - books.now_ns) // 1_000_000_000 + 1} s"
-        asset, amount = hold_of(want.side, want.price, want.quantity, books.rules[want.symbol])
-        available = books.account.available(asset, books.orders)
-        if amount > available:
-            held, first = books.account.held_by_leaving(asset, books.orders)
-            if first is not None and held > 0:
-                return f"{plain(held)} {asset} held by a pending cancel, {first.symbol} {first.side}", "that cancel's answer"
-            return f"needs {plain(amount)} {asset}, {plain(available)} available", "funds are freed"
-        return None
-
-    def _place(self, books: Books, want: WantPlace) -> None:
-        number = books.number()
-        timing = books.timing
-        client_order_id = f"{books.tag}-{books.boot}-{number}"
-        asked = Asked(number, books.now_ns, books.now_ns + timing.order_timeout_ms * MS)
-        order = Order(
-            symbol=want.symbol,
-            side=want.side,
-            client_order_id=client_order_id,
-            price=want.price,
-            quantity=want.quantity,
-            created_ns=books.now_ns,
-            slot=want.slot,
-            place_asked=asked,
-        )
-        books.orders.add(order)
-        books.budget.spend(books.now_ns, orders=1)
-        books.placed += 1
-        books.touch_private()
-        books.commands.append(
-            Place(
-                command_id=number,
-                reason=want.reason,
-                timeout_ms=timing.order_timeout_ms,
-                symbol=want.symbol,
-                side=want.side,
-                type=want.type,
-                time_in_force=None if want.type is OrderType.LIMIT_MAKER else TimeInForce.GTC,
-                price=want.price,
-                quantity=want.quantity,
-                client_order_id=client_order_id,
-                slot=want.slot,
-                not_after_ns=books.now_ns + timing.place_not_after_ms * MS,
-            )
-        )
 
     def _note_denials(self, books: Books, symbol: str, denied: dict[Side, tuple[str, str]]) -> None:
         for side in Side:

@@ -230,10 +230,8 @@ def _refused(books: Books, order: Order, error: VenueError) -> None:
     key = f"{error.http_status}/{error.code}"
     if key in books.rejects or len(books.rejects) < COUNT_MAX:
         books.rejects[key] = books.rejects.get(key, 0) + 1
-    if error.http_status not in (418, 429):
-        what_next = brake(books, order.symbol, order.side, error)
-    else:
-        what_next = "waiting for the limit to clear"
+    limited = error.http_status in (418, 429)
+    what_next = "waiting for the limit to clear" if limited else brake(books, order.symbol, order.side, error)
     books.orders.refuse(order, OrderStatus.REJECTED, Evidence.REFUSED, books.now_ns)
     books.notices.append(
         Refusal(

@@ -1,7 +1,7 @@
 """Market events into the depth books and touches; when a snapshot must be read; when a quiet book must be confirmed.
 
-Who calls it: core.engine, on the trading thread. A book counts as fresh by evidence: a message of the stream, or a snapshot whose update id the stream
-has reached. Never: a decision about orders.
+Who calls it: core.engine, on the trading thread. A book counts as fresh by evidence: a message of the
+stream, or a snapshot whose update id the stream has reached. Never: a decision about orders.
 """
 
 from core.books import MS, Books, SymbolBook

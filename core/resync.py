@@ -44,7 +44,6 @@ def merge(books: Books, snapshot: AccountSnapshot, read_sent_ns: int) -> int:
         books.started = True
         books.account.begin()
         books.start_mids = books.mids()
-    books.touch_private()
     return adopted
 
 

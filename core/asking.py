@@ -1,0 +1,132 @@
+"""How orders and cancels leave: what is wanted gone, what may be placed, and the marks made before a command goes.
+
+Who calls it: core.engine, on the trading thread. `deny` is the one gate every place passes: light, slot, risk, budget, funds.
+Never: a network call; a command that the books do not already show as asked.
+"""
+
+from typing import Protocol
+
+from core.account import hold_of
+from core.books import MS, Books
+from core.commands import Cancel, Place
+from core.light import Colour
+from core.money import plain
+from core.orders import Asked, Order
+from core.types import Connection, OrderType, TimeInForce
+from core.view import View, WantPlace
+
+BOOK_OUT_MS_MAX = 2000  # a book out of step for longer pulls the quotes
+
+
+class Risk(Protocol):
+    """Our own no. `check` judges one place, `halt` the whole run; both return None or the reason (with what clears it)."""
+
+    def check(self, want: WantPlace, view: View) -> tuple[str, str] | None: ...
+    def halt(self, view: View) -> str | None: ...
+
+
+def pull_quotes(books: Books) -> None:
+    """Where no quote may stand, every open order is wanted gone."""
+    session = books.session
+    everywhere = f"stop: {session.stopping}" if session.stopping else f"halted by {session.halted}" if session.halted else ""
+    for connection in Connection:
+        if not everywhere and not session.up[connection]:
+            everywhere = f"{connection} stream down"
+    for order in books.orders.open():
+        reason = everywhere or _symbol_out(books, order.symbol)
+        if reason and not order.is_leaving:
+            order.cancel_wanted = order.why_cancel = reason
+
+
+def _symbol_out(books: Books, symbol: str) -> str:
+    state = books.session.symbols[symbol]
+    age_ms = (books.now_ns - state.book_seen_ns) // MS
+    if state.book_in_step and age_ms > books.timing.book_age_ms_max:
+        return f"book is stale ({age_ms} ms)"
+    if not state.book_in_step and age_ms > BOOK_OUT_MS_MAX:
+        return "book out of step"
+    return ""
+
+
+def send_cancels(books: Books) -> None:
+    """Wanted cancels leave as soon as the place has the venue's word, in the same step."""
+    for order in list(books.orders.open()):
+        if not order.cancel_wanted or order.place_asked is not None or order.venue_order_id is None:
+            continue
+        if order.cancel_asked is not None or books.now_ns < order.cancel_not_before_ns:
+            continue
+        number = books.number()
+        order.cancel_asked = Asked(number, books.now_ns, books.now_ns + books.timing.order_timeout_ms * MS)
+        order.why_cancel, order.cancel_wanted = order.cancel_wanted, ""
+        books.commands.append(
+            Cancel(
+                command_id=number,
+                reason=order.why_cancel,
+                timeout_ms=books.timing.order_timeout_ms,
+                symbol=order.symbol,
+                side=order.side,
+                price=order.price,
+                quantity=order.remaining,
+                venue_order_id=order.venue_order_id,
+                client_order_id=order.client_order_id,
+                cancel_id=f"{books.tag}-{books.boot}-{number}c",
+            )
+        )
+
+
+def deny(books: Books, want: WantPlace, risk: Risk) -> tuple[str, str] | None:
+    """(reason, clears when) where this place may not leave now."""
+    light = books.light(want.symbol, want.side)
+    if light.colour is not Colour.GREEN:
+        return light.reason, light.clears_when
+    if any(order.slot == want.slot for order in books.orders.open(want.symbol, want.side)):
+        return f"slot {want.slot} is taken", "its order ends"
+    if denial := risk.check(want, View(books)):
+        return denial
+    if budget := books.budget.place_denied(books.now_ns):
+        return budget[0], f"in {(budget[1] - books.now_ns) // 1_000_000_000 + 1} s"
+    asset, amount = hold_of(want.side, want.price, want.quantity, books.rules[want.symbol])
+    available = books.account.available(asset, books.orders)
+    if amount > available:
+        held, first = books.account.held_by_leaving(asset, books.orders)
+        if first is not None and held > 0:
+            return f"{plain(held)} {asset} held by a pending cancel, {first.symbol} {first.side}", "that cancel's answer"
+        return f"needs {plain(amount)} {asset}, {plain(available)} available", "funds are freed"
+    return None
+
+
+def place(books: Books, want: WantPlace) -> None:
+    number = books.number()
+    timing = books.timing
+    client_order_id = f"{books.tag}-{books.boot}-{number}"
+    asked = Asked(number, books.now_ns, books.now_ns + timing.order_timeout_ms * MS)
+    order = Order(
+        symbol=want.symbol,
+        side=want.side,
+        client_order_id=client_order_id,
+        price=want.price,
+        quantity=want.quantity,
+        created_ns=books.now_ns,
+        slot=want.slot,
+        place_asked=asked,
+    )
+    books.orders.add(order)
+    books.budget.spend(books.now_ns, orders=1)
+    books.placed += 1
+    books.touch_private()
+    books.commands.append(
+        Place(
+            command_id=number,
+            reason=want.reason,
+            timeout_ms=timing.order_timeout_ms,
+            symbol=want.symbol,
+            side=want.side,
+            type=want.type,
+            time_in_force=None if want.type is OrderType.LIMIT_MAKER else TimeInForce.GTC,
+            price=want.price,
+            quantity=want.quantity,
+            client_order_id=client_order_id,
+            slot=want.slot,
+            not_after_ns=books.now_ns + timing.place_not_after_ms * MS,
+        )
+    )

@@ -1,0 +1,165 @@
+"""OUR orders on their way: place, cancel, read - without waiting.
+
+Who calls it: the trading loop, on the trading thread, with commands the engine has already marked. Each call is handed to a lane
+(`submit(func, arg)`, never `submit(func(arg))`) and returns at once; the done-callback posts exactly one Reply, whatever happened.
+Never: a wait, a decision, an exception to the caller, a command sent twice.
+"""
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import CancelledError, Future
+from functools import partial
+from typing import Protocol, TypeVar
+
+from core.commands import AnyCommand, Cancel, CancelAll, OrderCommand, Place, Query, ReadAccount, ReadCommand, ReadDepth
+from core.events import Answer, Outcome, Reply
+from core.light import Light
+from core.orders import Orders
+from core.ports import Answered, ClockNs, Journal, NotSent, Post, Refused, Venue
+from core.types import Side
+
+C = TypeVar("C", bound=AnyCommand)
+A = TypeVar("A", bound=Answer)
+
+
+class Lane(Protocol):
+    """One ThreadPoolExecutor with its own pre-started workers; a full lane refuses by raising."""
+
+    def submit(self, call: Callable[[C], Reply], command: C, /) -> "Future[Reply]": ...
+
+
+class OrderBookManager:
+    """The hands. `orders` and `light_of` are questions about the engine's books; nothing is counted here, so nothing can leak."""
+
+    def __init__(
+        self,
+        venue: Venue,
+        journal: Journal,
+        post: Post,
+        clock_ns: ClockNs,
+        lanes: tuple[Lane, Lane, Lane],
+        orders: Callable[[], Orders],
+        light_of: Callable[[str, Side], Light],
+    ) -> None:
+        """`lanes` are (cancel, place, query), in this order."""
+        self._venue, self._journal, self._post, self._clock_ns = venue, journal, post, clock_ns
+        self._cancel_lane, self._place_lane, self._query_lane = lanes
+        self._orders, self._light_of = orders, light_of
+        self._stop_at_ns: int | None = None
+
+    # -- questions -------------------------------------------------------------------------------
+    @property
+    def has_pending_cancels(self) -> bool:
+        """True while any order of ours has a cancel without the venue's word: the seed of the whole design."""
+        return self._orders().has_pending_cancels()
+
+    def light(self, symbol: str, side: Side) -> Light:
+        return self._light_of(symbol, side)
+
+    # -- calls, each returns at once -------------------------------------------------------------
+    def place_orders(self, commands: Iterable[Place]) -> None:
+        for command in commands:
+            self._submit(self._place_lane, self._run_place, command)
+
+    def cancel_orders(self, commands: Iterable[Cancel]) -> None:
+        for command in commands:
+            self._submit(self._cancel_lane, self._run_cancel, command)
+
+    def cancel_all_orders(self, command: CancelAll) -> None:
+        """One background task that reads, filters by tag and cancels by id; no loop here."""
+        self._submit(self._cancel_lane, self._run_cancel_all, command)
+
+    def read(self, commands: Iterable[ReadCommand]) -> None:
+        for command in commands:
+            self._submit(self._query_lane, self._run_read, command)
+
+    def hand_over(self, commands: Iterable[OrderCommand | ReadCommand]) -> None:
+        """Cancels first, then places, then reads."""
+        commands = tuple(commands)
+        self.cancel_orders(command for command in commands if isinstance(command, Cancel))
+        for command in commands:
+            if isinstance(command, CancelAll):
+                self.cancel_all_orders(command)
+        self.place_orders(command for command in commands if isinstance(command, Place))
+        self.read(command for command in commands if isinstance(command, Query | ReadAccount | ReadDepth))
+
+    def stop_by(self, deadline_ns: int) -> None:
+        """From now on every call's time-out ends half a second before this time (engine clock), so that no worker outlives the stop."""
+        self._stop_at_ns = deadline_ns
+
+    # -- one submit, one event -------------------------------------------------------------------
+    def _submit(self, lane: Lane, call: Callable[[C], Reply], command: C) -> None:
+        try:
+            future = lane.submit(call, command)
+        except Exception as refusal:  # a refusing executor is a NotSent event, never an exception on the trading thread
+            self._deliver(Reply(command_id=command.command_id, outcome=Outcome.NOT_SENT, note=f"lane refused: {refusal}"))
+            return
+        future.add_done_callback(partial(self._on_done, command))
+
+    def _on_done(self, command: AnyCommand, future: "Future[Reply]") -> None:
+        """Runs on any thread. Whatever happened, exactly one event leaves: hence `finally`."""
+        reply = Reply(command_id=command.command_id, outcome=Outcome.UNKNOWN, note="the worker ended without a word")
+        try:
+            reply = future.result()
+        except CancelledError:
+            reply = Reply(command_id=command.command_id, outcome=Outcome.NOT_SENT, note="taken back before a worker had it")
+        except BaseException as error:  # a fault in a worker must not swallow the event; the outcome is unknown
+            reply = Reply(command_id=command.command_id, outcome=Outcome.UNKNOWN, note=f"{type(error).__name__} in the worker")
+        finally:
+            self._deliver(reply)
+
+    def _deliver(self, reply: Reply) -> None:
+        self._post(reply)
+
+    # -- on the lanes ----------------------------------------------------------------------------
+    def _run_place(self, command: Place) -> Reply:
+        if self._clock_ns() > command.not_after_ns:
+            return self._not_sent(command, "stale: the decision is too old")
+        return self._call(command, self._venue.place, journaled=True)
+
+    def _run_cancel(self, command: Cancel) -> Reply:
+        return self._call(command, self._venue.cancel, journaled=True)
+
+    def _run_cancel_all(self, command: CancelAll) -> Reply:
+        return self._call(command, self._venue.cancel_all, journaled=True)
+
+    def _run_read(self, command: ReadCommand) -> Reply:
+        if isinstance(command, Query):
+            return self._call(command, self._venue.query, journaled=False)
+        if isinstance(command, ReadAccount):
+            return self._call(command, self._venue.read_account, journaled=False)
+        return self._call(command, self._venue.read_depth, journaled=False)
+
+    def _call(self, command: C, send: Callable[[C, float], Answered[A]], journaled: bool) -> Reply:
+        """Intent, then the call, then the result. Anything raised but NotSent and Refused means: outcome unknown."""
+        sent_ns = 0
+        try:
+            timeout_s = self._timeout_s(command)
+            if journaled:
+                self._journal.intent(command)
+            sent_ns = self._clock_ns()
+            answered = send(command, timeout_s)
+            reply = self._reply(command, Outcome.DONE, sent_ns, answer=answered.answer, limits=answered.limits)
+        except NotSent as error:
+            reply = self._reply(command, Outcome.NOT_SENT, 0, note=str(error))
+        except Refused as error:
+            reply = self._reply(command, Outcome.REFUSED, sent_ns, error=error.error, limits=error.limits)
+        except Exception as error:
+            reply = self._reply(command, Outcome.UNKNOWN, sent_ns, note=f"{type(error).__name__}: {error}")
+        if journaled:
+            self._journal.result(reply)
+        return reply
+
+    def _timeout_s(self, command: AnyCommand) -> float:
+        timeout_s = command.timeout_ms / 1000
+        if self._stop_at_ns is None:
+            return timeout_s
+        left_s = (self._stop_at_ns - self._clock_ns()) / 1e9 - 0.5
+        if left_s <= 0:
+            raise NotSent("no time left before the stop")
+        return min(timeout_s, left_s)
+
+    def _not_sent(self, command: AnyCommand, why: str) -> Reply:
+        return self._reply(command, Outcome.NOT_SENT, 0, note=why)
+
+    def _reply(self, command: AnyCommand, outcome: Outcome, sent_ns: int, **said: object) -> Reply:
+        return Reply(command_id=command.command_id, outcome=outcome, sent_ns=sent_ns, received_ns=self._clock_ns(), **said)  # type: ignore[arg-type]

@@ -1,0 +1,146 @@
+"""What the bot wants: the market maker by bands.
+
+Who calls it: core.engine, once per changed symbol and step, on the trading thread. It reads a View and returns a Decision; the four-tick flow is its
+habit: bad orders -> cancel them all and return; pending cancels -> wait; the venue's word -> the light turns green; green -> place.
+Never: I/O, time, a wait, an order it did not see in the view.
+"""
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+from core.commands import Slot
+from core.money import ZERO, distance_bps, floor_to, plain
+from core.orders import Order
+from core.types import OrderType, Side
+from core.view import Decision, View, WantCancel, WantPlace
+from trading.bands import Band, band_of, is_urgent, why_bad
+from trading.quoting import SymbolQuoting, fit_quantity, inventory, quote_price, reference_price, room
+
+NS_PER_S = 1_000_000_000
+
+
+class MarketMaker:
+    """Keeps each band filled at its target; leaves orders inside their band alone, because their queue place is worth money."""
+
+    def __init__(self, symbols: Mapping[str, SymbolQuoting]) -> None:
+        self.symbols = symbols
+        self._place_first: set[tuple[str, Side]] = set()  # sides that waited for cancels: they place before they look for bad orders
+
+    def decide(self, view: View, symbol: str) -> Decision:
+        quoting = self.symbols[symbol]
+        cancels: list[WantCancel] = []
+        places: list[WantPlace] = []
+        idle: list[tuple[Side, str]] = []
+        for side in Side:
+            reference = reference_price(view, symbol, side, quoting)
+            if reference is None:
+                idle.append((side, "no touch known yet"))
+                continue
+            bad = self._bad_orders(view, symbol, side, reference, quoting)
+            if bad:
+                cancels.extend(bad)
+                self._place_first.add((symbol, side))
+                idle.append((side, "bad orders are being canceled"))
+                continue
+            if view.has_pending_cancels(symbol, side) or not view.light(symbol, side).is_green:
+                idle.append((side, view.light(symbol, side).reason))
+                continue
+            wanted, reason = self._missing(view, symbol, side, reference, quoting)
+            places.extend(wanted)
+            self._place_first.discard((symbol, side))
+            if reason:
+                idle.append((side, reason))
+        return Decision(cancels=tuple(cancels), places=tuple(places), idle=tuple(idle))
+
+    # -- bad orders ------------------------------------------------------------------------------
+    def _bad_orders(self, view: View, symbol: str, side: Side, reference: Decimal, quoting: SymbolQuoting) -> list[WantCancel]:
+        """Every bad working order of the side; only the urgent ones where the side is owed a place first."""
+        owed = (symbol, side) in self._place_first
+        bad = []
+        for order in view.open_orders(symbol, side):
+            if not order.is_working:
+                continue
+            reason = self._why_bad(view, order, reference, quoting)
+            if reason and (not owed or is_urgent(quoting.bands(side), side, order.price, reference, view.rules(symbol).tick)):
+                bad.append(WantCancel(client_order_id=order.client_order_id, reason=reason))
+        return bad
+
+    def _why_bad(self, view: View, order: Order, reference: Decimal, quoting: SymbolQuoting) -> str | None:
+        bands, tick = quoting.bands(order.side), view.rules(order.symbol).tick
+        if order.slot is None:
+            index = band_of(bands, order.side, order.price, reference, tick)
+            if index is None:
+                return "an order of an earlier run that no band wants"
+            order_band = bands[index]
+        else:
+            order_band = bands[order.slot[0]]
+        if quoting.order_age_s_max and view.now_ns - order.created_ns > quoting.order_age_s_max * NS_PER_S:
+            return f"older than {quoting.order_age_s_max} s"
+        held = inventory(view, order.symbol, quoting)
+        toward = held if order.side is Side.BUY else -held
+        if quoting.inventory_cap and toward + order.remaining > quoting.inventory_cap:
+            return f"inventory {held:+f} with this order would pass the cap {plain(quoting.inventory_cap)}"
+        return why_bad(order_band, order.side, order.price, reference, tick, quoting.hysteresis)
+
+    # -- missing orders --------------------------------------------------------------------------
+    def _missing(self, view: View, symbol: str, side: Side, reference: Decimal, quoting: SymbolQuoting) -> tuple[list[WantPlace], str]:
+        """Places that top up the bands short of quantity, and the reason where the side stays empty."""
+        rules = view.rules(symbol)
+        places: list[WantPlace] = []
+        reason = ""
+        left = room(view, symbol, side, quoting)
+        has_order = False
+        for index, band in enumerate(quoting.bands(side)):
+            held, slots = self._in_band(view, symbol, side, index, reference, quoting)
+            has_order = has_order or held > 0
+            price = quote_price(view, symbol, side, band, reference, quoting)
+            free_slot = next((n for n in range(quoting.orders_per_band_max) if (index, n) not in slots), None)
+            if price is None or free_slot is None or price <= 0:
+                continue
+            quantity = fit_quantity(min(band.quantity - held, left), price, rules)
+            if not quantity:
+                reason = self._why_not(band, held, left, price, view, symbol)
+                continue
+            if outside := why_bad(band, side, price, reference, rules.tick, quoting.hysteresis):
+                reason = f"fees, edge and touch allow only {plain(price)}: {outside}"
+                continue
+            if any(order.price == price for order in view.open_orders(symbol, side.opposite)):
+                reason = "the target is where our other side stands"
+                continue
+            left -= quantity
+            places.append(self._want(view, symbol, side, price, quantity, (index, free_slot)))
+        return places, "" if places or has_order else reason or "no band wants an order"
+
+    def _in_band(
+        self, view: View, symbol: str, side: Side, index: int, reference: Decimal, quoting: SymbolQuoting
+    ) -> tuple[Decimal, set[Slot]]:
+        """(quantity in this band, slots taken), pending places included. An adopted order counts where its price falls."""
+        bands, tick = quoting.bands(side), view.rules(symbol).tick
+        held, slots = ZERO, set()
+        for order in view.open_orders(symbol, side):
+            where = order.slot[0] if order.slot is not None else band_of(bands, side, order.price, reference, tick)
+            if where == index:
+                held += order.remaining
+                if order.slot is not None:
+                    slots.add(order.slot)
+        return held, slots
+
+    def _why_not(self, band: Band, held: Decimal, left: Decimal, price: Decimal, view: View, symbol: str) -> str:
+        rules = view.rules(symbol)
+        short = band.quantity - held
+        if left < short and floor_to(left, rules.step) * price < max(rules.min_notional, rules.step):
+            return "inventory cap reached"
+        return f"what is missing ({plain(max(short, ZERO))} {rules.base}) is below the venue's minimum order"
+
+    def _want(self, view: View, symbol: str, side: Side, price: Decimal, quantity: Decimal, slot: Slot) -> WantPlace:
+        mid = view.mid(symbol) or price
+        signed = distance_bps(price, mid, side) * (-1 if side is Side.BUY else 1)
+        return WantPlace(
+            symbol=symbol,
+            side=side,
+            type=OrderType.LIMIT_MAKER,
+            price=price,
+            quantity=quantity,
+            slot=slot,
+            reason=f"{signed:+.1f} bp of mid · maker only",
+        )

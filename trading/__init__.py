@@ -1,0 +1,1 @@
+"""The room of ideas: bands, quoting, risk. Pure; stands on core only."""
