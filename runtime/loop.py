@@ -1,0 +1,115 @@
+"""The trading thread: take a batch, stamp it, step, hand the commands over, publish a picture.
+
+Who starts it: runtime.lifecycle. It is the one thread that decides; everything it calls returns at once (memory, a bounded queue, a lane's submit).
+Never: network, disk, sleep, formatting of console lines.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+
+from core.commands import AnyCommand, Reconnect
+from core.engine import Engine, Step
+from core.events import AnyEvent
+from core.ports import ClockNs
+from core.snapshot import Snapshot, picture
+
+PICTURE_EVERY_NS = 250_000_000
+TAKE_TIMEOUT_S = 0.5
+log = logging.getLogger("greenlight.loop")
+
+
+class StepTimes:
+    """How long steps took, in ms: the count, the sum, the worst and the newest few thousand; one writer, any reader."""
+
+    KEPT_MAX = 20_000
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.worst_ms = 0.0
+        self.worst_at_ns = 0
+        self.recent: list[tuple[int, float]] = []
+
+    def note(self, at_ns: int, elapsed_ms: float) -> None:
+        self.count += 1
+        if elapsed_ms > self.worst_ms:
+            self.worst_ms, self.worst_at_ns = elapsed_ms, at_ns
+        if len(self.recent) >= self.KEPT_MAX:
+            del self.recent[: self.KEPT_MAX // 2]
+        self.recent.append((at_ns, elapsed_ms))
+
+
+class TradingLoop:
+    """Resource: owns the engine while it runs. `snapshot` is replaced, never changed."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        take: Callable[[float], Sequence[AnyEvent]],
+        clock_ns: ClockNs,
+        hand_over: Callable[[Iterable[AnyCommand]], None],
+        reconnect: Callable[[Reconnect], None],
+        tell: Callable[[int, Step], None],
+        on_fault: Callable[[BaseException], None],
+        beat: Callable[[], None],
+    ) -> None:
+        self.engine = engine
+        self._take, self._clock_ns = take, clock_ns
+        self._hand_over, self._reconnect, self._tell = hand_over, reconnect, tell
+        self._on_fault, self._beat = on_fault, beat
+        self.snapshot: Snapshot | None = None
+        self.step_times = StepTimes()
+        self.finished = threading.Event()
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._pictured_ns = 0
+
+    # -- Resource --------------------------------------------------------------------------------
+    def start(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="trading", daemon=True)
+        self._thread.start()
+
+    def stop(self, deadline: float) -> None:
+        """Leave after the batch under way; `deadline` is on time.monotonic()."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join(max(0.0, deadline - time.monotonic()))
+
+    @property
+    def is_running(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
+
+    # -- the thread ------------------------------------------------------------------------------
+    def _run(self) -> None:
+        try:
+            while not self._stopping.is_set():
+                events = self._take(TAKE_TIMEOUT_S)
+                if events:
+                    self._step(events)
+                self._beat()
+        except BaseException as error:  # a fault here ends trading; main learns of it and stops the rest
+            log.exception("the trading thread failed")
+            self._on_fault(error)
+            raise
+
+    def _step(self, events: Sequence[AnyEvent]) -> None:
+        now_ns = self._clock_ns()
+        begun = time.perf_counter_ns()
+        step = self.engine.step(now_ns, events)
+        if step.commands:
+            self._dispatch(step.commands)
+        if now_ns - self._pictured_ns >= PICTURE_EVERY_NS or step.finished:
+            self._pictured_ns = now_ns
+            self.snapshot = picture(self.engine)
+        self.step_times.note(now_ns, (time.perf_counter_ns() - begun) / 1e6)
+        if step.commands or step.notices:
+            self._tell(now_ns, step)
+        if step.finished:
+            self.finished.set()
+
+    def _dispatch(self, commands: Sequence[AnyCommand]) -> None:
+        self._hand_over(command for command in commands if not isinstance(command, Reconnect))
+        for command in commands:
+            if isinstance(command, Reconnect):
+                self._reconnect(command)
