@@ -62,7 +62,6 @@ class Engine:
         self.pending: dict[int, AnyCommand] = {}
         self.denials: dict[tuple[str, Side], tuple[str, str]] = {}
         self.idle: dict[tuple[str, Side], str] = {}
-        self.cancel_all_id: int | None = None
         self.finished = False
         self._changed: dict[str, None] = {}
         self._handlers: dict[type, Callable[[Books, AnyEvent], None]] = self._table()
@@ -102,9 +101,9 @@ class Engine:
             books.orders.want_attention(books.orders.add(order), 0)
 
     def _after_events(self, books: Books) -> None:
-        for connection in (Connection.USER,) if books.want_user_reconnect else ():
-            books.reconnect(connection, books.want_user_reconnect)
-            self._gap(books, "user stream is deaf")
+        if books.want_user_reconnect:
+            books.reconnect(Connection.USER, books.want_user_reconnect)
+            self._gap(books, f"deaf: {books.want_user_reconnect}")
             books.want_user_reconnect = ""
         if books.budget.is_banned(books.now_ns):
             self._show_lights(books)

@@ -1,7 +1,7 @@
 """What the bot shows of itself: a frozen picture of the engine, and the books of a run as plain data.
 
-Who makes it: the trading loop, on the trading thread, a few times a second (`picture`) and once at the end (`books_of`). Who reads it: console, control
-socket, summary - any thread, because it never changes. Never: a way back into the engine.
+Who makes it: the trading loop, on the trading thread, a few times a second (`picture`) and once at the end (`books_of`).
+Who reads it: console, control socket, summary - any thread, because it never changes. Never: a way back into the engine.
 """
 
 from decimal import Decimal
