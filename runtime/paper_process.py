@@ -68,13 +68,13 @@ class PaperProcess:
             return
         if child.stdin is not None and not child.stdin.closed:
             child.stdin.close()
-        for last_word in (lambda: None, child.terminate, child.kill):
-            last_word()
+        for sharper in (child.terminate, child.kill, None):
             try:
                 child.wait(timeout=max(0.1, (deadline - time.monotonic()) / 2))
                 break
             except subprocess.TimeoutExpired:
-                continue
+                if sharper is not None:
+                    sharper()
         for pipe in (child.stdout, child.stderr):
             if pipe is not None and child.poll() is not None:
                 pipe.close()

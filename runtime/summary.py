@@ -1,0 +1,98 @@
+"""The end of a run in numbers: the JSON object of `--json` and the few lines a person reads.
+
+Who calls it: bot.py, on the main thread, after the trading thread has ended. Never: a number the books do not hold.
+"""
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+from core.engine import Engine
+from core.money import plain
+from core.snapshot import Snapshot, books_of, fees_of
+
+LINES_MAX = 25
+
+
+def run_json(engine: Engine, snapshot: Snapshot, measured: Mapping[str, object]) -> dict[str, object]:
+    """One JSON-ready object; `measured` brings what the runtime measured (run_id, seconds, pong_ms_max, step_ms_max, shutdown_ms ...)."""
+    proof = snapshot.proof
+    maker = sum(shown.maker_fills for shown in snapshot.symbols)
+    taker = sum(shown.taker_fills for shown in snapshot.symbols)
+    return {
+        **measured,
+        "orders_placed": snapshot.orders_placed,
+        "orders_canceled": snapshot.orders_canceled,
+        "fills": snapshot.fills,
+        "maker_fills": maker,
+        "taker_fills": taker,
+        "round_trips": dict(snapshot.round_trips),
+        "fees": fees_of(engine),
+        "pnl_quote": snapshot.pnl_quote,
+        "pnl_hold_quote": snapshot.pnl_hold_quote,
+        "inventory": {shown.symbol: shown.inventory for shown in snapshot.symbols},
+        "rejects": snapshot.rejects,
+        "light_seconds": snapshot.light_seconds,
+        "quote_uptime": {f"{shown.symbol} {shown.side}": shown.uptime for shown in snapshot.sides},
+        "book_gaps": sum(shown.book_gaps for shown in snapshot.symbols),
+        "book_crossed": sum(shown.book_crossed for shown in snapshot.symbols),
+        "halted": snapshot.halted,
+        "proof": {
+            "equal": proof.equal if proof else False,
+            "purpose": proof.purpose if proof else "none",
+            "compared": list(proof.compared) if proof else [],
+            "differences": list(proof.differences) if proof else ["no proof was reached"],
+            "request_weight": snapshot.proof_weight,
+        },
+        "books": books_of(engine),
+    }
+
+
+def run_lines(summary: Mapping[str, object], snapshot: Snapshot, quote: str) -> list[str]:
+    """The terminal summary, at most 25 lines."""
+    total, hold = Decimal(snapshot.pnl_quote), Decimal(snapshot.pnl_hold_quote)
+    fees = summary["fees"]
+    assert isinstance(fees, dict)
+    lines = [
+        f"run {summary['run_id']} · {summary['seconds']} s · {snapshot.orders_placed} placed · {snapshot.orders_canceled} canceled · {snapshot.fills} fills",
+        f"fills    maker {summary['maker_fills']} · taker {summary['taker_fills']} · fees {_pairs(fees) or 'none'}",
+        f"pnl      {total:+.4f} {quote} = quoting {total - hold:+.4f} + holding {hold:+.4f}",
+    ]
+    lines.extend(
+        f"{shown.symbol:<8} bought {shown.bought} · sold {shown.sold} · inventory {Decimal(shown.inventory).normalize():+f}"
+        for shown in snapshot.symbols[:6]
+    )
+    lines.append("quoting  " + " · ".join(f"{side.symbol} {side.side} {side.uptime:.1%}" for side in snapshot.sides[:6]))
+    lines.append("light    " + " · ".join(f"{colour} {seconds:.1f} s" for colour, seconds in snapshot.light_seconds.items()))
+    lines.append(f"rejects  {_pairs(snapshot.rejects) or 'none'} · weight {snapshot.weight_used}/{snapshot.weight_limit}")
+    lines.append(f"limits   step max {summary['step_ms_max']} ms · pong max {summary['pong_ms_max']} ms · stop took {summary['shutdown_ms']} ms")
+    proof = snapshot.proof
+    if proof is not None:
+        lines.append(
+            f"proof    {'books equal' if proof.equal else 'BOOKS DIFFER'}: {', '.join(proof.compared if proof.equal else proof.differences)}"
+        )
+    return lines[:LINES_MAX]
+
+
+def _pairs(values: Mapping[str, object]) -> str:
+    return ", ".join(f"{value} {key}" for key, value in values.items())
+
+
+def status_lines(snapshot: Snapshot) -> list[str]:
+    """`bot.py status` in words."""
+    lines = [
+        f"pnl {Decimal(snapshot.pnl_quote):+.4f} · fills {snapshot.fills} · open {snapshot.orders_open} · calls without an answer {snapshot.calls_pending}"
+    ]
+    if snapshot.halted:
+        lines.append(f"HALTED by {snapshot.halted}; python bot.py resume")
+    for side in snapshot.sides:
+        quote = side.no_quote_because and f" · no quote: {side.no_quote_because}"
+        lines.append(f"{side.symbol} {side.side:<4} {side.colour:<5} {side.age_ms / 1000:.1f} s · {side.reason}{quote}")
+        lines.extend(
+            f"    {order['quantity']} @ {order['price']} filled {order['filled']} · {order['status']} · {order['age_s']} s · {order['client_order_id']}"
+            for order in side.orders
+        )
+    for shown in snapshot.symbols:
+        lines.append(f"{shown.symbol} {shown.bid}/{shown.ask} · inventory {plain(Decimal(shown.inventory))} · book {shown.book_age_ms} ms old")
+    if snapshot.proof:
+        lines.append(f"proof ({snapshot.proof.purpose}) {'equal' if snapshot.proof.equal else 'DIFFERS'}: {', '.join(snapshot.proof.compared)}")
+    return lines
