@@ -118,11 +118,9 @@ class Books:
         """The light now; a change becomes a notice."""
         verdict = judge(symbol, side, self.orders, self.account, self.session, self.budget, self.now_ns)
         light, before = self.lights.show(symbol, side, verdict, self.now_ns)
-        if before is not None or light.since_ns == self.now_ns:
-            changed = before is None or before.colour is not light.colour
-            if changed:
-                waited_ms = (self.now_ns - before.since_ns) // MS if before else 0
-                self.notices.append(LightChanged(tag="LIGHT", symbol=symbol, side=side, before=before, light=light, waited_ms=waited_ms))
+        if before is None or before.colour is not light.colour:
+            waited_ms = (self.now_ns - before.since_ns) // MS if before else 0
+            self.notices.append(LightChanged(tag="LIGHT", symbol=symbol, side=side, before=before, light=light, waited_ms=waited_ms))
         return light
 
     def mid(self, symbol: str) -> Decimal | None:

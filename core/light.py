@@ -120,13 +120,13 @@ class Lights:
     shown: dict[tuple[str, Side], Light] = field(default_factory=dict)
 
     def show(self, symbol: str, side: Side, verdict: Verdict, now_ns: int) -> tuple[Light, Light | None]:
-        """(the light now, the light before where the colour or reason changed)."""
+        """(the light now, the light before). Its time runs on while only the reason changes."""
         colour, reason, clears_when = verdict
         before = self.shown.get((symbol, side))
         if before is not None and before.colour is colour and before.reason == reason:
             if before.clears_when != clears_when:
-                self.shown[symbol, side] = before = Light(colour, reason, before.since_ns, clears_when)
-            return before, None
+                self.shown[symbol, side] = Light(colour, reason, before.since_ns, clears_when)
+            return self.shown[symbol, side], before
         since_ns = before.since_ns if before is not None and before.colour is colour else now_ns
         light = Light(colour, reason, since_ns, clears_when)
         self.shown[symbol, side] = light
