@@ -11,7 +11,7 @@ import msgspec
 
 from core import asking, audit, hearing, market, resolver, resync
 from core.books import MS, Books, Timing
-from core.commands import AnyCommand, Cancel, CancelAll, Place, Purpose, Query, ReadAccount, ReadDepth
+from core.commands import AnyCommand, Cancel, CancelAll, Place, Purpose, Query, ReadAccount, ReadDepth, Reconnect
 from core.events import (
     AccountPosition,
     AccountSnapshot,
@@ -126,7 +126,8 @@ class Engine:
         books.commands.clear()
         books.notices.clear()
         for command in commands:
-            self.pending[command.command_id] = command
+            if not isinstance(command, Reconnect):  # its answer is StreamDown and StreamUp, not a Reply
+                self.pending[command.command_id] = command
         assert len(self.pending) <= PENDING_MAX, "more calls without an answer than the lanes can hold"
         return Step(commands, notices, self.finished)
 

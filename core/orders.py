@@ -247,6 +247,8 @@ class Orders:
         order.cancel_asked = None
         order.cancel_wanted = ""
         self.open_ids.pop(order.client_order_id, None)
+        if order.booked >= order.executed:
+            self.settle(order)  # nothing is left to ask about: a lost call on an ended order no longer matters
         self._forget_old()
 
     def _forget_old(self) -> None:
