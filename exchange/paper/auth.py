@@ -1,0 +1,93 @@
+"""Who may call: API key, HMAC signature and the two timing rules (binance-wire 1).
+
+Called by the REST and WS API handlers on the event loop. Pure apart from the clock value it is given; it never
+logs or returns the secret.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections.abc import Mapping
+
+from exchange.paper.model import Reject
+from exchange.paper.params import Params, illegal, missing
+
+AHEAD_MAX_MS = 1000
+AHEAD_ABSURD_MS = 10_000
+OLDEST_MS = 1_483_228_800_000  # 2017-01-01: an older timestamp is a bad parameter, not a late one
+RECV_WINDOW_MS = 5000
+RECV_WINDOW_MAX_MS = 60_000
+_RECV_WINDOW = re.compile(r"[0-9]{1,6}(\.[0-9]{1,3})?")
+_SIGNATURE_PART = re.compile(r"(^|&)signature=[^&]*")
+AHEAD_TEXT = "Timestamp for this request was 1000ms ahead of the server's time."
+LATE_TEXT = "Timestamp for this request is outside of the recvWindow."
+
+
+class Credentials:
+    """One API key with its HMAC secret."""
+
+    def __init__(self, api_key: str, api_secret: str) -> None:
+        self.api_key = api_key
+        self._secret = api_secret.encode()
+
+    def check_key(self, sent: str | None) -> None:
+        """Raise -2014 when no key was sent, -2015 when it is not ours (both HTTP 401)."""
+        if not sent:
+            raise Reject(-2014, "API-key format invalid.", 401)
+        if sent != self.api_key:
+            raise Reject(-2015, "Invalid API-key, IP, or permissions for action.", 401)
+
+    def check_signature(self, payload: bytes, signature: str | None) -> None:
+        """Raise -1102 when there is no signature, -1022 when it does not fit. Hex case does not matter."""
+        if not signature:
+            raise missing("signature")
+        wanted = hmac.new(self._secret, payload, hashlib.sha256).hexdigest()
+        if not hmac.compare_digest(wanted.encode(), signature.lower().encode()):
+            raise Reject(-1022, "Signature for this request is not valid.")
+
+
+def rest_payload(query: str, body: bytes) -> bytes:
+    """Exactly what a REST client signs: raw query, then raw body, no separator, without the signature."""
+    bare_query = _SIGNATURE_PART.sub("", query, count=1)
+    if b"signature=" in body:
+        body = _SIGNATURE_PART.sub("", body.decode("utf-8", "surrogateescape"), count=1).encode(
+            "utf-8", "surrogateescape"
+        )
+    return bare_query.encode("utf-8", "surrogateescape") + body
+
+
+def ws_payload(values: Mapping[str, str]) -> bytes:
+    """What a WS API client signs: all parameters but the signature, sorted by name, `k=v` joined by `&`."""
+    return "&".join(f"{name}={values[name]}" for name in sorted(values) if name != "signature").encode()
+
+
+def request_window(params: Params) -> tuple[float, float]:
+    """The call's (timestamp, recvWindow) in milliseconds. Raises -1102, -1100 or -1131."""
+    text = params.require("timestamp")
+    if not text.isascii() or not text.isdigit() or len(text) > 17:
+        raise illegal("timestamp", "^[0-9]{1,20}$")
+    timestamp_ms = int(text) / 1000 if len(text) >= 16 else float(text)
+    window_text = params.text("recvWindow")
+    if window_text is None:
+        return timestamp_ms, RECV_WINDOW_MS
+    if not _RECV_WINDOW.fullmatch(window_text):
+        raise illegal("recvWindow", r"^[0-9]{1,6}(\.[0-9]{1,3})?$")
+    recv_window_ms = float(window_text)
+    if recv_window_ms > RECV_WINDOW_MAX_MS:
+        raise Reject(-1131, "recvWindow must be less than 60000.")
+    return timestamp_ms, recv_window_ms
+
+
+def check_timing(timestamp_ms: float, recv_window_ms: float, now_ms: float) -> None:
+    """Raise -1021 when the request is too old or too far ahead.
+
+    Called twice: on arrival, and again just before the matching engine (binance-wire 1).
+    """
+    if timestamp_ms < OLDEST_MS or timestamp_ms > now_ms + AHEAD_ABSURD_MS:
+        raise Reject(-1130, "Data sent for parameter 'timestamp' is not valid.")
+    if timestamp_ms >= now_ms + AHEAD_MAX_MS:
+        raise Reject(-1021, AHEAD_TEXT)
+    if now_ms - timestamp_ms > recv_window_ms:
+        raise Reject(-1021, LATE_TEXT)

@@ -1,0 +1,219 @@
+"""The words of the venue for public market data: REST bodies and stream payloads (binance-wire 2 and 5).
+
+Pure. Called by the market data operations and by the market streams. Shares no code with the bot's reader.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+
+from exchange.paper.candles import Aggregate, Candle, DayStatistics, Print
+from exchange.paper.encode import Json, amount
+
+Levels = Iterable[tuple[Decimal, Decimal]]
+Touch = tuple[Decimal | None, Decimal | None, Decimal | None, Decimal | None, int]
+SUPPORTED_ORDER_TYPES = ["LIMIT", "LIMIT_MAKER", "MARKET"]
+_NOT_OFFERED = ("icebergAllowed", "ocoAllowed", "otoAllowed", "opoAllowed", "allowTrailingStop")
+
+
+def levels(rows: Levels) -> list[list[str]]:
+    """Price levels as pairs of texts; a size of 0 means the level is gone."""
+    return [[f"{price:.8f}", f"{quantity:.8f}"] for price, quantity in rows]
+
+
+def symbol_info(entry: Mapping[str, object], status: str) -> Json:
+    """One exchangeInfo entry, cut down to what this exchange really does."""
+    info = dict(entry)
+    info["status"] = status
+    info["orderTypes"] = list(SUPPORTED_ORDER_TYPES)
+    for name in _NOT_OFFERED:
+        info[name] = False
+    info["pegInstructionsAllowed"] = False
+    info["cancelReplaceAllowed"] = True
+    info["amendAllowed"] = True
+    info["quoteOrderQtyMarketAllowed"] = True
+    return info
+
+
+def depth(last_update_id: int, bids: Levels, asks: Levels) -> Json:
+    """GET depth and the payload of `depth5`, `depth10`, `depth20`."""
+    return {"lastUpdateId": last_update_id, "bids": levels(bids), "asks": levels(asks)}
+
+
+def depth_update(
+    symbol: str, first_id: int, last_id: int, bids: Levels, asks: Levels, now_ms: int
+) -> Json:
+    """The depthUpdate event."""
+    return {
+        "e": "depthUpdate",
+        "E": now_ms,
+        "s": symbol,
+        "U": first_id,
+        "u": last_id,
+        "b": levels(bids),
+        "a": levels(asks),
+    }
+
+
+def book_ticker_event(symbol: str, touch: Touch) -> Json:
+    """The bookTicker payload: no event type, no time."""
+    bid, bid_quantity, ask, ask_quantity, update_id = touch
+    return {
+        "u": update_id,
+        "s": symbol,
+        "b": amount(bid),
+        "B": amount(bid_quantity),
+        "a": amount(ask),
+        "A": amount(ask_quantity),
+    }
+
+
+def book_ticker(symbol: str, touch: Touch) -> Json:
+    """One row of GET ticker/bookTicker."""
+    bid, bid_quantity, ask, ask_quantity, _ = touch
+    return {
+        "symbol": symbol,
+        "bidPrice": amount(bid),
+        "bidQty": amount(bid_quantity),
+        "askPrice": amount(ask),
+        "askQty": amount(ask_quantity),
+    }
+
+
+def trade_event(symbol: str, trade: Print, now_ms: int) -> Json:
+    """The trade event (order ids were removed by Binance)."""
+    return {
+        "e": "trade",
+        "E": now_ms,
+        "s": symbol,
+        "t": trade.trade_id,
+        "p": amount(trade.price),
+        "q": amount(trade.quantity),
+        "T": trade.time_ms,
+        "m": trade.buyer_is_maker,
+        "M": True,
+    }
+
+
+def trade(row: Print) -> Json:
+    """One row of GET trades."""
+    return {
+        "id": row.trade_id,
+        "price": amount(row.price),
+        "qty": amount(row.quantity),
+        "quoteQty": amount(row.quote_quantity),
+        "time": row.time_ms,
+        "isBuyerMaker": row.buyer_is_maker,
+        "isBestMatch": True,
+    }
+
+
+def aggregate(row: Aggregate) -> Json:
+    """One row of GET aggTrades."""
+    return {
+        "a": row.aggregate_id,
+        "p": amount(row.price),
+        "q": amount(row.quantity),
+        "f": row.first_id,
+        "l": row.last_id,
+        "T": row.time_ms,
+        "m": row.buyer_is_maker,
+        "M": True,
+    }
+
+
+def aggregate_event(symbol: str, row: Aggregate, now_ms: int) -> Json:
+    """The aggTrade event."""
+    return {"e": "aggTrade", "E": now_ms, "s": symbol, **aggregate(row)}
+
+
+def kline(candle: Candle) -> list[object]:
+    """One row of GET klines."""
+    return [
+        candle.open_ms,
+        amount(candle.open),
+        amount(candle.high),
+        amount(candle.low),
+        amount(candle.close),
+        amount(candle.volume),
+        candle.close_ms,
+        amount(candle.quote_volume),
+        candle.trades,
+        amount(candle.taker_volume),
+        amount(candle.taker_quote_volume),
+        "0",
+    ]
+
+
+def kline_event(symbol: str, interval: str, candle: Candle, now_ms: int) -> Json:
+    """The kline event; `x` says whether the bar is closed."""
+    return {
+        "e": "kline",
+        "E": now_ms,
+        "s": symbol,
+        "k": {
+            "t": candle.open_ms,
+            "T": candle.close_ms,
+            "s": symbol,
+            "i": interval,
+            "f": candle.first_id,
+            "L": candle.last_id,
+            "o": amount(candle.open),
+            "c": amount(candle.close),
+            "h": amount(candle.high),
+            "l": amount(candle.low),
+            "v": amount(candle.volume),
+            "n": candle.trades,
+            "x": now_ms > candle.close_ms,
+            "q": amount(candle.quote_volume),
+            "V": amount(candle.taker_volume),
+            "Q": amount(candle.taker_quote_volume),
+            "B": "0",
+        },
+    }
+
+
+def mini_ticker_event(symbol: str, day: DayStatistics, now_ms: int) -> Json:
+    """The 24hrMiniTicker event."""
+    return {
+        "e": "24hrMiniTicker",
+        "E": now_ms,
+        "s": symbol,
+        "c": amount(day.last),
+        "o": amount(day.open),
+        "h": amount(day.high),
+        "l": amount(day.low),
+        "v": amount(day.volume),
+        "q": amount(day.quote_volume),
+    }
+
+
+def day_ticker(symbol: str, day: DayStatistics, touch: Touch, prints: Sequence[Print], now_ms: int) -> Json:
+    """One row of GET ticker/24hr."""
+    change = day.last - day.open
+    bid, bid_quantity, ask, ask_quantity, _ = touch
+    average = day.quote_volume / day.volume if day.volume else day.last
+    return {
+        "symbol": symbol,
+        "priceChange": amount(change),
+        "priceChangePercent": f"{change / day.open * 100:.3f}" if day.open else "0.000",
+        "weightedAvgPrice": amount(average),
+        "prevClosePrice": amount(day.open),
+        "lastPrice": amount(day.last),
+        "lastQty": amount(prints[-1].quantity if prints else None),
+        "bidPrice": amount(bid),
+        "bidQty": amount(bid_quantity),
+        "askPrice": amount(ask),
+        "askQty": amount(ask_quantity),
+        "openPrice": amount(day.open),
+        "highPrice": amount(day.high),
+        "lowPrice": amount(day.low),
+        "volume": amount(day.volume),
+        "quoteVolume": amount(day.quote_volume),
+        "openTime": day.open_ms,
+        "closeTime": now_ms,
+        "firstId": day.first_id,
+        "lastId": day.last_id,
+        "count": day.trades,
+    }
