@@ -1,0 +1,179 @@
+"""Who meets whom: our takers against the book, background takers against our orders, and the background's own changes.
+
+Who calls it: matching.py (requests) and the market drivers. Pure. Never: a crossed book, a fill without a queue place.
+Source: binance-wire 3 (time in force, STP).
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from exchange.paper.book import BACKGROUND, BUY, OPPOSITE, Book
+from exchange.paper.ledger import INSUFFICIENT
+from exchange.paper.model import ZERO, PaperOrder, PaperTrade, PlaceRequest, Reject
+from exchange.paper.settlement import Settlement
+
+
+class Crossing(Settlement):
+    # -- the market side -------------------------------------------------------------------------
+    def set_background(self, symbol: str, side: str, price: Decimal, quantity: Decimal, now_ms: int) -> None:
+        """Absolute size without our orders. Size that would cross one of our resting orders is withheld until that order is gone."""
+        book, rules = self.books[symbol], self.rules[symbol]
+        tick, lots = self._tick(symbol, price), int(quantity // rules.step)
+        book.withheld.pop((side, tick), None)
+        if lots:
+            own = book.best_own(OPPOSITE[side])
+            if own is not None and (tick >= own if side == BUY else tick <= own):
+                book.withheld[side, tick] = lots
+                book.set_background(side, tick, 0)
+                return
+            self._clear_crossed(book, side, tick)
+        book.set_background(side, tick, lots)
+
+    def _clear_crossed(self, book: Book, side: str, tick: int) -> None:
+        """The other side's background that this level would cross is out of date."""
+        while book.crosses(side, tick):
+            best = book.best(OPPOSITE[side])
+            assert best is not None
+            book.set_background(OPPOSITE[side], best, 0)
+
+    def _restore_withheld(self, symbol: str) -> None:
+        book, rules = self.books[symbol], self.rules[symbol]
+        for (side, tick), lots in list(book.withheld.items()):
+            self.set_background(symbol, side, tick * rules.tick, lots * rules.step, 0)
+
+    def aggress(self, symbol: str, side: str, quantity: Decimal, limit_price: Decimal | None, now_ms: int) -> Decimal:
+        """A background taker: consumes queues front first, fills our orders on the way; returns the quantity done."""
+        book, rules = self.books[symbol], self.rules[symbol]
+        wanted = left = int(quantity // rules.step)
+        limit = None if limit_price is None else self._tick(symbol, limit_price)
+        maker_side = OPPOSITE[side]
+        while left > 0:
+            best = book.best(maker_side)
+            if best is None or (limit is not None and (best > limit if side == BUY else best < limit)):
+                break
+            for owner, lots in book.consume(maker_side, best, left):
+                left -= lots
+                self._fill_maker(symbol, owner, best, lots, side, now_ms)
+        return (wanted - left) * rules.step
+
+    def _fill_maker(self, symbol: str, owner: int, tick: int, lots: int, taker_side: str, now_ms: int) -> None:
+        rules = self.rules[symbol]
+        price, quantity = tick * rules.tick, lots * rules.step
+        trade_id = self._print(symbol, price, quantity, taker_side, now_ms)
+        if owner == BACKGROUND:
+            return
+        order = self.archives[symbol].orders[owner]
+        trade = self._book_trade(order, trade_id, price, quantity, now_ms, is_maker=True)
+        if not order.is_open:
+            self.archives[symbol].close(order)
+            self._restore_withheld(symbol)
+        self._report(order, "TRADE", now_ms, trade=trade)
+        self._report_balances(symbol, now_ms)
+
+    # -- taking ----------------------------------------------------------------------------------
+    def _take(self, order: PaperOrder, now_ms: int) -> list[PaperTrade]:
+        book = self.books[order.symbol]
+        trades: list[PaperTrade] = []
+        maker_side = OPPOSITE[order.side]
+        limit = self._tick(order.symbol, order.price) if order.type != "MARKET" else None
+        while order.is_open and order.remaining > 0:
+            best = book.best(maker_side)
+            if best is None or (limit is not None and (best > limit if order.side == BUY else best < limit)):
+                break
+            front = book.front(maker_side, best)
+            assert front is not None
+            if front.order_id != BACKGROUND and order.stp_mode != "NONE":
+                self._prevent(order, self.archives[order.symbol].orders[front.order_id], now_ms)
+                continue
+            lots = min(front.lots, self._lots(order.symbol, order.remaining))
+            for owner, part in book.consume(maker_side, best, lots):
+                trades.append(self._trade_both(order, owner, best, part, now_ms))
+        return trades
+
+    def _trade_both(self, order: PaperOrder, owner: int, tick: int, lots: int, now_ms: int) -> PaperTrade:
+        rules = self.rules[order.symbol]
+        price, quantity = tick * rules.tick, lots * rules.step
+        trade_id = self._print(order.symbol, price, quantity, order.side, now_ms)
+        trade = self._book_trade(order, trade_id, price, quantity, now_ms, is_maker=False)
+        self._report(order, "TRADE", now_ms, trade=trade)
+        if owner != BACKGROUND:
+            maker = self.archives[order.symbol].orders[owner]
+            made = self._book_trade(maker, trade_id, price, quantity, now_ms, is_maker=True)
+            if not maker.is_open:
+                self.archives[order.symbol].close(maker)
+            self._report(maker, "TRADE", now_ms, trade=made)
+        self._report_balances(order.symbol, now_ms)
+        return trade
+
+    def _prevent(self, taker: PaperOrder, maker: PaperOrder, now_ms: int) -> None:
+        """Self-trade prevention by the taker's mode (binance-wire 3, STP)."""
+        overlap = min(taker.remaining, maker.remaining)
+        if taker.stp_mode in ("EXPIRE_MAKER", "EXPIRE_BOTH"):
+            self._leave_book(maker)
+            self._expire(maker, None, now_ms, "EXPIRED_IN_MATCH", overlap)
+        if taker.stp_mode in ("EXPIRE_TAKER", "EXPIRE_BOTH"):
+            self._expire(taker, None, now_ms, "EXPIRED_IN_MATCH", overlap)
+
+    def _settle_rest(self, order: PaperOrder, now_ms: int) -> None:
+        """What was not filled rests, or expires with its reason."""
+        archive = self.archives[order.symbol]
+        if not order.is_open:
+            archive.close(order)
+        elif order.type == "MARKET":
+            self._expire(order, "INSUFFICIENT_LIQUIDITY", now_ms)
+        elif order.time_in_force == "IOC":
+            self._expire(order, "UNFILLED_IOC_QUANTITY_EXPIRED", now_ms)
+        else:
+            self.books[order.symbol].join(
+                order.side, self._tick(order.symbol, order.price), self._lots(order.symbol, order.remaining), order.order_id
+            )
+
+    def _fillable(self, order: PaperOrder) -> Decimal:
+        found = 0
+        limit = self._tick(order.symbol, order.price)
+        for tick, lots in self.books[order.symbol].levels(OPPOSITE[order.side]):
+            if tick > limit if order.side == BUY else tick < limit:
+                break
+            found += lots
+        return found * self.rules[order.symbol].step
+
+    def _leave_book(self, order: PaperOrder) -> None:
+        self.books[order.symbol].leave(order.order_id)
+        self._restore_withheld(order.symbol)
+
+    # -- what it would cost
+    def _cost(self, request: PlaceRequest) -> tuple[str, Decimal]:
+        """(asset, amount) that must be free."""
+        rules = self.rules[request.symbol]
+        if request.type == "MARKET":
+            if request.side == BUY:
+                return rules.quote, request.quote_quantity if request.quote_quantity is not None else self._sweep_cost(request)
+            return rules.base, request.quantity if request.quantity is not None else self._quantity_for(request)
+        assert request.price is not None and request.quantity is not None
+        return (rules.quote, request.price * request.quantity) if request.side == BUY else (rules.base, request.quantity)
+
+    def _sweep_cost(self, request: PlaceRequest) -> Decimal:
+        rules, cost = self.rules[request.symbol], ZERO
+        left = self._lots(request.symbol, request.quantity or ZERO)
+        for tick, lots in self.books[request.symbol].levels(OPPOSITE[request.side]):
+            part = min(left, lots)
+            cost += part * rules.step * tick * rules.tick
+            left -= part
+            if not left:
+                break
+        return cost
+
+    def _quantity_for(self, request: PlaceRequest) -> Decimal:
+        """The base quantity a quote amount buys or sells from the book as it stands."""
+        rules, left, quantity = self.rules[request.symbol], request.quote_quantity or ZERO, ZERO
+        for tick, lots in self.books[request.symbol].levels(OPPOSITE[request.side]):
+            price = tick * rules.tick
+            part = min(lots, int(left / price // rules.step))
+            quantity += part * rules.step
+            left -= part * rules.step * price
+            if part < lots:
+                break
+        if quantity <= 0:
+            raise Reject(-2010, INSUFFICIENT)
+        return quantity

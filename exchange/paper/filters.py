@@ -1,0 +1,66 @@
+"""The symbol's filters, judged as Binance judges them: code, text and order of the tests.
+
+Who calls it: matching.py before an order enters. Pure. Source: binance-wire 2 (Filters) and 8 (codes).
+Never: a balance, a book; the average price is an argument.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from exchange.paper.model import PlaceRequest, Reject, SymbolRules
+
+PRECISION_MAX = 8
+
+
+def failure(name: str, code: int = -1013) -> Reject:
+    return Reject(code, f"Filter failure: {name}")
+
+
+def check_precision(value: Decimal | None, name: str) -> None:
+    """-1111 above 8 decimals."""
+    if value is not None and -int(value.as_tuple().exponent) > PRECISION_MAX and value != value.quantize(Decimal("1e-8")):
+        raise Reject(-1111, f"Parameter '{name}' has too much precision.")
+
+
+def check_price(rules: SymbolRules, price: Decimal) -> None:
+    inside = (not rules.min_price or price >= rules.min_price) and (not rules.max_price or price <= rules.max_price)
+    if price <= 0 or not inside or price % rules.tick:
+        raise failure("PRICE_FILTER")
+
+
+def check_quantity(rules: SymbolRules, quantity: Decimal) -> None:
+    inside = quantity >= rules.min_quantity and (not rules.max_quantity or quantity <= rules.max_quantity)
+    if quantity <= 0 or not inside or quantity % rules.step:
+        raise failure("LOT_SIZE")
+
+
+def check_notional(rules: SymbolRules, notional: Decimal, is_market: bool = False) -> None:
+    if notional < rules.min_notional or (rules.max_notional and not is_market and notional > rules.max_notional):
+        raise failure("NOTIONAL")
+
+
+def check_percent(rules: SymbolRules, side: str, price: Decimal, average: Decimal | None) -> None:
+    if average is None:
+        return
+    up, down = (rules.bid_multiplier_up, rules.bid_multiplier_down) if side == "BUY" else (rules.ask_multiplier_up, rules.ask_multiplier_down)
+    if (up and price > average * up) or (down and price < average * down):
+        raise failure("PERCENT_PRICE_BY_SIDE")
+
+
+def check_request(rules: SymbolRules, request: PlaceRequest, average: Decimal | None) -> None:
+    """All filters of one order, before any balance is looked at."""
+    for value, name in ((request.price, "price"), (request.quantity, "quantity"), (request.quote_quantity, "quoteOrderQty")):
+        check_precision(value, name)
+    if request.type == "MARKET":
+        reference = average or Decimal(0)
+        if request.quantity is not None:
+            check_quantity(rules, request.quantity)
+        notional = request.quote_quantity if request.quote_quantity is not None else (request.quantity or Decimal(0)) * reference
+        check_notional(rules, notional, is_market=True)
+        return
+    assert request.price is not None and request.quantity is not None
+    check_price(rules, request.price)
+    check_percent(rules, request.side, request.price, average)
+    check_quantity(rules, request.quantity)
+    check_notional(rules, request.price * request.quantity)
