@@ -298,7 +298,8 @@ class Engine:
         try:
             decision = self.strategy.decide(View(books), symbol)
         except Exception as error:  # a fault in a strategy halts quoting; orders are canceled and the bot stays up
-            self._halt(books, f"an error in the strategy: {type(error).__name__}: {error}")
+            if not books.session.halted:  # said once, not at every step
+                self._halt(books, f"an error in the strategy: {type(error).__name__}: {error}")
             asking.pull_quotes(books)
             asking.send_cancels(books)
             return

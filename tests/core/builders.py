@@ -354,8 +354,8 @@ class Desk:
         return self.one(Cancel)
 
     def query(self, within_ms: int = 3000) -> Query:
-        """The next query, waiting for it where none is under way."""
-        mark = len(self.log)
+        """A query of the last step, or the next one within this time."""
+        mark = len(self.log) - len(self.last.commands)
         for _ in range(within_ms // 50 + 1):
             for command in self.log[mark:]:
                 if isinstance(command, Query):
