@@ -72,6 +72,7 @@ class Books:
     proven_trade_id: dict[str, int | None] = field(default_factory=dict)
     orphans: dict[tuple[str, int], list[Fill]] = field(default_factory=dict)  # trades of orders we cannot name yet
     orphan_not_before_ns: dict[tuple[str, int], int] = field(default_factory=dict)
+    earlier: dict[tuple[str, int], Decimal] = field(default_factory=dict)  # quantity booked by earlier runs, per (symbol, venue order id)
     foreign_trades: dict[tuple[str, int], None] = field(default_factory=dict)
     start_mids: dict[str, Decimal] = field(default_factory=dict)
     started: bool = False  # the books have been merged once

@@ -32,6 +32,7 @@ from core.events import (
     StreamUp,
     Timer,
 )
+from core.money import ZERO
 from core.notices import Denied, Notice, Said
 from core.orders import Asked, Order
 from core.types import Connection, Side
@@ -88,6 +89,10 @@ class Engine:
         books.budget.learn(event.limits)
         books.proven_trade_id.update({rule.symbol: None for rule in event.rules})
         books.proven_trade_id.update(dict(event.last_trade_ids))
+        for fill in event.known_fills:
+            books.orders.booked_trades[fill.key] = None
+            key = (fill.symbol, fill.venue_order_id)
+            books.earlier[key] = books.earlier.get(key, ZERO) + fill.quantity
         for undecided in event.undecided:
             order = Order(
                 symbol=undecided.symbol,

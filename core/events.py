@@ -41,6 +41,7 @@ class Boot(Event, frozen=True, tag=True, tag_field="kind", kw_only=True):
     limits: tuple[RateLimit, ...]
     last_trade_ids: tuple[tuple[str, int], ...] = ()
     undecided: tuple[Undecided, ...] = ()
+    known_fills: tuple[Fill, ...] = ()  # booked by earlier runs; never booked again
 
 
 class BookTicker(Event, frozen=True, tag=True, tag_field="kind", kw_only=True):

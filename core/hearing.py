@@ -12,7 +12,8 @@ from core.account import hold_of
 from core.books import MS, Books
 from core.commands import Cancel, Place, Query
 from core.events import CancelAllAnswer, ExecutionReport, OrderAnswer, Outcome, Reply
-from core.notices import Acked, Ended, Filled, Refusal, Said, TimedOut
+from core.money import ZERO
+from core.notices import Acked, Ended, Filled, Recovered, Refusal, Said, TimedOut
 from core.orders import Evidence, Order
 from core.types import Fill, OrderFacts, OrderStatus, Side, VenueError
 
@@ -31,6 +32,7 @@ def book_fill(books: Books, order: Order, fill: Fill) -> None:
     books.touch_private()
     if not books.started or named.time_ms <= books.baseline_ms:
         books.recovered.append(named)
+        books.notices.append(Recovered(tag="FILL", symbol=named.symbol, order_id=order.client_order_id, fill=named))
         return
     books.fills.append(named)
     books.fills_booked += 1
@@ -134,8 +136,9 @@ def adopt(books: Books, facts: OrderFacts) -> Order | None:
 
 
 def claim_orphans(books: Books, order: Order) -> None:
-    """Trades that waited for an order of this id are booked to it."""
+    """Trades that waited for an order of this id are booked to it; what earlier runs booked of it counts as booked."""
     if order.venue_order_id is not None:
+        order.booked += books.earlier.pop((order.symbol, order.venue_order_id), ZERO)
         for fill in books.orphans.pop((order.symbol, order.venue_order_id), ()):
             book_fill(books, order, fill)
 

@@ -78,6 +78,16 @@ class Filled(Notice, frozen=True, kw_only=True):
         )
 
 
+class Recovered(Notice, frozen=True, kw_only=True):
+    """A fill from before this run's books begin: it happened while no bot was looking."""
+
+    fill: Fill
+
+    def words(self) -> str:
+        fill = self.fill
+        return f"{fill.side:<4} {plain(fill.quantity)} @ {plain(fill.price)} · recovered: filled before this run · {fill.liquidity.value}"
+
+
 class Refusal(Notice, frozen=True, kw_only=True):
     side: Side
     price: Decimal

@@ -9,7 +9,7 @@ Source: binance-wire 6 ("subscribe first, then snapshot, then apply events newer
 from core.account import hold_of
 from core.books import Books
 from core.events import AccountSnapshot
-from core.hearing import adopt, book_fill
+from core.hearing import adopt, book_fill, claim_orphans
 from core.orders import Evidence, Order
 from core.types import Fill, OrderFacts
 
@@ -49,6 +49,7 @@ def merge(books: Books, snapshot: AccountSnapshot, read_sent_ns: int) -> int:
 
 def _hear_listed(books: Books, order: Order, facts: OrderFacts) -> None:
     books.orders.learn_venue_id(order, facts.venue_order_id)
+    claim_orphans(books, order)
     if order.place_asked is not None:
         order.place_asked = None
         order.acked_ns = books.now_ns

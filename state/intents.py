@@ -10,6 +10,7 @@ import os
 import struct
 import threading
 import zlib
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from core.types import Fill
 HEAD = struct.Struct(">II")
 RECORD_MAX = 1 << 20
 ROTATE_AT_BYTES = 32 << 20
+KNOWN_FILLS_MAX = 10_000
 
 
 class BootRecord(msgspec.Struct, frozen=True, tag="boot", tag_field="record", kw_only=True):
@@ -52,17 +54,25 @@ class FillRecord(msgspec.Struct, frozen=True, tag="fill", tag_field="record", kw
     fill: Fill
 
 
-Record = BootRecord | IntentRecord | ResultRecord | FillRecord
+class EndRecord(msgspec.Struct, frozen=True, tag="end", tag_field="record", kw_only=True):
+    """The venue's last word on an order, with its evidence."""
+
+    client_order_id: str
+    status: str
+    evidence: str
+
+
+Record = EndRecord | BootRecord | IntentRecord | ResultRecord | FillRecord
 
 
 class Recovery(msgspec.Struct, frozen=True, kw_only=True):
     """What an earlier run left: fills already booked, places without a result, and how the file ended."""
 
     last_trade_ids: tuple[tuple[str, int], ...] = ()
+    known_fills: tuple[Fill, ...] = ()
     undecided: tuple[Undecided, ...] = ()
     boots: int = 0
     records: int = 0
-    torn_bytes: int = 0
 
 
 class IntentsCorrupt(Exception):
@@ -125,6 +135,10 @@ class Intents:
         """From the recorder; a fill that is not written is read again from the venue at the next start."""
         self._write_or_count(FillRecord(fill=fill))
 
+    def end(self, client_order_id: str, status: str, evidence: str) -> None:
+        """From the recorder; without it a place that had no answer is asked about again at the next start."""
+        self._write_or_count(EndRecord(client_order_id=client_order_id, status=status, evidence=evidence))
+
     def _write_or_count(self, record: Record) -> None:
         try:
             self._write(record)
@@ -170,6 +184,7 @@ def recover(path: Path, instance: str) -> Recovery:
     """What the runs on this account instance left undecided. Raises IntentsCorrupt."""
     places: dict[tuple[str, int], Place] = {}
     trades: dict[str, int] = {}
+    fills: deque[Fill] = deque(maxlen=KNOWN_FILLS_MAX)
     boot, boots, records, current = "", 0, 0, False
     for record in read(path):
         records += 1
@@ -183,7 +198,10 @@ def recover(path: Path, instance: str) -> Recovery:
         elif isinstance(record, ResultRecord) and record.outcome != Outcome.UNKNOWN.value:
             places.pop((boot, record.command_id), None)
         elif isinstance(record, FillRecord):
+            fills.append(record.fill)
             trades[record.fill.symbol] = max(record.fill.trade_id, trades.get(record.fill.symbol, -1))
+        elif isinstance(record, EndRecord):
+            places = {key: place for key, place in places.items() if place.client_order_id != record.client_order_id}
     undecided = tuple(
         Undecided(
             symbol=place.symbol,
@@ -195,7 +213,7 @@ def recover(path: Path, instance: str) -> Recovery:
         )
         for place in places.values()
     )
-    return Recovery(last_trade_ids=tuple(trades.items()), undecided=undecided, boots=boots, records=records)
+    return Recovery(last_trade_ids=tuple(trades.items()), known_fills=tuple(fills), undecided=undecided, boots=boots, records=records)
 
 
 def rotate(path: Path, recovery: Recovery) -> bool:
