@@ -1,6 +1,6 @@
 """What an answer or an exception means for the request behind it: refused, unknown, or never sent (binance-wire 8).
 
-Who calls it: rest.py on lane threads, user_stream.py for error replies. HTTP status decides, then code, then text; when in doubt the outcome is unknown.
+Who calls it: rest.py on lane threads, user_stream.py for error replies. HTTP status, then code, then text decide; in doubt the outcome is unknown.
 Never: a retry, a network call, a message that could carry a key or a signature.
 """
 
