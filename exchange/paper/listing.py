@@ -6,6 +6,7 @@ Never: a random number, a file.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
 
 from exchange.paper.model import SymbolRules
@@ -48,6 +49,14 @@ def opening_price(symbol: str) -> Decimal:
 def usd_worth(asset: str) -> Decimal:
     """Roughly, in USD: sizes of the market are set in it."""
     return _USD.get(asset, _OTHER_USD)
+
+
+def rules_for(symbols: Iterable[str]) -> list[SymbolRules]:
+    """Rules of those symbols, in order. Raises ValueError for a name that cannot be split or is given twice."""
+    names = [symbol.upper() for symbol in symbols]
+    if len(set(names)) < len(names):
+        raise ValueError("a symbol is named twice")
+    return [default_rules(symbol) for symbol in names]
 
 
 def default_rules(symbol: str) -> SymbolRules:
