@@ -30,7 +30,7 @@ class Credentials:
 
     def __init__(self, api_key: str, api_secret: str) -> None:
         self.api_key = api_key
-        self._secret = api_secret.encode()
+        self.api_secret = api_secret
 
     def check_key(self, sent: str | None) -> None:
         """Raise -2014 when no key was sent, -2015 when it is not ours (both HTTP 401)."""
@@ -43,7 +43,7 @@ class Credentials:
         """Raise -1102 when there is no signature, -1022 when it does not fit. Hex case does not matter."""
         if not signature:
             raise missing("signature")
-        wanted = hmac.new(self._secret, payload, hashlib.sha256).hexdigest()
+        wanted = hmac.new(self.api_secret.encode(), payload, hashlib.sha256).hexdigest()
         if not hmac.compare_digest(wanted.encode(), signature.lower().encode()):
             raise Reject(-1022, "Signature for this request is not valid.")
 

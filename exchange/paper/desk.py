@@ -24,7 +24,7 @@ from exchange.paper.encode_market import Touch
 from exchange.paper.faults import Faults, Subject
 from exchange.paper.limits import Limited, Limits
 from exchange.paper.matching import Matching
-from exchange.paper.model import BalanceReport, OrderReport, PlaceRequest, Reject, SymbolRules
+from exchange.paper.model import BalanceReport, OrderReport, PlaceRequest, PublicTrade, Reject, SymbolRules
 from exchange.paper.operation import FREE_ON_SUCCESS, Answer, Call, RejectWithData
 from exchange.paper.params import Params
 
@@ -35,11 +35,15 @@ Report = OrderReport | BalanceReport
 
 
 class Audience(Protocol):
-    """Who hears what happened. Called on the event loop, in this order: prints, touches, reports."""
+    """Who hears the public events. Called on the event loop: prints first, then the touch they changed."""
 
     def on_prints(self, symbol: str, prints: list[Print], aggregates: list[Aggregate], now_ms: int) -> None: ...
 
     def on_touch(self, symbol: str, touch: Touch) -> None: ...
+
+
+class PrivateAudience(Protocol):
+    """Who hears what happened to our own orders and balances, after the public events."""
 
     def on_reports(self, reports: list[Report], now_ms: int) -> None: ...
 
@@ -68,7 +72,7 @@ class Desk:
     ) -> None:
         self.matching = matching
         self.rules: dict[str, SymbolRules] = {rule.symbol: rule for rule in rules}
-        self.status: dict[str, str] = {name: rule.status for name, rule in self.rules.items()}
+        self.status = matching.status
         self.credentials = credentials
         self.limits = limits
         self.faults = faults
@@ -80,6 +84,7 @@ class Desk:
         self.account_updated_ms = 0
         self.changes = 0
         self.audience: Audience | None = None
+        self.private_audience: PrivateAudience | None = None
         self._touches: dict[str, Touch] = {}
         self._random = random.Random(seed ^ 0x5EED)
 
@@ -232,18 +237,19 @@ class Desk:
             self._publish_prints(public, now_ms)
         for symbol in self.rules:
             touch = self.matching.touch(symbol)
-            if touch[:4] != self._touches.get(symbol, ())[:4]:
+            known = self._touches.get(symbol)
+            if known is None or touch[:4] != known[:4]:
                 self._touches[symbol] = touch
                 if self.audience is not None:
                     self.audience.on_touch(symbol, touch)
         if reports:
             self._publish_reports(reports, now_ms)
 
-    def _publish_prints(self, public: Iterable[object], now_ms: int) -> None:
+    def _publish_prints(self, public: Iterable[PublicTrade], now_ms: int) -> None:
         by_symbol: dict[str, list[Print]] = {}
         for trade in public:
-            row = Print(trade.trade_id, trade.price, trade.quantity, now_ms, trade.buyer_is_maker)  # type: ignore[attr-defined]
-            by_symbol.setdefault(trade.symbol, []).append(row)  # type: ignore[attr-defined]
+            row = Print(trade.trade_id, trade.price, trade.quantity, now_ms, trade.buyer_is_maker)
+            by_symbol.setdefault(trade.symbol, []).append(row)
         for symbol, prints in by_symbol.items():
             aggregates = self.tapes[symbol].add(prints)
             if self.audience is not None:
@@ -256,8 +262,8 @@ class Desk:
                 self.account_updated_ms = report.time_ms
             elif report.trade is not None and report.order.executed == report.trade.quantity:
                 self.limits.credit_fill(report.trade.is_maker, now_ms)
-        if self.audience is not None:
-            self.audience.on_reports(reports, now_ms)
+        if self.private_audience is not None:
+            self.private_audience.on_reports(reports, now_ms)
 
     def restore(self, aggregate_ids: Mapping[str, int], amendments: Iterable[Mapping[str, object]]) -> None:
         """Continue the counters and lists that do not live in `Matching`."""

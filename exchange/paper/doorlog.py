@@ -70,6 +70,11 @@ class DoorLog:
         self._entries.append(entry)
         return entry
 
+    @property
+    def count(self) -> int:
+        """How many requests arrived since the start."""
+        return self._sequence
+
     def since(self, sequence: int) -> list[dict[str, object]]:
         """Every entry after that sequence number, oldest first."""
         return [entry.as_json() for entry in self._entries if entry.sequence > sequence]

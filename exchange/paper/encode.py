@@ -278,6 +278,9 @@ def execution_report(report: OrderReport, now_ms: int) -> Json:
 def _report_extras(report: OrderReport) -> Json:
     order = report.order
     extras: Json = {}
+    if report.prevented_quantity:
+        extras["A"] = amount(order.prevented)
+        extras["B"] = amount(report.prevented_quantity)
     if order.status in EXPIRED_STATES and order.expiry_reason:
         extras["eR"] = order.expiry_reason
     return extras

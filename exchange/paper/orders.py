@@ -136,10 +136,7 @@ def cancel(desk: Desk, params: Params, now_ms: int) -> object:
 
 def cancel_all(desk: Desk, params: Params, now_ms: int) -> object:
     """DELETE openOrders / openOrders.cancelAll; nothing open is -2011, as observed."""
-    orders = desk.matching.cancel_all(desk.known_symbol(params), now_ms)
-    if not orders:
-        raise Reject(-2011, "Unknown order sent.")
-    return [encode.canceled(order) for order in orders]
+    return [encode.canceled(order) for order in desk.matching.cancel_all(desk.known_symbol(params), now_ms)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,6 @@ class WallClockMatching(Matching):
     """`Matching` for market drivers: background changes carry the wall clock, and a halted symbol does not trade."""
 
     wall_ms: Callable[[], int] | None = None
-    status: dict[str, str] | None = None
 
     def _stamp(self, now_ms: int) -> int:
         return now_ms if self.wall_ms is None else self.wall_ms()
@@ -50,7 +49,7 @@ class WallClockMatching(Matching):
         self, symbol: str, side: str, quantity: Decimal, limit_price: Decimal | None, now_ms: int
     ) -> Decimal:
         """As in `Matching`, at the wall clock's time; nothing while the symbol is halted."""
-        if self.status is not None and self.status.get(symbol) in HALTED:
+        if self.status[symbol] in HALTED:
             return Decimal(0)
         return super().aggress(symbol, side, quantity, limit_price, self._stamp(now_ms))
 
