@@ -1,8 +1,10 @@
 """Where every other thread leaves what the trading thread must know. Bounded, with a policy per kind of event.
 
 Who calls it: socket readers, done-callbacks, timer, control (`post`, any thread); the trading thread alone calls `take`.
-Per symbol one market slot: bookTicker latest-wins, contiguous depth diffs merged (levels last-wins, U of the first, u of the last), trades appended and
-summarised per price above their cap. Private events keep their order; at the cap the backlog becomes one StreamGap. Replies, operator and stop events are
+Per symbol one market slot: bookTicker latest-wins, contiguous depth diffs merged (levels last-wins, U of the first, u of the last), trades
+appended and
+summarised per price above their cap. Private events keep their order; at the cap the backlog becomes one StreamGap. Replies, operator and stop
+events are
 never dropped. Never: I/O under its lock, a wait in `post`.
 """
 

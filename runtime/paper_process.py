@@ -1,6 +1,7 @@
 """The paper exchange as a child process: started in its own session, ended by the end of its stdin.
 
-Who calls it: bot.py through the lifecycle, on the main thread. The child ignores SIGINT, so a Ctrl-C leaves the venue alive until our orders are gone.
+Who calls it: bot.py through the lifecycle, on the main thread. The child ignores SIGINT, so a Ctrl-C leaves the venue alive until our orders are
+gone.
 Never: a wait without a limit; a child left behind.
 """
 

@@ -1,0 +1,55 @@
+"""The command line: verbs and options, as argparse knows them. docs list the verbs from here.
+
+Who calls it: bot.py. Never: a default that the config should hold.
+"""
+
+import argparse
+from pathlib import Path
+
+VERBS = {
+    "run": "trade until Ctrl-C (the default)",
+    "init": "write a commented config.yaml here; asks nothing, overwrites nothing",
+    "check": "judge the config, offline, and say every fault at once",
+    "show-config": "the effective settings and where each came from; secrets masked",
+    "schema": "the config's JSON schema, for editors",
+    "status": "what the running bot sees: lights, orders, inventory, proof",
+    "why": "why each side has no quote, if it has none",
+    "cancel-all": "halt the running bot and cancel its orders; without one, cancel our orders at the venue",
+    "resume": "end a halt of the running bot",
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(
+        prog="bot.py",
+        description="Greenlight: a market maker that never waits, always knows its orders, says why, and can prove it.",
+        epilog="verbs:\n" + "\n".join(f"  {verb:<12} {what}" for verb, what in VERBS.items()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    made.add_argument("verb", nargs="?", default="run", choices=list(VERBS), metavar="VERB", help="what to do, see below (default: run)")
+    made.add_argument("--config", type=Path, default=None, metavar="FILE", help="default: config.yaml beside bot.py")
+    made.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE", help="override one setting, value in YAML; repeatable")
+    made.add_argument("--run-for", type=_seconds, default=None, metavar="SECONDS", help="stop by itself after so many seconds of trading")
+    made.add_argument("--cycles", type=_count, default=None, metavar="N", help="stop by itself after N complete buy-and-sell round trips")
+    made.add_argument("--json", action="store_true", help="one JSON object on stdout at the end; the console goes to stderr")
+    made.add_argument("--live", action="store_true", help="needed, besides `venue: binance`, to trade real money")
+    made.add_argument("--ui", choices=("auto", "plain", "json"), default="auto", help="how the console writes (default: auto)")
+    made.add_argument("-v", "--verbose", action="store_true", help="also acknowledgements")
+    made.add_argument("-q", "--quiet", action="store_true", help="only fills, risk, proof and the end")
+    return made
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds") from None
+    if not 0 < value < 10_000_000:
+        raise argparse.ArgumentTypeError("must be above 0")
+    return value
+
+
+def _count(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
