@@ -1,0 +1,232 @@
+"""One open WebSocket: dialing with a bounded time, frames out of a buffer, pongs sent the moment a ping is read, leaving without waiting.
+
+Who calls it: socket_loop.py, on its reader thread; `send`, `leave` and `abort` also from other threads. Never: a parse of a payload, a reconnect.
+Half a frame, dripping bytes and a peer that stops reading all end in Gone within the silence limit. Source: binance-wire 5 (liveness), 9.
+"""
+
+import contextlib
+import socket
+import ssl
+import struct
+import time
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+import certifi
+import websocket
+from websocket import ABNF, WebSocketException, WebSocketTimeoutException
+
+CHUNK_BYTES = 65_536
+FRAME_BYTES_MAX = 16 * 1024 * 1024
+POLL_S_MAX = 1.0
+LOCK_WAIT_S = 0.02
+NS_PER_MS = 1_000_000
+
+
+class Gone(Exception):
+    """The connection is of no use any more; the text says why in plain words. `retry_after_s` is what the venue asked for, else 0."""
+
+    def __init__(self, reason: str, retry_after_s: float = 0.0) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.retry_after_s = retry_after_s
+
+
+class _Bounded:
+    """A socket during the handshake, whose reads all end by one deadline."""
+
+    def __init__(self, sock: socket.socket, ends_s: float) -> None:
+        self._sock = sock
+        self._ends_s = ends_s
+
+    def recv(self, size: int) -> bytes:
+        left_s = self._ends_s - time.monotonic()
+        if left_s <= 0:
+            raise TimeoutError("handshake")
+        self._sock.settimeout(left_s)
+        return self._sock.recv(size)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._sock, name)
+
+
+class _Socket(websocket.WebSocket):
+    """websocket-client's frames over a buffer of our own (one system call for many frames) with an end to every wait."""
+
+    def __init__(self, silence_ms_max: int) -> None:
+        super().__init__(skip_utf8_validation=True, enable_multithread=True)
+        self._silence_ns = silence_ms_max * NS_PER_MS
+        self._chunk = b""
+        self._at = 0
+        self.read_ns = self.heard_ns = time.monotonic_ns()
+
+    def _recv(self, bufsize: int) -> bytes:
+        if self._at >= len(self._chunk):
+            self._fill()
+        part = self._chunk[self._at : self._at + bufsize]
+        self._at += len(part)
+        return part
+
+    def _fill(self) -> None:
+        """Read what is there. A frame that does not become whole within the silence limit counts as silence, however many bytes drip in."""
+        if time.monotonic_ns() - self.heard_ns > self._silence_ns:
+            raise Gone(f"silent {self.silent_s():.1f} s")
+        length = self.frame_buffer.length
+        if length is not None and length > FRAME_BYTES_MAX:
+            raise Gone(f"a frame of {length} bytes")
+        self._chunk, self._at = super()._recv(CHUNK_BYTES), 0  # type: ignore[no-untyped-call]
+        self.read_ns = time.monotonic_ns()
+
+    def silent_s(self) -> float:
+        return (time.monotonic_ns() - self.heard_ns) / 1e9
+
+    def send_frame(self, frame: ABNF) -> int:
+        try:
+            return int(super().send_frame(frame))
+        except WebSocketTimeoutException:
+            raise Gone("the venue stopped reading") from None
+
+
+class Link:
+    """An open connection. `pong_ms_max` is the worst time from reading a ping off the socket to having sent its pong."""
+
+    def __init__(self, sock: _Socket) -> None:
+        self._ws = sock
+        self.pong_ms_max: float | None = None
+
+    @property
+    def heard_s(self) -> float:
+        """When the last whole frame was read, on time.monotonic()."""
+        return self._ws.heard_ns / 1e9
+
+    def silent_s(self) -> float:
+        return self._ws.silent_s()
+
+    def next(self) -> bytes | None:
+        """The next message, or None after a control frame or when nothing came for a while. Raises Gone."""
+        try:
+            opcode, frame = self._ws.recv_data_frame(control_frame=True)
+        except WebSocketTimeoutException:
+            return None
+        except (WebSocketException, OSError, AttributeError) as error:
+            # AttributeError: another thread closed the socket while websocket-client was about to use it.
+            raise Gone(f"connection lost ({_short(error)})") from None
+        now_ns = time.monotonic_ns()
+        self._ws.heard_ns = now_ns
+        if opcode == ABNF.OPCODE_PING:
+            took_ms = (now_ns - self._ws.read_ns) / NS_PER_MS
+            self.pong_ms_max = max(self.pong_ms_max or 0.0, took_ms)
+            return None
+        if opcode == ABNF.OPCODE_CLOSE:
+            raise Gone(_closing(frame.data))
+        return bytes(frame.data) if opcode in (ABNF.OPCODE_TEXT, ABNF.OPCODE_BINARY) else None
+
+    def send(self, text: str) -> None:
+        """One text frame; raises Gone."""
+        self._out(lambda: self._ws.send(text))
+
+    def ping(self) -> None:
+        """A ping of our own; its pong counts as a sign of life. Raises Gone."""
+        self._out(lambda: self._ws.ping(b"gl"))
+
+    def _out(self, action: Callable[[], object]) -> None:
+        try:
+            action()
+        except (WebSocketException, OSError, AttributeError) as error:
+            raise Gone(f"connection lost ({_short(error)})") from None
+
+    def leave(self) -> None:
+        """Say goodbye if that is possible at once, then shut the socket; a blocked reader wakes. Any thread, never waits above 20 ms."""
+        if self._ws.lock.acquire(timeout=LOCK_WAIT_S):
+            self._ws.lock.release()
+            with contextlib.suppress(WebSocketException, OSError, AttributeError, Gone):
+                self._ws.send_close(websocket.STATUS_NORMAL)
+        self.abort()
+
+    def abort(self) -> None:
+        """Shut the socket without a word. Any thread."""
+        shut(self._ws.sock)
+
+    def close(self) -> None:
+        """Free the socket; the reader thread's last act."""
+        self._ws.shutdown()  # type: ignore[no-untyped-call]
+
+
+def shut(sock: socket.socket | None) -> None:
+    """Wake whoever waits on this socket, connected or still connecting."""
+    if sock is not None:
+        with contextlib.suppress(OSError):
+            sock.shutdown(socket.SHUT_RDWR)
+
+
+def dial(url: str, timeout_s: float, silence_ms_max: int, on_socket: Callable[[socket.socket], None]) -> Link:
+    """Connect within `timeout_s` and shake hands; `on_socket` hears of the socket before it connects, so that it can be shut. Raises Gone."""
+    ends_s = time.monotonic() + timeout_s
+    ws = _Socket(silence_ms_max)
+    sock: socket.socket | None = None
+    try:
+        sock = _connect(url, ends_s, on_socket)
+        ws.connect(url, socket=_Bounded(sock, ends_s), redirect_limit=0, suppress_origin=True)  # type: ignore[no-untyped-call]
+    except websocket.WebSocketBadStatusException as error:
+        _free(sock)
+        raise Gone(f"refused with HTTP {error.status_code}", _retry_after_s(error.resp_headers)) from None
+    except (WebSocketException, OSError, ValueError) as error:
+        _free(sock)
+        raise Gone(f"cannot connect ({_short(error)})") from None
+    sock.settimeout(min(POLL_S_MAX, silence_ms_max / 5000))
+    ws.sock = sock
+    ws.heard_ns = time.monotonic_ns()
+    return Link(ws)
+
+
+def _connect(url: str, ends_s: float, on_socket: Callable[[socket.socket], None]) -> socket.socket:
+    parts = urlsplit(url)
+    host, is_secure = parts.hostname or "", parts.scheme == "wss"
+    problem: OSError = OSError("no address")
+    for family, kind, protocol, _, address in socket.getaddrinfo(host, parts.port or (443 if is_secure else 80), type=socket.SOCK_STREAM):
+        sock = socket.socket(family, kind, protocol)
+        try:
+            on_socket(sock)
+            sock.settimeout(max(0.001, ends_s - time.monotonic()))
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.connect(address)
+            return _secure(sock, host, on_socket) if is_secure else sock
+        except OSError as error:
+            sock.close()
+            problem = error
+            if time.monotonic() >= ends_s:
+                break
+    raise problem
+
+
+def _secure(sock: socket.socket, host: str, on_socket: Callable[[socket.socket], None]) -> ssl.SSLSocket:
+    context = ssl.create_default_context(cafile=certifi.where())
+    wrapped = context.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
+    on_socket(wrapped)
+    try:
+        wrapped.do_handshake()
+    except OSError:
+        wrapped.close()
+        raise
+    return wrapped
+
+
+def _free(sock: socket.socket | None) -> None:
+    if sock is not None:
+        sock.close()
+
+
+def _short(error: BaseException) -> str:
+    return (str(error) or type(error).__name__)[:120]
+
+
+def _closing(data: bytes) -> str:
+    if len(data) < 2:
+        return "closed by the venue"
+    reason = data[2:].decode("utf-8", "replace")[:100]
+    return f"closed by the venue ({struct.unpack('!H', data[:2])[0]}{' ' if reason else ''}{reason})"
+
+
+def _retry_after_s(headers: dict[str, str] | None) -> float:
+    value = (headers or {}).get("retry-after", "")
+    return float(int(value)) if value.isdigit() else 0.0
