@@ -45,7 +45,7 @@ class MarketMaker:
             if view.has_pending_cancels(symbol, side) or not view.light(symbol, side).is_green:
                 idle.append((side, view.light(symbol, side).reason))
                 continue
-            wanted, reason = self._missing(view, symbol, side, reference, quoting)
+            wanted, reason = self._missing(view, symbol, side, reference, quoting, self._others(view, symbol, side, places))
             places.extend(wanted)
             self._place_first.discard((symbol, side))
             if reason:
@@ -83,7 +83,15 @@ class MarketMaker:
         return why_bad(order_band, order.side, order.price, reference, tick, quoting.hysteresis)
 
     # -- missing orders --------------------------------------------------------------------------
-    def _missing(self, view: View, symbol: str, side: Side, reference: Decimal, quoting: SymbolQuoting) -> tuple[list[WantPlace], str]:
+    def _others(self, view: View, symbol: str, side: Side, places: list[WantPlace]) -> Decimal | None:
+        """The nearest price of our other side, orders on their way and wanted just now included: a quote must not reach it."""
+        prices = [order.price for order in view.open_orders(symbol, side.opposite)]
+        prices.extend(place.price for place in places if place.side is side.opposite)
+        return (min if side is Side.BUY else max)(prices, default=None)
+
+    def _missing(
+        self, view: View, symbol: str, side: Side, reference: Decimal, quoting: SymbolQuoting, other: Decimal | None
+    ) -> tuple[list[WantPlace], str]:
         """Places that top up the bands short of quantity, and the reason where the side stays empty."""
         rules = view.rules(symbol)
         places: list[WantPlace] = []
@@ -104,7 +112,7 @@ class MarketMaker:
             if outside := why_bad(band, side, price, reference, rules.tick, quoting.hysteresis):
                 reason = f"fees, edge and touch allow only {plain(price)}: {outside}"
                 continue
-            if any(order.price == price for order in view.open_orders(symbol, side.opposite)):
+            if other is not None and (price >= other if side is Side.BUY else price <= other):
                 reason = "the target is where our other side stands"
                 continue
             left -= quantity
