@@ -37,9 +37,11 @@ class SyntheticSettings:
     maker_rate: float = 60.0
     taker_rate: float = 1.5
     informed_rate: float = 12.0
+    large_share: float = 0.18  # takers that walk up the book
+    large_factor: float = 100.0  # their size against the others'
     cluster_share: float = 0.5  # takers that follow another taker
-    volatility_bps: float = 1.2  # of the fair value, per square root of a second, without drift and jumps
-    drift_bps: float = 1.0  # standard deviation of the passing drift, per second
+    volatility_bps: float = 1.3  # of the fair value, per square root of a second, without drift and jumps
+    drift_bps: float = 1.15  # standard deviation of the passing drift, per second
     jump_every_s: float = 25.0
     jump_bps: float = 4.0
 
@@ -49,6 +51,7 @@ SPREAD_LIFE_S = 20.0
 CLUSTER_DECAY = 4.0  # per second
 HOME_LIFE_S = 1800.0  # how slowly the fair value is drawn back to where it began
 INFORMED_EDGE_BPS = 0.15
+LARGE_REACH_BPS = 6.0
 
 
 class SyntheticMarket:
@@ -143,6 +146,7 @@ class SymbolFlow:
     def open_book(self, now_ms: int) -> None:
         """A few hundred levels a side."""
         self._last_us = now_ms * 1000
+        self._drift = self._settings.drift_bps * self._random.gauss(0, 1)
         for side in (BUY, SELL):
             for _ in range(self._settings.levels):
                 self._add(side, near=self._random.random() < 0.2, now_ms=now_ms)
@@ -215,12 +219,12 @@ class SymbolFlow:
             lean = 0.45 * tanh(1.5 * self._drift / settings.drift_bps) if settings.drift_bps else 0.0
             side = BUY if self._random.random() < 0.5 + lean else SELL
         self._last_side = side
-        is_large = self._random.random() < 0.06
+        is_large = self._random.random() < settings.large_share
         best = self._book.best(OPPOSITE[side])
         if best is None:
             return
-        reach = round((6.0 if is_large else 1.0) * BPS * self.fair)
-        lots = self._lots(settings.taker_notional * (25 if is_large else 1))
+        reach = round((LARGE_REACH_BPS if is_large else 1.0) * BPS * self.fair)
+        lots = self._lots(settings.taker_notional * (settings.large_factor if is_large else 1))
         self._aggress(side, lots, best + reach if side == BUY else best - reach, now_ms)
 
     def _aggress(self, side: str, lots: int, limit: int, now_ms: int) -> None:
