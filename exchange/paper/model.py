@@ -87,10 +87,40 @@ class SymbolRules:
         if self.raw is not None:
             return {**self.raw, "status": self.status}
 
+        return {
+            "symbol": self.symbol,
+            "status": self.status,
+            "baseAsset": self.base,
+            "baseAssetPrecision": 8,
+            "quoteAsset": self.quote,
+            "quotePrecision": 8,
+            "quoteAssetPrecision": 8,
+            "baseCommissionPrecision": 8,
+            "quoteCommissionPrecision": 8,
+            "orderTypes": list(ORDER_TYPES),
+            "icebergAllowed": False,
+            "ocoAllowed": False,
+            "otoAllowed": False,
+            "opoAllowed": False,
+            "quoteOrderQtyMarketAllowed": True,
+            "allowTrailingStop": False,
+            "cancelReplaceAllowed": True,
+            "amendAllowed": True,
+            "pegInstructionsAllowed": False,
+            "isSpotTradingAllowed": True,
+            "isMarginTradingAllowed": False,
+            "filters": self._filters(),
+            "permissions": [],
+            "permissionSets": [["SPOT"]],
+            "defaultSelfTradePreventionMode": DEFAULT_STP,
+            "allowedSelfTradePreventionModes": list(STP_MODES),
+        }
+
+    def _filters(self) -> list[dict[str, object]]:
         def text(value: Decimal) -> str:
             return f"{value:.8f}"
 
-        filters: list[dict[str, object]] = [
+        return [
             {
                 "filterType": "PRICE_FILTER",
                 "minPrice": text(self.min_price or self.tick),
@@ -124,34 +154,6 @@ class SymbolRules:
             {"filterType": "MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": 5},
             {"filterType": "MAX_NUM_ORDER_AMENDS", "maxNumOrderAmends": self.max_amends},
         ]
-        return {
-            "symbol": self.symbol,
-            "status": self.status,
-            "baseAsset": self.base,
-            "baseAssetPrecision": 8,
-            "quoteAsset": self.quote,
-            "quotePrecision": 8,
-            "quoteAssetPrecision": 8,
-            "baseCommissionPrecision": 8,
-            "quoteCommissionPrecision": 8,
-            "orderTypes": list(ORDER_TYPES),
-            "icebergAllowed": False,
-            "ocoAllowed": False,
-            "otoAllowed": False,
-            "opoAllowed": False,
-            "quoteOrderQtyMarketAllowed": True,
-            "allowTrailingStop": False,
-            "cancelReplaceAllowed": True,
-            "amendAllowed": True,
-            "pegInstructionsAllowed": False,
-            "isSpotTradingAllowed": True,
-            "isMarginTradingAllowed": False,
-            "filters": filters,
-            "permissions": [],
-            "permissionSets": [["SPOT"]],
-            "defaultSelfTradePreventionMode": DEFAULT_STP,
-            "allowedSelfTradePreventionModes": list(STP_MODES),
-        }
 
 
 @dataclass(frozen=True, slots=True)
