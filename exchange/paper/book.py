@@ -32,6 +32,15 @@ class Level:
     def lots(self) -> int:
         return self.background + self.own
 
+    def ahead_of_own(self) -> int:
+        """Background lots in front of the first order of ours."""
+        ahead = 0
+        for segment in self.queue:
+            if segment.order_id != BACKGROUND:
+                break
+            ahead += segment.lots
+        return ahead
+
 
 class Book:
     """Bids are kept under negated ticks so that both sides iterate best first. `changed` holds the (side, tick) touched since the last drain."""
@@ -43,6 +52,7 @@ class Book:
         self.changed: dict[tuple[str, int], None] = {}
         self._where: dict[int, tuple[str, int]] = {}
         self.withheld: dict[tuple[str, int], int] = {}  # background size that would cross one of our resting orders
+        self.fallen: dict[tuple[str, int], tuple[int, int]] = {}  # where we rest: lots that left, and how many of them from ahead of us
 
     # -- reading ---------------------------------------------------------------------------------
     def best(self, side: str) -> int | None:
@@ -73,10 +83,17 @@ class Book:
 
     def best_own(self, side: str) -> int | None:
         """The best tick at which one of our orders of that side rests."""
+        if not self._where:
+            return None
         ticks = [tick for own_side, tick in self._where.values() if own_side == side]
         if not ticks:
             return None
         return max(ticks) if side == BUY else min(ticks)
+
+    def own_ticks_before(self, side: str, tick: int) -> list[int]:
+        """Ticks strictly better than `tick` at which orders of ours rest, best first."""
+        ticks = {own for own_side, own in self._where.values() if own_side == side and (own > tick if side == BUY else own < tick)}
+        return sorted(ticks, reverse=side == BUY)
 
     def crosses(self, side: str, tick: int) -> bool:
         """Would an order of `side` at `tick` meet the other side?"""
@@ -127,7 +144,11 @@ class Book:
         if lots > held:
             self._join_background(level, lots - held)
         else:
+            ahead = level.ahead_of_own() if level.own else 0
             _thin_out(level, held - lots)
+            if level.own:
+                left, left_ahead = self.fallen.get((side, tick), (0, 0))
+                self.fallen[side, tick] = left + held - lots, left_ahead + ahead - level.ahead_of_own()
         level.background = lots
         self._touch(side, tick)
         self._drop_if_empty(side, tick, level)
@@ -139,12 +160,17 @@ class Book:
         else:
             level.queue.append(Segment(lots))
 
-    def consume(self, side: str, tick: int, lots: int) -> list[tuple[int, int]]:
-        """Take up to `lots` from the front of the queue: [(order id or BACKGROUND, lots)]."""
+    def consume(self, side: str, tick: int, lots: int, own_only: bool = False) -> list[tuple[int, int]]:
+        """Take up to `lots` from the front of the queue: [(order id or BACKGROUND, lots)]. `own_only` passes over the background."""
         level = self.sides[side].get(_key(side, tick))
         taken: list[tuple[int, int]] = []
-        while level is not None and lots > 0 and level.queue:
-            segment = level.queue[0]
+        if level is None:
+            return taken
+        for segment in level.queue:
+            if lots <= 0:
+                break
+            if own_only and segment.order_id == BACKGROUND:
+                continue
             part = min(lots, segment.lots)
             segment.lots -= part
             lots -= part
@@ -153,10 +179,10 @@ class Book:
                 level.background -= part
             else:
                 level.own -= part
-            if not segment.lots:
-                del level.queue[0]
-                self._where.pop(segment.order_id, None)
-        if level is not None and taken:
+                if not segment.lots:
+                    del self._where[segment.order_id]
+        if taken:
+            level.queue[:] = [segment for segment in level.queue if segment.lots]
             self._touch(side, tick)
             self._drop_if_empty(side, tick, level)
         return taken

@@ -13,19 +13,24 @@ from exchange.paper.ledger import INSUFFICIENT
 from exchange.paper.model import ZERO, PaperOrder, PaperTrade, PlaceRequest, Reject
 from exchange.paper.settlement import Settlement
 
+HALTED = ("HALT", "BREAK")
+
 
 class Crossing(Settlement):
     # -- the market side -------------------------------------------------------------------------
     def set_background(self, symbol: str, side: str, price: Decimal, quantity: Decimal, now_ms: int) -> None:
         """Absolute size without our orders. Size that would cross one of our resting orders is withheld until that order is gone."""
-        book, rules = self.books[symbol], self.rules[symbol]
-        tick, lots = self._tick(symbol, price), int(quantity // rules.step)
+        self.set_background_lots(symbol, side, self._tick(symbol, price), int(quantity // self.rules[symbol].step))
+
+    def set_background_lots(self, symbol: str, side: str, tick: int, lots: int) -> None:
+        """The same in whole ticks and lots."""
+        book = self.books[symbol]
         book.withheld.pop((side, tick), None)
         if lots:
             own = book.best_own(OPPOSITE[side])
             if own is not None and (tick >= own if side == BUY else tick <= own):
-                book.withheld[side, tick] = lots
                 book.set_background(side, tick, 0)
+                book.withheld[side, tick] = lots
                 return
             self._clear_crossed(book, side, tick)
         book.set_background(side, tick, lots)
@@ -38,9 +43,8 @@ class Crossing(Settlement):
             book.set_background(OPPOSITE[side], best, 0)
 
     def _restore_withheld(self, symbol: str) -> None:
-        book, rules = self.books[symbol], self.rules[symbol]
-        for (side, tick), lots in list(book.withheld.items()):
-            self.set_background(symbol, side, tick * rules.tick, lots * rules.step, 0)
+        for (side, tick), lots in list(self.books[symbol].withheld.items()):
+            self.set_background_lots(symbol, side, tick, lots)
 
     def aggress(self, symbol: str, side: str, quantity: Decimal, limit_price: Decimal | None, now_ms: int) -> Decimal:
         """A background taker: consumes queues front first, fills our orders on the way; returns the quantity done."""
@@ -56,6 +60,52 @@ class Crossing(Settlement):
                 left -= lots
                 self._fill_maker(symbol, owner, best, lots, side, now_ms)
         return (wanted - left) * rules.step
+
+    def replay_trade(self, symbol: str, side: str, tick: int, lots: int, now_ms: int, is_late: bool = False) -> None:
+        """A recorded trade of a `side` taker, in whole ticks and lots: it prints at its own price and consumes that queue front first.
+
+        Orders of ours at better prices stand in its way and are filled before; the background beside them is out of date, not taken.
+        `is_late`: the recorded book already shows the level without what was traded. What that fall took from ahead of us is
+        credited, so that nothing is counted twice, and the level keeps its recorded size.
+        """
+        if self.status[symbol] in HALTED:
+            return
+        book, now_ms = self.books[symbol], self._stamp(now_ms)
+        maker_side, left = OPPOSITE[side], lots
+        for own in book.own_ticks_before(maker_side, tick):
+            for owner, part in book.consume(maker_side, own, left, own_only=True):
+                left -= part
+                self._fill_maker(symbol, owner, own, part, side, now_ms)
+        shown = book.background_at(maker_side, tick)
+        parts = book.consume(maker_side, tick, self._not_yet_seen(book, maker_side, tick, left) if is_late else left)
+        printed = 0
+        for owner, part in parts:
+            if owner == BACKGROUND:
+                printed += part
+                continue
+            left -= part
+            left -= self._print_background(symbol, tick, min(printed, left), side, now_ms)
+            printed = 0
+            self._fill_maker(symbol, owner, tick, part, side, now_ms)
+        self._print_background(symbol, tick, left, side, now_ms)
+        if is_late:
+            self.set_background_lots(symbol, maker_side, tick, shown)
+
+    @staticmethod
+    def _not_yet_seen(book: Book, side: str, tick: int, lots: int) -> int:
+        """What of a late trade the fall of its level has not yet taken from ahead of us."""
+        fallen, fallen_ahead = book.fallen.get((side, tick), (0, 0))
+        if not fallen:
+            return lots
+        known = min(lots, fallen)
+        credited = known * fallen_ahead // fallen
+        book.fallen[side, tick] = fallen - known, fallen_ahead - credited
+        return lots - credited
+
+    def _print_background(self, symbol: str, tick: int, lots: int, taker_side: str, now_ms: int) -> int:
+        if lots > 0:
+            self._fill_maker(symbol, BACKGROUND, tick, lots, taker_side, now_ms)
+        return lots
 
     def _fill_maker(self, symbol: str, owner: int, tick: int, lots: int, taker_side: str, now_ms: int) -> None:
         rules = self.rules[symbol]
