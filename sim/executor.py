@@ -1,0 +1,100 @@
+"""Lanes without threads: `submit` gives a real Future that the scheduler resolves later, so that the manager's real done-callbacks run.
+
+Who calls it: order_book_manager (submit), sim.scheduler (the rest). A call of the manager is a blocking function, so it is run twice: the first run ends
+where the request leaves (the venue raises `Leaving`, which no handler of the manager catches), the second has the answer at hand. The clock the manager
+reads is turned back to the first run's time until the answer is taken, so `sent_ns` and `received_ns` are true.
+Never: a thread, a call to the venue that is counted twice.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Protocol
+
+from core.commands import AnyCommand
+from core.events import Reply
+from sim.scheduler import Scheduler
+
+PICK_UP_MS = 0.05
+QUEUE_MAX = 10_000
+
+
+class Leaving(BaseException):
+    """The request leaves this process; the worker waits. A BaseException so that the manager's handlers let it through."""
+
+    def __init__(self, command: AnyCommand, timeout_s: float) -> None:
+        super().__init__()
+        self.command, self.timeout_s = command, timeout_s
+
+
+class Carrier(Protocol):
+    """What carries a request to the venue and calls `done` exactly once, when the worker has its answer or its time-out."""
+
+    def carry(self, leaving: Leaving, done: Callable[[], None]) -> None: ...
+    def abandon(self, command: AnyCommand) -> None: ...
+
+
+class CallClock:
+    """The clock the manager reads: the scheduler's, except while a call is run for the second time."""
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self._scheduler = scheduler
+        self.as_of_ns: int | None = None
+
+    def __call__(self) -> int:
+        return self._scheduler.now_ns if self.as_of_ns is None else self.as_of_ns
+
+
+Job = tuple[Callable[[AnyCommand], Reply], AnyCommand, "Future[Reply]"]
+
+
+class VirtualLane:
+    """A pool of `workers`; what finds none waits in a queue, as in runtime.lanes."""
+
+    def __init__(self, scheduler: Scheduler, carrier: Carrier, clock: CallClock, workers: int) -> None:
+        self._scheduler, self._carrier, self._clock = scheduler, carrier, clock
+        self._free = workers
+        self._queue: deque[Job] = deque()
+        self.outstanding: dict[int, None] = {}
+
+    def submit(self, call: Callable[..., Reply], command: AnyCommand, /) -> "Future[Reply]":
+        if len(self._queue) >= QUEUE_MAX:
+            raise RuntimeError("lane is full")
+        future: Future[Reply] = Future()
+        self.outstanding[command.command_id] = None
+        self._queue.append((call, command, future))
+        self._assign()
+        return future
+
+    def _assign(self) -> None:
+        while self._free and self._queue:
+            self._free -= 1
+            job = self._queue.popleft()
+            self._scheduler.after(PICK_UP_MS + self._scheduler.stall_ms(), lambda job=job: self._work(job))  # type: ignore[misc]
+
+    def _work(self, job: Job) -> None:
+        call, command, _ = job
+        picked_ns = self._scheduler.now_ns
+        try:
+            reply = call(command)
+        except Leaving as leaving:
+            self._carrier.carry(leaving, lambda: self._return(job, picked_ns))
+            return
+        self._carrier.abandon(command)
+        self._finish(job, reply)
+
+    def _return(self, job: Job, picked_ns: int) -> None:
+        call, command, _ = job
+        self._clock.as_of_ns = picked_ns
+        try:
+            reply = call(command)
+        finally:
+            self._clock.as_of_ns = None
+        self._finish(job, reply)
+
+    def _finish(self, job: Job, reply: Reply) -> None:
+        _, command, future = job
+        del self.outstanding[command.command_id]
+        self._free += 1
+        future.set_result(reply)
+        self._assign()

@@ -1,0 +1,203 @@
+"""What can go wrong between the bot and the venue: seeded, armed one at a time, counted by kind.
+
+Who calls it: sim.world arms, sim.venue asks for the plan of each request, sim.streams for the fate of each event. Pure but for its own seeded Random.
+Never: an unbounded fault; every one has an end that `last_ns` covers.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from random import Random
+
+from core.commands import AnyCommand, Cancel, CancelAll, Place
+from core.ports import Refused
+from core.types import Connection, VenueError
+
+
+class Kind(StrEnum):
+    PLACE_LOST = "place lost before arrival"
+    PLACE_REPLY_LOST = "place applied, reply lost"
+    PLACE_LATE = "place applied after the bot's time-out"
+    PLACE_TOO_LATE = "place arrives after its recvWindow"
+    PLACE_FILLED = "place applied, filled before the query, reply lost"
+    PLACE_RENAMED = "place reply lost, partly filled, canceled by a stranger"
+    PLACE_REPLY_LATE = "place reply late"
+    CANCEL_LOST = "cancel lost before arrival"
+    CANCEL_REPLY_LOST = "cancel applied, reply lost"
+    CANCEL_LATE = "cancel applied after the bot's time-out"
+    CANCEL_FILLED = "order filled while its cancel is on the way"
+    CANCEL_REPLY_LATE = "cancel reply late"
+    READ_LOST = "read lost"
+    REPLY_TWICE = "reply delivered twice"
+    ERROR_5XX_DONE = "503, executed"
+    ERROR_5XX_NOT_DONE = "503, not executed"
+    ERROR_1007_DONE = "-1007, executed"
+    ERROR_1007_NOT_DONE = "-1007, not executed"
+    ERROR_1021 = "-1021"
+    BAN_429 = "429 -1003 with Retry-After"
+    BAN_418 = "418 with Retry-After"
+    LIMIT_1015 = "429 -1015"
+    USER_TWICE = "user event twice"
+    USER_REORDERED = "user events reordered"
+    USER_MISSING = "user event missing"
+    USER_DOWN = "user stream down"
+    USER_SILENT = "user stream silent"
+    USER_GAP = "user stream gap"
+    MARKET_DOWN = "market stream down"
+    MARKET_SILENT = "market stream silent"
+    MARKET_GAP = "market event missing"
+    STRANGER_ORDER = "order of a stranger"
+    STRANGER_FILL = "order of a stranger fills"
+    STRANGER_CANCEL = "our order canceled by a stranger"
+    MOVEMENT = "deposit or withdrawal"
+
+
+PLACE = (
+    Kind.PLACE_LOST,
+    Kind.PLACE_REPLY_LOST,
+    Kind.PLACE_LATE,
+    Kind.PLACE_TOO_LATE,
+    Kind.PLACE_FILLED,
+    Kind.PLACE_RENAMED,
+    Kind.PLACE_REPLY_LATE,
+    Kind.LIMIT_1015,
+)
+CANCEL = (Kind.CANCEL_LOST, Kind.CANCEL_REPLY_LOST, Kind.CANCEL_LATE, Kind.CANCEL_FILLED, Kind.CANCEL_REPLY_LATE)
+EITHER = (
+    Kind.REPLY_TWICE,
+    Kind.ERROR_5XX_DONE,
+    Kind.ERROR_5XX_NOT_DONE,
+    Kind.ERROR_1007_DONE,
+    Kind.ERROR_1007_NOT_DONE,
+    Kind.ERROR_1021,
+    Kind.BAN_429,
+    Kind.BAN_418,
+)
+REQUEST = (*PLACE, *CANCEL, *EITHER, Kind.READ_LOST)
+EVENT = {
+    Connection.USER: (Kind.USER_TWICE, Kind.USER_REORDERED, Kind.USER_MISSING),
+    Connection.MARKET: (Kind.MARKET_GAP,),
+}
+FOREIGN = (Kind.STRANGER_ORDER, Kind.STRANGER_FILL, Kind.MOVEMENT)  # they move funds that are not ours to know
+ARMED_MAX = 32
+
+
+class UnknownOutcome(Exception):
+    """The venue, or something in front of it, answered in a way that proves nothing (5xx, -1007)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The fate of one request. `before` is answered instead of executing it, `after` instead of the truth."""
+
+    kind: Kind | None = None
+    lost: bool = False
+    late_ms: float = 0.0
+    reply_lost: bool = False
+    reply_late_ms: float = 0.0
+    before: Exception | None = None
+    after: Exception | None = None
+    ban_ms: int = 0
+
+
+NO_FAULT = Plan()
+
+
+class Faults:
+    """The faults of one world. `recv_window_ms` bounds how late a request can still be taken."""
+
+    def __init__(self, rng: Random, recv_window_ms: int, allowed: Iterable[Kind] = tuple(Kind)) -> None:
+        self.rng = rng
+        self.recv_window_ms = recv_window_ms
+        self.allowed = tuple(allowed)
+        self.counts: dict[Kind, int] = {}
+        self.last_ns = 0
+        self.stopped = False
+        self._armed: deque[Kind] = deque(maxlen=ARMED_MAX)
+
+    @property
+    def total(self) -> int:
+        return sum(self.counts.values())
+
+    def draw(self) -> Kind:
+        return self.rng.choice(self.allowed)
+
+    def arm(self, kind: Kind) -> None:
+        """It strikes the next request or event that it fits."""
+        self._armed.append(kind)
+
+    def stop(self) -> None:
+        self.stopped = True
+        self._armed.clear()
+
+    def note(self, kind: Kind, end_ns: int) -> None:
+        """Count one fault; its effects end at `end_ns`."""
+        self.counts[kind] = self.counts.get(kind, 0) + 1
+        self.last_ns = max(self.last_ns, end_ns)
+
+    def plan(self, command: AnyCommand, timeout_s: float, now_ns: int) -> Plan:
+        """The fate of a request that leaves now."""
+        if isinstance(command, CancelAll):
+            return NO_FAULT
+        fitting = (*PLACE, *EITHER) if isinstance(command, Place) else (*CANCEL, *EITHER) if isinstance(command, Cancel) else (Kind.READ_LOST,)
+        kind = self._take(fitting)
+        if kind is None:
+            return NO_FAULT
+        plan = self._plan_of(kind, timeout_s * 1000)
+        longest_ms = max(timeout_s * 1000, plan.late_ms, plan.reply_late_ms, plan.ban_ms)
+        self.note(kind, now_ns + int(longest_ms * 1_000_000))
+        return plan
+
+    def strike(self, connection: Connection) -> Kind | None:
+        """The fault that hits the next event of this connection, if any."""
+        return self._take(EVENT[connection])
+
+    def _take(self, fitting: tuple[Kind, ...]) -> Kind | None:
+        for kind in self._armed:
+            if kind in fitting:
+                self._armed.remove(kind)
+                return kind
+        return None
+
+    def _plan_of(self, kind: Kind, timeout_ms: float) -> Plan:
+        uniform = self.rng.uniform
+        retry_ms = self.rng.randint(1, 4) * 1000
+        late_ms = uniform(timeout_ms, max(timeout_ms, self.recv_window_ms - 100))
+        table: dict[Kind, Plan] = {
+            Kind.PLACE_LOST: Plan(kind, lost=True),
+            Kind.PLACE_REPLY_LOST: Plan(kind, reply_lost=True),
+            Kind.PLACE_LATE: Plan(kind, late_ms=late_ms, reply_lost=True),
+            Kind.PLACE_TOO_LATE: Plan(kind, late_ms=self.recv_window_ms + uniform(200, 4000), reply_lost=True),
+            Kind.PLACE_FILLED: Plan(kind, reply_lost=True),
+            Kind.PLACE_RENAMED: Plan(kind, reply_lost=True),
+            Kind.PLACE_REPLY_LATE: Plan(kind, reply_late_ms=timeout_ms + uniform(10, 4000)),
+            Kind.CANCEL_LOST: Plan(kind, lost=True),
+            Kind.CANCEL_REPLY_LOST: Plan(kind, reply_lost=True),
+            Kind.CANCEL_LATE: Plan(kind, late_ms=late_ms, reply_lost=True),
+            Kind.CANCEL_FILLED: Plan(kind),
+            Kind.CANCEL_REPLY_LATE: Plan(kind, reply_late_ms=timeout_ms + uniform(10, 4000)),
+            Kind.READ_LOST: Plan(kind, lost=True),
+            Kind.REPLY_TWICE: Plan(kind),
+            Kind.ERROR_5XX_DONE: Plan(kind, after=UnknownOutcome("503 Service Unavailable")),
+            Kind.ERROR_5XX_NOT_DONE: Plan(kind, before=UnknownOutcome("503 Service Unavailable")),
+            Kind.ERROR_1007_DONE: Plan(kind, after=UnknownOutcome("-1007 execution status unknown")),
+            Kind.ERROR_1007_NOT_DONE: Plan(kind, before=UnknownOutcome("-1007 execution status unknown")),
+            Kind.ERROR_1021: Plan(kind, before=stale()),
+            Kind.BAN_429: Plan(kind, before=banned(429, retry_ms), ban_ms=retry_ms),
+            Kind.BAN_418: Plan(kind, before=banned(418, retry_ms), ban_ms=retry_ms),
+            Kind.LIMIT_1015: Plan(kind, before=limited(retry_ms), ban_ms=retry_ms),
+        }
+        return table[kind]
+
+
+def stale() -> Refused:
+    return Refused(VenueError(code=-1021, message="Timestamp for this request is outside of the recvWindow.", http_status=400))
+
+
+def banned(http_status: int, retry_after_ms: int) -> Refused:
+    return Refused(VenueError(code=-1003, message="Too much request weight used.", http_status=http_status, retry_after_ms=retry_after_ms))
+
+
+def limited(retry_after_ms: int) -> Refused:
+    return Refused(VenueError(code=-1015, message="Too many new orders.", http_status=429, retry_after_ms=retry_after_ms))

@@ -1,0 +1,231 @@
+"""The judge of a world: sees the matching engine's record and what passes the venue's door, and compares the bot's claims with them.
+
+Who calls it: sim.world after every step and at the end, sim.venue at its door. It writes nothing but its list of failures.
+Never: a repair, a belief of the bot taken as truth. Invariant numbers are those of DESIGN 11.
+"""
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from core.commands import AnyCommand, Cancel, CancelAll, Place, ReadAccount, Reconnect
+from core.engine import Engine, Step
+from core.events import AccountSnapshot, AnyEvent, Outcome, Reply, StreamDown, StreamGap, StreamUp
+from core.light import Colour
+from core.notices import ProofDone
+from core.orders import Order
+from core.types import Connection, Side, VenueError
+from exchange.paper.matching import Matching
+from sim.faults import FOREIGN, Faults, Plan
+from sim.requests import Requests
+from sim.scheduler import MS, Scheduler
+
+FAILURES_MAX = 20
+STRANGER = "web_"
+PRICE_FILTERS = (-1013, -1111)
+INSUFFICIENT = "Account has insufficient balance for requested action."
+
+
+class Oracle:
+    """Watches one world. `failures` are sentences that begin with the invariant's number."""
+
+    def __init__(self, scheduler: Scheduler, matching: Matching, faults: Faults, recv_window_ms: int) -> None:
+        self._scheduler, self._matching, self._faults = scheduler, matching, faults
+        self.requests = Requests(matching, recv_window_ms)
+        self.failures: list[str] = []
+        self.checks: dict[str, int] = {}
+        self.engine: Engine | None = None
+        self._open: dict[str, Order] = {}
+        self._banned_until_ns = 0
+        self._resync_since_ns: int | None = 0  # a user stream came up, or had a gap, and the account was not merged since
+        self._reads: dict[int, int] = {}
+        self.green_ns: dict[tuple[str, Side], int] = {}
+        self.closed: dict[str, None] = {}
+
+    def fail(self, invariant: str, text: str) -> None:
+        if len(self.failures) < FAILURES_MAX:
+            self.failures.append(f"{invariant} at {self._scheduler.now_ms % 1_000_000} ms: {text}")
+
+    def check(self, invariant: str, holds: bool, text: str = "") -> None:
+        self.checks[invariant] = self.checks.get(invariant, 0) + 1
+        if not holds:
+            self.fail(invariant, text)
+
+    # -- the venue's door ------------------------------------------------------------------------
+    def left(self, command: AnyCommand, plan: Plan) -> None:
+        self.requests.left(command, plan, self._scheduler.now_ns)
+
+    def arrived(self, command: AnyCommand) -> None:
+        if times := self.requests.arrived(command):
+            self.check("I11", times == 1, f"{getattr(command, 'client_order_id', '')} reached create {times} times")
+
+    def decided(self, command: AnyCommand, error: VenueError | None) -> None:
+        self.requests.decided(command, error)
+        if isinstance(command, Place):
+            self._judge_refusal(command, error)
+
+    def _judge_refusal(self, command: Place, error: VenueError | None) -> None:
+        code, message = (error.code, error.message) if error else (0, "")
+        self.check("I14", code not in PRICE_FILTERS and "Filter failure" not in message, f"{command.client_order_id} {code} {message}")
+        excused = any(kind in self._faults.counts for kind in FOREIGN)
+        self.check("I13", message != INSUFFICIENT or excused, f"{command.client_order_id} asked for more than there is")
+
+    # -- after every step ------------------------------------------------------------------------
+    def after_step(self, engine: Engine, events: Sequence[AnyEvent], step: Step) -> None:
+        now_ns = self._scheduler.now_ns
+        self._hear(events, now_ns)
+        self._judge_endings(engine)
+        for command in step.commands:
+            self._judge_command(command, now_ns)
+        for notice in step.notices:
+            if isinstance(notice, ProofDone) and not notice.equal:
+                excused = any(kind in self._faults.counts for kind in FOREIGN)
+                self.check("PROOF", excused, f"a false alarm: {notice.lines}")
+        books = engine.books
+        if books is not None:
+            for key, light in books.lights.shown.items():
+                if light.colour is Colour.GREEN:
+                    self.green_ns[key] = now_ns
+
+    def _hear(self, events: Sequence[AnyEvent], now_ns: int) -> None:
+        for event in events:
+            if isinstance(event, StreamUp | StreamGap | StreamDown) and event.connection is Connection.USER:
+                self._resync_since_ns = now_ns
+            elif isinstance(event, Reply):
+                self._hear_reply(event, now_ns)
+
+    def _hear_reply(self, reply: Reply, now_ns: int) -> None:
+        if reply.outcome is Outcome.REFUSED and reply.error is not None and reply.error.code == -1003:
+            self._banned_until_ns = max(self._banned_until_ns, now_ns + reply.error.retry_after_ms * MS)
+        asked_ns = self._reads.pop(reply.command_id, None)
+        if asked_ns is not None and isinstance(reply.answer, AccountSnapshot):
+            if self._resync_since_ns is not None and asked_ns >= self._resync_since_ns:
+                self._resync_since_ns = None
+
+    def _judge_command(self, command: AnyCommand, now_ns: int) -> None:
+        if isinstance(command, Reconnect):
+            return
+        self.check("I26", now_ns >= self._banned_until_ns, f"{type(command).__name__} during a ban")
+        if isinstance(command, ReadAccount):
+            self._reads[command.command_id] = now_ns
+        elif isinstance(command, Place):
+            self._judge_place(command, now_ns)
+            self.requests.emit(command, now_ns)
+        elif isinstance(command, Cancel):
+            order = self._matching.archives[command.symbol].orders.get(command.venue_order_id)
+            theirs = order is None or (order.original_client_order_id or order.client_order_id).startswith(STRANGER)
+            self.check("FOREIGN", not theirs, f"cancel of order {command.venue_order_id}, which is not ours")
+            self.requests.emit(command, now_ns)
+        elif isinstance(command, CancelAll):
+            self.fail("FOREIGN", "nobody asked for a cancel-all")
+
+    def _judge_place(self, place: Place, now_ns: int) -> None:
+        self.check("I23", self._resync_since_ns is None, f"{place.client_order_id} before the account was merged")
+        pending = next(self.requests.pending_cancels(place.symbol, place.side, now_ns), None)
+        self.check("I6", pending is None, f"{place.client_order_id} while a cancel of {pending and pending.client_order_id} is undecided")
+        for other, request in self.requests.places.items():
+            if other in self.closed:
+                continue
+            command = request.command
+            if not self.requests.may_live(command.symbol, other, now_ns):
+                if request.is_settled:
+                    self.closed[other] = None
+                continue
+            assert isinstance(command, Place)
+            same = (command.symbol, command.side, command.slot) == (place.symbol, place.side, place.slot)
+            self.check("I9", not same, f"{place.client_order_id} beside {other} in slot {place.slot}")
+
+    def _judge_endings(self, engine: Engine) -> None:
+        """I5: an order the bot calls ended is ended at the venue, or can no longer come to be. I4: fills never exceed the venue's word."""
+        assert engine.books is not None
+        orders = engine.books.orders
+        if orders.open_ids.keys() != self._open.keys():
+            for client_id in [client_id for client_id in self._open if client_id not in orders.open_ids]:
+                order = self._open.pop(client_id)
+                lives = self.requests.may_live(order.symbol, client_id, self._scheduler.now_ns)
+                self.check("I5", not lives, f"{client_id} {order.status} by {order.evidence}, but it lives or may still arrive")
+                self.check("I5", order.evidence is not None, f"{client_id} {order.status} without evidence")
+            for client_id in orders.open_ids:
+                self._open[client_id] = orders.by_client_id[client_id]
+        for order in self._open.values():
+            if order.booked != order.executed:
+                self.check("I4", order.booked <= order.executed, f"{order.client_order_id} booked {order.booked} of {order.executed}")
+                self.check("I4", order.client_order_id in orders.attention, f"{order.client_order_id} is short and nobody asks")
+
+    # -- now and then ----------------------------------------------------------------------------
+    def look(self, engine: Engine, calls: dict[int, None]) -> None:
+        """I8, I10, I28 about once a virtual second. `calls` are those the lanes and the inbox hold."""
+        books = engine.books
+        assert books is not None
+        self.check("I8", engine.pending.keys() == calls.keys(), f"asked {sorted(engine.pending)}, outstanding {sorted(calls)}")
+        for order in books.orders.open():
+            for asked in (order.place_asked, order.cancel_asked):
+                if asked is not None and not asked.unknown:
+                    self.check("I8", asked.command_id in engine.pending, f"{order.client_order_id} waits for call {asked.command_id}, which is over")
+        for paper in self._matching.open_orders():
+            if not paper.client_order_id.startswith(STRANGER):
+                known = books.orders.by_client_id.get(paper.client_order_id)
+                self.check("I10", known is not None and known.is_open, f"{paper.client_order_id} is open at the venue only")
+        for symbol in books.rules:
+            for side in Side:
+                self._judge_reason(engine, symbol, side)
+
+    def _judge_reason(self, engine: Engine, symbol: str, side: Side) -> None:
+        books = engine.books
+        assert books is not None
+        if any(books.orders.open(symbol, side)):
+            return
+        light = books.lights.shown.get((symbol, side))
+        reason = ("" if light is None or light.is_green else light.reason) or engine.idle.get((symbol, side)) or engine.denials.get((symbol, side))
+        self.check("I28", bool(reason), f"{symbol} {side} has no quote and no reason")
+
+    # -- at the end ------------------------------------------------------------------------------
+    def at_rest(self, engine: Engine, start: dict[str, Decimal], foreign: dict[str, Decimal], calls: dict[int, None]) -> None:
+        """Everything has arrived: fills, money, calls and orders must agree to the last digit."""
+        books = engine.books
+        assert books is not None
+        self.check("I8", not engine.pending and not calls, f"calls left: {sorted(engine.pending)}")
+        own = [
+            (symbol, trade)
+            for symbol in books.rules
+            for trade in self._matching.trades(symbol)
+            if not self._first_name(symbol, trade.order_id).startswith(STRANGER)
+        ]
+        theirs = sorted((symbol, trade.trade_id) for symbol, trade in own)
+        ours = sorted(fill.key for fill in (*books.fills, *books.recovered))
+        self.check("I3", len(ours) == len(set(ours)), "a trade was booked twice")
+        self.check("I2", set(theirs) <= set(ours), f"lost fills {sorted(set(theirs) - set(ours))[:5]}")
+        self.check("I2", set(ours) <= set(theirs), f"fills of nobody {sorted(set(ours) - set(theirs))[:5]}")
+        self.check("I12", all(trade.is_maker for _, trade in own), "a post-only order took")
+        self._judge_money(engine, start, foreign)
+        for client_id, order in books.orders.by_client_id.items():
+            self._judge_final(client_id, order)
+        still = [order.client_order_id for order in self._matching.open_orders() if not order.client_order_id.startswith(STRANGER)]
+        self.check("I10", not still, f"open after the stop: {still}")
+
+    def _judge_money(self, engine: Engine, start: dict[str, Decimal], foreign: dict[str, Decimal]) -> None:
+        books = engine.books
+        assert books is not None
+        change: dict[str, Decimal] = {}
+        for fill in (*books.fills, *books.recovered):
+            rules, sign = books.rules[fill.symbol], 1 if fill.side is Side.BUY else -1
+            for asset, delta in ((rules.base, sign * fill.quantity), (rules.quote, -sign * fill.price * fill.quantity), (fill.fee_asset, -fill.fee)):
+                change[asset] = change.get(asset, Decimal(0)) + delta
+        for asset, (free, locked) in self._matching.balances().items():
+            ours = start[asset] + change.get(asset, Decimal(0)) + foreign.get(asset, Decimal(0))
+            self.check("I1", ours == free + locked, f"{asset}: {ours} by our fills, {free + locked} at the venue")
+            expected = books.account.expected(asset)
+            self.check("I1", expected == free + locked, f"{asset}: {expected} expected, {free + locked} at the venue")
+
+    def _judge_final(self, client_id: str, order: Order) -> None:
+        order_id = self.requests.venue_ids.get(client_id)
+        if order_id is None:
+            self.check("I5", order.booked == 0 and not order.is_open, f"{client_id} never reached the venue, yet is {order.status}")
+            return
+        truth = self._matching.archives[order.symbol].orders[order_id]
+        agrees = order.status.value == truth.status and order.booked == truth.executed
+        self.check("I5", agrees, f"{client_id} {order.status} {order.booked} by {order.evidence}; the venue says {truth.status} {truth.executed}")
+
+    def _first_name(self, symbol: str, order_id: int) -> str:
+        """The client id an order was placed with."""
+        order = self._matching.archives[symbol].orders[order_id]
+        return order.original_client_order_id or order.client_order_id

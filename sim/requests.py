@@ -1,0 +1,92 @@
+"""What the oracle knows of every request: seen leaving, seen arriving, decided by the venue, or no longer able to arrive.
+
+Who calls it: sim.oracle. Pure. Never: the bot's own opinion of a request.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from core.commands import AnyCommand, Cancel, Place
+from core.types import Side, VenueError
+from exchange.paper.matching import Matching
+from exchange.paper.model import Reject
+from sim.faults import Plan
+from sim.scheduler import MS
+
+
+@dataclass(slots=True)
+class Request:
+    """One place or cancel on its way to the venue."""
+
+    command: Place | Cancel
+    emitted_ns: int
+    expires_ns: int | None = None  # after this the venue refuses it; None while it waits in a lane
+    is_settled: bool = False  # lost, refused or executed: it can change nothing any more
+
+    def may_arrive(self, now_ns: int) -> bool:
+        return not self.is_settled and (self.expires_ns is None or now_ns <= self.expires_ns)
+
+
+@dataclass(slots=True)
+class Requests:
+    """All places and cancels of one world, by command id; unsettled ones apart."""
+
+    matching: Matching
+    recv_window_ms: int
+    places: dict[str, Request] = field(default_factory=dict)  # by client order id
+    unsettled: dict[int, Request] = field(default_factory=dict)
+    arrivals: dict[str, int] = field(default_factory=dict)  # how often each client id reached the create endpoint
+    venue_ids: dict[str, int] = field(default_factory=dict)  # client id -> order id, for executed places
+
+    def emit(self, command: Place | Cancel, now_ns: int) -> None:
+        request = Request(command, now_ns)
+        self.unsettled[command.command_id] = request
+        if isinstance(command, Place):
+            self.places[command.client_order_id] = request
+
+    def left(self, command: AnyCommand, plan: Plan, now_ns: int) -> None:
+        if request := self.unsettled.get(command.command_id):
+            request.expires_ns = now_ns + self.recv_window_ms * MS
+            if plan.lost:
+                self._settle(request)
+
+    def arrived(self, command: AnyCommand) -> int:
+        """How often this client id has reached the create endpoint, this time included; 0 for what is no place."""
+        if not isinstance(command, Place):
+            return 0
+        self.arrivals[command.client_order_id] = self.arrivals.get(command.client_order_id, 0) + 1
+        return self.arrivals[command.client_order_id]
+
+    def decided(self, command: AnyCommand, error: VenueError | None) -> None:
+        if request := self.unsettled.get(command.command_id):
+            self._settle(request)
+        if isinstance(command, Place) and error is None:
+            try:
+                order = self.matching.order(command.symbol, client_order_id=command.client_order_id)
+            except Reject:
+                return
+            self.venue_ids[command.client_order_id] = order.order_id
+
+    def _settle(self, request: Request) -> None:
+        request.is_settled = True
+        self.unsettled.pop(request.command.command_id, None)
+
+    # -- questions -------------------------------------------------------------------------------
+    def is_open(self, symbol: str, client_order_id: str) -> bool:
+        """Open at the venue, by its own record."""
+        order_id = self.venue_ids.get(client_order_id)
+        return order_id is not None and order_id in self.matching.archives[symbol].open_ids
+
+    def may_live(self, symbol: str, client_order_id: str, now_ns: int) -> bool:
+        """Open at the venue, or still able to become so."""
+        request = self.places.get(client_order_id)
+        return self.is_open(symbol, client_order_id) or (request is not None and request.may_arrive(now_ns))
+
+    def pending_cancels(self, symbol: str, side: Side, now_ns: int) -> Iterator[Cancel]:
+        """Cancels of this side that can still take an open order away."""
+        for request in self.unsettled.values():
+            command = request.command
+            if isinstance(command, Cancel) and command.symbol == symbol and command.side is side and request.may_arrive(now_ns):
+                archive = self.matching.archives[symbol]
+                if command.venue_order_id in archive.open_ids:
+                    yield command

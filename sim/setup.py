@@ -1,0 +1,109 @@
+"""What a world is made of before it runs: symbols, balances, bands, time-outs and latencies, drawn from the seed.
+
+Who calls it: sim.world, sim.fuzz and the tests. Pure. Never: a clock.
+"""
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from random import Random
+
+from core.books import Timing
+from core.types import RateLimit, SymbolRules
+from sim.faults import FOREIGN, Kind
+from trading.bands import Band, Unit
+from trading.quoting import SymbolQuoting
+
+D = Decimal
+RECV_WINDOW_MS = 3000
+START_MS = 1_800_000_000_000
+FILL_HEAVY_KINDS = tuple(Kind)
+LIMITS = (
+    RateLimit(kind="REQUEST_WEIGHT", interval_s=60, limit=6000),
+    RateLimit(kind="ORDERS", interval_s=10, limit=100),
+)
+
+
+def rules(symbol: str, base: str, tick: str, step: str) -> SymbolRules:
+    return SymbolRules(
+        symbol=symbol,
+        base=base,
+        quote="USDT",
+        tick=D(tick),
+        step=D(step),
+        min_price=D(tick),
+        max_price=D(1_000_000),
+        min_quantity=D(step),
+        max_quantity=D(9000),
+        min_notional=D(5),
+        bid_multiplier_up=D(5),
+        bid_multiplier_down=D("0.2"),
+        ask_multiplier_up=D(5),
+        ask_multiplier_down=D("0.2"),
+    )
+
+
+ETH = rules("ETHUSDT", "ETH", "0.01", "0.0001")
+SOL = rules("SOLUSDT", "SOL", "0.01", "0.001")
+SYMBOLS = (ETH, SOL)
+MIDS = (300_000, 20_000)  # in ticks
+LOTS = (200, 300)  # size of one background level, in steps
+
+
+def ticks(low: str, target: str, high: str, quantity: str) -> Band:
+    return Band(min=D(low), target=D(target), max=D(high), quantity=D(quantity), unit=Unit.TICKS)
+
+
+def quoting(sizes: tuple[str, str], cap: str) -> SymbolQuoting:
+    """Two bands per side, close enough to be filled and narrow enough to be left behind."""
+    bands = (ticks("1", "2", "4", sizes[0]), ticks("5", "7", "10", sizes[1]))
+    return SymbolQuoting(bid_bands=bands, ask_bands=bands, inventory_cap=D(cap), skew_bps_max=D("0.2"))
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """One world's constants. Latencies are one way, in ms."""
+
+    seed: int
+    timing: Timing
+    balances: dict[str, Decimal]
+    quoting: dict[str, SymbolQuoting]
+    order_latency_ms: float
+    stream_latency_ms: float
+    market_wait_ms: float  # mean time between two happenings of one symbol
+    fault_wait_ms: float  # mean time between two faults
+    allowed: tuple[Kind, ...] = tuple(Kind)
+    quote_s: int = 30
+    quote_s_max: int = 75
+    orders_min: int = 30
+    faults_min: int = 8
+    with_faults: bool = True
+    shared: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def drawn(cls, seed: int) -> "Setup":
+        """The world of a seed: one in three has hardly enough funds, and then nobody else moves them."""
+        rng = Random(f"setup-{seed}")
+        is_tight = rng.random() < 0.33
+        fast = rng.random() < 0.7
+        timing = Timing(
+            order_timeout_ms=rng.choice((600, 1000, 2000)),
+            read_timeout_ms=rng.choice((1000, 2000)),
+            book_age_ms_max=rng.choice((3000, 5000)),
+            resolver_interval_ms_max=1000,
+            proof_every_ms=rng.choice((3000, 10_000)),
+            cooldown_ms=rng.choice((0, 0, 200)),
+            echo_ms_max=rng.choice((2000, 5000)),
+        )
+        tight = {"USDT": D(150), "ETH": D("0.04"), "SOL": D("0.9")}
+        rich = {"USDT": D(10_000), "ETH": D(4), "SOL": D(60)}
+        return cls(
+            seed=seed,
+            timing=timing,
+            balances=tight if is_tight else rich,
+            quoting={"ETHUSDT": quoting(("0.012", "0.02"), "0.06"), "SOLUSDT": quoting(("0.2", "0.3"), "0.9")},
+            order_latency_ms=rng.uniform(1, 12) if fast else rng.uniform(30, 120),
+            stream_latency_ms=rng.uniform(1, 10) if fast else rng.uniform(10, 120),
+            market_wait_ms=rng.uniform(500, 900),
+            fault_wait_ms=rng.uniform(1500, 2500),
+            allowed=tuple(kind for kind in Kind if not (is_tight and kind in FOREIGN)),
+        )

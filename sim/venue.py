@@ -1,0 +1,356 @@
+"""The venue behind a bad network: requests travel, are executed on the real matching engine, and their answers travel back.
+
+Who calls it: order_book_manager through the lanes (Venue protocol, run twice: see sim.executor), sim.scheduler for the rest.
+Never: an answer the matching engine did not give, except where a fault says so and is counted.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from random import Random
+from typing import Protocol, TypeVar, cast
+
+from core.commands import AnyCommand, Cancel, CancelAll, Place, Query, ReadAccount, ReadDepth
+from core.events import AccountSnapshot, Answer, CancelAllAnswer, DepthSnapshot, OrderAnswer
+from core.ports import Answered, Capabilities, Refused
+from core.types import Balance, Fill, RateLimit, VenueError
+from exchange.paper.matching import Matching
+from exchange.paper.model import PaperOrder, PlaceRequest, Reject
+from sim.executor import Leaving
+from sim.facts import facts_of, fill_of
+from sim.faults import Faults, Kind, Plan, banned, limited, stale
+from sim.scheduler import MS, Scheduler
+
+A = TypeVar("A", bound=Answer)
+Stages = Iterator[None]
+WEIGHT_MAX, ORDERS_MAX = 6000, 100
+
+
+class Door(Protocol):
+    """Who watches the venue's door (the oracle)."""
+
+    def left(self, command: AnyCommand, plan: Plan) -> None: ...
+    def arrived(self, command: AnyCommand) -> None: ...
+    def decided(self, command: AnyCommand, error: VenueError | None) -> None: ...
+
+
+class TimedOutCall(Exception):
+    """No answer in time: the outcome is unknown."""
+
+
+@dataclass(slots=True)
+class Ticket:
+    """One request under way."""
+
+    command: AnyCommand
+    plan: Plan
+    sent_ns: int
+    deadline_ns: int
+    done: Callable[[], None]
+    is_over: bool = False
+    answer: list[Answer] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Counter:
+    """One clock-aligned limit of the venue."""
+
+    kind: str
+    interval_s: int
+    limit: int
+    index: int = -1
+    used: int = 0
+
+    def add(self, now_ms: int, amount: int) -> int:
+        index = now_ms // 1000 // self.interval_s
+        if index != self.index:
+            self.index, self.used = index, 0
+        self.used += amount
+        return self.used
+
+    def limit_fact(self) -> RateLimit:
+        return RateLimit(kind=self.kind, interval_s=self.interval_s, limit=self.limit, count=self.used)
+
+
+class SimVenue:
+    """core.ports.Venue over `Matching`; `publish` is called after everything that may have made events."""
+
+    name = "sim"
+    capabilities = Capabilities(cancel_all=True)
+
+    def __init__(
+        self,
+        matching: Matching,
+        scheduler: Scheduler,
+        faults: Faults,
+        door: Door,
+        publish: Callable[[], None],
+        rng: Random,
+        latency_ms: float,
+    ) -> None:
+        self.matching = matching
+        self.after_place: Callable[[Kind, PaperOrder], None] = lambda kind, order: None
+        self.before_cancel: Callable[[Kind, Cancel], None] = lambda kind, command: None
+        self._scheduler, self._faults, self._door, self.publish = scheduler, faults, door, publish
+        self._rng, self._latency_ms = rng, latency_ms
+        self._outcomes: dict[int, Answered[Answer] | Exception] = {}
+        self._banned_until_ns = 0
+        self._places_until_ns = 0
+        self.weight = Counter("REQUEST_WEIGHT", 60, WEIGHT_MAX)
+        self.orders = Counter("ORDERS", 10, ORDERS_MAX)
+        self.over_limit = 0
+        self.twice: dict[int, None] = {}  # commands whose reply the world posts twice
+
+    # -- core.ports.Venue ------------------------------------------------------------------------
+    def place(self, command: Place, timeout_s: float) -> Answered[OrderAnswer]:
+        return self._call(command, timeout_s, OrderAnswer)
+
+    def cancel(self, command: Cancel, timeout_s: float) -> Answered[OrderAnswer]:
+        return self._call(command, timeout_s, OrderAnswer)
+
+    def cancel_all(self, command: CancelAll, timeout_s: float) -> Answered[CancelAllAnswer]:
+        return self._call(command, timeout_s, CancelAllAnswer)
+
+    def query(self, command: Query, timeout_s: float) -> Answered[OrderAnswer]:
+        return self._call(command, timeout_s, OrderAnswer)
+
+    def read_account(self, command: ReadAccount, timeout_s: float) -> Answered[AccountSnapshot]:
+        return self._call(command, timeout_s, AccountSnapshot)
+
+    def read_depth(self, command: ReadDepth, timeout_s: float) -> Answered[DepthSnapshot]:
+        return self._call(command, timeout_s, DepthSnapshot)
+
+    def _call(self, command: AnyCommand, timeout_s: float, kind: type[A]) -> Answered[A]:
+        outcome = self._outcomes.pop(command.command_id, None)
+        if outcome is None:
+            raise Leaving(command, timeout_s)
+        self.on_answer()
+        if isinstance(outcome, Exception):
+            raise outcome
+        assert isinstance(outcome.answer, kind)
+        return cast("Answered[A]", outcome)
+
+    on_answer: Callable[[], None] = staticmethod(lambda: None)  # the world brings the manager's clock back to now
+
+    # -- the way there ---------------------------------------------------------------------------
+    def abandon(self, command: AnyCommand) -> None:
+        """The manager ended the call without sending anything."""
+        self._door.decided(command, None)
+
+    def carry(self, leaving: Leaving, done: Callable[[], None]) -> None:
+        command, now_ns = leaving.command, self._scheduler.now_ns
+        plan = self._faults.plan(command, leaving.timeout_s, now_ns)
+        if plan.kind is Kind.REPLY_TWICE:
+            self.twice[command.command_id] = None
+        ticket = Ticket(command, plan, now_ns, now_ns + int(leaving.timeout_s * 1e9), done)
+        self._door.left(command, plan)
+        if not plan.lost:
+            self._scheduler.after(self._one_way_ms() + plan.late_ms, lambda: self._arrive(ticket))
+        if not plan.reply_late_ms:
+            self._scheduler.at(ticket.deadline_ns, lambda: self._end(ticket, TimedOutCall("no answer in time")))
+
+    def _one_way_ms(self) -> float:
+        return self._latency_ms * self._rng.uniform(0.7, 2.0) + self._scheduler.stall_ms()
+
+    def _arrive(self, ticket: Ticket) -> None:
+        self._door.arrived(ticket.command)
+        try:
+            self._gate(ticket)
+            stages = self._stages(ticket)
+        except Exception as error:
+            self._decide(ticket, error)
+            return
+        self._stage(ticket, stages)
+
+    def _gate(self, ticket: Ticket) -> None:
+        """Limits, the time window and the fault's own answer come before execution. Raises the venue's no."""
+        now_ns, command, plan = self._scheduler.now_ns, ticket.command, ticket.plan
+        if now_ns < self._banned_until_ns:
+            raise banned(429, (self._banned_until_ns - now_ns) // MS + 1)
+        if plan.ban_ms:
+            if plan.kind is Kind.LIMIT_1015:
+                self._places_until_ns = now_ns + plan.ban_ms * MS
+            else:
+                self._banned_until_ns = now_ns + plan.ban_ms * MS
+        if plan.before is not None:
+            raise plan.before
+        mutates = isinstance(command, Place | Cancel)
+        if mutates and now_ns - ticket.sent_ns > self._faults.recv_window_ms * MS:
+            raise stale()
+        if isinstance(command, Place) and now_ns < self._places_until_ns:
+            raise limited((self._places_until_ns - now_ns) // MS + 1)
+
+    def _stage(self, ticket: Ticket, stages: Stages) -> None:
+        """One sub-request at a time: a read of the account is several requests, and the world moves between them."""
+        try:
+            next(stages)
+        except StopIteration:
+            self._decide(ticket, None)
+        except Reject as no:
+            self._decide(ticket, Refused(VenueError(code=no.code, message=no.message, http_status=no.http_status)))
+        else:
+            if not ticket.is_over:
+                self._scheduler.after(2 * self._one_way_ms(), lambda: self._stage(ticket, stages))
+            else:
+                self._decide(ticket, None)
+
+    def _decide(self, ticket: Ticket, error: Exception | None) -> None:
+        """The venue has done what it will do; the answer leaves."""
+        self._door.decided(ticket.command, error.error if isinstance(error, Refused) else None)
+        self.publish()
+        plan = ticket.plan
+        if plan.kind is not None and isinstance(ticket.command, Place) and error is None:
+            answer = ticket.answer[0]
+            assert isinstance(answer, OrderAnswer) and answer.facts is not None
+            self.after_place(plan.kind, self.matching.order(answer.facts.symbol, answer.facts.venue_order_id))
+        outcome: Answered[Answer] | Exception | None = error
+        if plan.after is not None and error is None:
+            outcome = plan.after
+        if outcome is None and ticket.answer:
+            outcome = Answered(answer=ticket.answer[0], limits=(self.weight.limit_fact(), self.orders.limit_fact()))
+        if plan.reply_lost or outcome is None:
+            return
+        delay_ms = self._one_way_ms() + plan.reply_late_ms
+        final = outcome
+        self._scheduler.after(delay_ms, lambda: self._end(ticket, final))
+
+    def _end(self, ticket: Ticket, outcome: Answered[Answer] | Exception) -> None:
+        if ticket.is_over:
+            return
+        ticket.is_over = True
+        self._outcomes[ticket.command.command_id] = outcome
+        ticket.done()
+
+    # -- what the venue does ---------------------------------------------------------------------
+    def _stages(self, ticket: Ticket) -> Stages:
+        command, now_ms = ticket.command, self._scheduler.now_ms
+        match command:
+            case Place():
+                return self._place(ticket, command)
+            case Cancel():
+                if ticket.plan.kind is not None:
+                    self.before_cancel(ticket.plan.kind, command)
+                return self._cancel(ticket, command)
+            case Query():
+                return self._query(ticket, command)
+            case ReadAccount():
+                return self._read_account(ticket, command)
+            case ReadDepth():
+                self.weight.add(now_ms, 5 if command.limit <= 100 else 50)
+                return self._read_depth(ticket, command)
+            case CancelAll():
+                return self._cancel_all(ticket, command)
+            case _:
+                raise AssertionError(f"{command} is no request")
+
+    def _place(self, ticket: Ticket, command: Place) -> Stages:
+        now_ms = self._scheduler.now_ms
+        self.weight.add(now_ms, 1)
+        request = PlaceRequest(
+            symbol=command.symbol,
+            side=command.side.value,
+            type=command.type.value,
+            time_in_force=None if command.time_in_force is None else command.time_in_force.value,
+            quantity=command.quantity,
+            quote_quantity=None,
+            price=command.price,
+            client_order_id=command.client_order_id,
+        )
+        placed = self.matching.place(request, now_ms)
+        self.over_limit += self.orders.add(now_ms, 1) > self.orders.limit
+        fills = tuple(fill_of(trade, command.client_order_id) for trade in placed.trades)
+        ticket.answer.append(OrderAnswer(facts=facts_of(placed.order, fills)))
+        yield from ()
+
+    def _cancel(self, ticket: Ticket, command: Cancel) -> Stages:
+        now_ms = self._scheduler.now_ms
+        self.weight.add(now_ms, 1)
+        order = self.matching.cancel(command.symbol, now_ms, order_id=command.venue_order_id, cancel_id=command.cancel_id)
+        ticket.answer.append(OrderAnswer(facts=facts_of(order, original=order.original_client_order_id)))
+        yield from ()
+
+    def _cancel_all(self, ticket: Ticket, command: CancelAll) -> Stages:
+        gone = []
+        for order in self.matching.open_orders(command.symbol):
+            if order.client_order_id.startswith(command.tag + "-"):
+                name = f"{order.client_order_id}c"[-36:]
+                yield
+                try:
+                    canceled = self.matching.cancel(order.symbol, self._scheduler.now_ms, order_id=order.order_id, cancel_id=name)
+                except Reject:
+                    continue
+                gone.append(facts_of(canceled, original=canceled.original_client_order_id))
+                self.publish()
+        ticket.answer.append(CancelAllAnswer(canceled=tuple(gone), failed=()))
+
+    def _query(self, ticket: Ticket, command: Query) -> Stages:
+        self.weight.add(self._scheduler.now_ms, 4)
+        by_id = command.venue_order_id
+        order: PaperOrder | None = None
+        try:
+            order = self.matching.order(command.symbol, by_id, None if by_id is not None else command.client_order_id)
+        except Reject as no:
+            if no.code != -2013:
+                raise
+        searched = order is None and command.since_ms is not None
+        if searched:
+            yield
+            order = self._search(command)
+        if order is None:
+            ticket.answer.append(OrderAnswer(facts=None, searched=searched))
+            return
+        fills: tuple[Fill, ...] = ()
+        if order.executed > command.known_executed:
+            yield
+            fills = tuple(fill_of(trade) for trade in self.matching.trades(order.symbol) if trade.order_id == order.order_id)
+        ticket.answer.append(OrderAnswer(facts=facts_of(order, fills), searched=searched))
+
+    def _search(self, command: Query) -> PaperOrder | None:
+        """The order list since then: by client id, else the one order of this shape that nobody else of ours owns (core.commands.Query)."""
+        assert command.since_ms is not None
+        self.weight.add(self._scheduler.now_ms, 20)
+        shape = (command.side.value, command.price, command.quantity)
+        found: PaperOrder | None = None
+        for order in self.matching.all_orders(command.symbol):
+            if order.created_ms < command.since_ms or order.order_id in command.attributed:
+                continue
+            if order.client_order_id == command.client_order_id:
+                return order
+            if (order.side, order.price, order.quantity) == shape and not order.client_order_id.startswith(command.client_order_id.split("-")[0] + "-"):
+                found = found or order
+        return found
+
+    def _read_account(self, ticket: Ticket, command: ReadAccount) -> Stages:
+        """Open orders, then balances, then trades: each its own request."""
+        symbols = [symbol for symbol, _ in command.trades_after]
+        self.weight.add(self._scheduler.now_ms, 26 * len(symbols) + 20)
+        listed: list[PaperOrder] = []
+        for symbol in symbols:
+            listed.extend(self.matching.open_orders(symbol))
+            yield
+        balances = tuple(Balance(asset=asset, free=free, locked=locked) for asset, (free, locked) in self.matching.balances().items())
+        update_ms = self.balances_ms
+        trades: list[Fill] = []
+        newest: list[tuple[str, int]] = []
+        for symbol, after in command.trades_after:
+            yield
+            rows = self.matching.trades(symbol)
+            if after is not None:
+                trades.extend(fill_of(trade) for trade in rows if trade.trade_id > after)
+            if rows or after is not None:
+                newest.append((symbol, max((trade.trade_id for trade in rows), default=after or 0)))
+        ticket.answer.append(
+            AccountSnapshot(
+                open_orders=tuple(facts_of(order) for order in listed),
+                balances=balances,
+                balances_update_ms=update_ms,
+                trades=tuple(trades),
+                last_trade_ids=tuple(newest),
+            )
+        )
+
+    balances_ms: int = 0  # venue time of the newest change of any balance
+
+    def _read_depth(self, ticket: Ticket, command: ReadDepth) -> Stages:
+        update_id, bids, asks = self.matching.depth(command.symbol, command.limit)
+        ticket.answer.append(DepthSnapshot(symbol=command.symbol, last_update_id=update_id, bids=tuple(bids), asks=tuple(asks)))
+        yield from ()

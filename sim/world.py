@@ -1,0 +1,350 @@
+"""One seeded world: the real engine, strategy, risk and manager against a faulty venue in virtual time, judged by an oracle.
+
+Who calls it: sim.fuzz and the tests, on the one real thread. A world boots, quotes under faults, is left in peace until every side was green again, stops,
+and must then agree with the venue to the last digit. Never: a socket, a thread, the wall clock, an order of the venue changed outside the matching engine.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import partial
+from hashlib import sha256
+from random import Random
+
+import msgspec
+
+from core.commands import AnyCommand, Reconnect
+from core.engine import Engine
+from core.events import AnyEvent, BookTicker, Boot, DepthDiff, MarketTrade, Reply, StopRequested, Timer
+from core.light import Light
+from core.orders import Orders
+from core.types import Connection, Side
+from exchange.paper.matching import Matching
+from exchange.paper.model import BalanceReport
+from order_book_manager import OrderBookManager
+from sim.director import Director
+from sim.executor import CallClock, VirtualLane
+from sim.facts import account_position, execution_report, market_trade, paper_rules
+from sim.faults import Faults
+from sim.market import LightMarket
+from sim.oracle import Oracle
+from sim.scheduler import MS, Scheduler
+from sim.setup import LIMITS, LOTS, MIDS, RECV_WINDOW_MS, START_MS, SYMBOLS, Setup
+from sim.stranger import Stranger
+from sim.streams import Link
+from sim.venue import SimVenue
+from strategy import MarketMaker
+from trading.risk import Limits, RiskChecks
+
+TAG, BOOT = "glsim", "m0"
+TIMER_MS = 100
+WAKE_MS = 0.3
+START_S_MAX = 20
+STOP_S_MAX = 5
+REST_S = 6
+FEE = Decimal("0.001")
+
+
+class Silence:
+    """The Journal of a world without disks."""
+
+    def intent(self, command: AnyCommand) -> None:
+        """Nothing to remember: this bot does not crash."""
+
+    def result(self, reply: Reply) -> None:
+        """See `intent`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What one world showed."""
+
+    seed: int
+    failures: tuple[str, ...]
+    faults: dict[str, int]
+    checks: dict[str, int]
+    orders: int
+    fills: int
+    steps: int
+    virtual_s: float
+    uptime: dict[str, float]
+    digest: str
+    trace: tuple[str, ...] = ()
+
+
+class World:
+    def __init__(self, setup: Setup, verbose: bool = False) -> None:
+        self.setup = setup
+        seed = setup.seed
+        self.scheduler = Scheduler(START_MS * MS, Random(f"stalls-{seed}"))
+        self.faults = Faults(Random(f"faults-{seed}"), RECV_WINDOW_MS, setup.allowed)
+        paper = [paper_rules(rule) for rule in SYMBOLS]
+        self.matching = Matching(paper, setup.balances, FEE, FEE)
+        self.market = LightMarket(self.matching, paper, MIDS, LOTS, Random(f"market-{seed}"))
+        self.oracle = Oracle(self.scheduler, self.matching, self.faults, RECV_WINDOW_MS)
+        self.venue = SimVenue(
+            self.matching, self.scheduler, self.faults, self.oracle, self.publish, Random(f"network-{seed}"), setup.order_latency_ms
+        )
+        self.links = {
+            connection: Link(connection, self.scheduler, self.post, self.faults, Random(f"{connection}-{seed}"), setup.stream_latency_ms)
+            for connection in Connection
+        }
+        self.stranger = Stranger(self.matching, self.market, self.scheduler, self.publish, Random(f"stranger-{seed}"))
+        self.director = Director(self.setup, self.scheduler, self.faults, self.venue, self.links, self.stranger, self.post)
+        self.engine = Engine(MarketMaker(setup.quoting), RiskChecks(Limits(open_orders_max=20)), setup.timing)
+        clock = CallClock(self.scheduler)
+        self.venue.on_answer = partial(setattr, clock, "as_of_ns", None)
+        self.lanes = tuple(VirtualLane(self.scheduler, self.venue, clock, workers) for workers in (4, 4, 2))
+        self.manager = OrderBookManager(
+            self.venue, Silence(), self.post, clock, (self.lanes[0], self.lanes[1], self.lanes[2]), self._orders, self._light
+        )
+        self.inbox: list[AnyEvent] = []
+        self.steps = 0
+        self.verbose = verbose
+        self.trace: list[str] = []
+        self._awake = False
+        self._digest = sha256()
+        self._touches: dict[str, tuple[object, ...]] = {}
+        self._rng = Random(f"world-{seed}")
+        self._market_goes = True
+
+    # -- the bot's surroundings ------------------------------------------------------------------
+    def _orders(self) -> Orders:
+        assert self.engine.books is not None
+        return self.engine.books.orders
+
+    def _light(self, symbol: str, side: Side) -> Light:
+        assert self.engine.books is not None
+        return self.engine.books.light(symbol, side)
+
+    def post(self, event: AnyEvent) -> None:
+        """The inbox: one wake-up for all that waits."""
+        self.inbox.append(event)
+        if isinstance(event, Reply) and event.command_id in self.venue.twice:
+            del self.venue.twice[event.command_id]
+            self.scheduler.after(self._rng.uniform(1, 500), partial(self.post, event))
+        if not self._awake:
+            self._awake = True
+            self.scheduler.after(WAKE_MS + self.scheduler.stall_ms(), self._take)
+
+    def _take(self) -> None:
+        """The trading thread: one batch, one step."""
+        self._awake = False
+        batch, self.inbox = self.inbox, []
+        if self.engine.finished:
+            return
+        step = self.engine.step(self.scheduler.now_ns, batch)
+        self.steps += 1
+        if self.verbose:
+            self._write(batch, step.commands, [f"{notice.tag} {notice.symbol} {notice.order_id} {notice.words()}" for notice in step.notices])
+        self.oracle.after_step(self.engine, batch, step)
+        for command in step.commands:
+            self._digest.update(msgspec.json.encode(command))
+        self.manager.hand_over(command for command in step.commands if not isinstance(command, Reconnect))
+        for command in step.commands:
+            if isinstance(command, Reconnect):
+                self.links[command.connection].reconnect(command.reason)
+
+    def _write(self, events: list[AnyEvent], commands: tuple[AnyCommand, ...], notices: list[str]) -> None:
+        at = f"{(self.scheduler.now_ms - START_MS) / 1000:8.3f}"
+        for event in events:
+            if not isinstance(event, Timer | BookTicker | DepthDiff | MarketTrade):
+                self.trace.append(f"{at} <- {event}")
+        self.trace.extend(f"{at} -> {command}" for command in commands)
+        self.trace.extend(f"{at}    {notice}" for notice in notices)
+
+    def _timer(self) -> None:
+        if not any(isinstance(event, Timer) for event in self.inbox):
+            self.post(Timer())
+        if not self.engine.finished:
+            self.scheduler.after(TIMER_MS, self._timer)
+
+    def calls(self) -> dict[int, None]:
+        """Every call without a word: in the lanes, or answered and waiting in the inbox."""
+        held = {command_id: None for lane in self.lanes for command_id in lane.outstanding}
+        held.update({event.command_id: None for event in self.inbox if isinstance(event, Reply) and event.command_id in self.engine.pending})
+        return held
+
+    # -- the venue's events ----------------------------------------------------------------------
+    def publish(self) -> None:
+        """Everything the matching engine has to say, on the stream it belongs to; trades come before the touch."""
+        user, market = self.links[Connection.USER], self.links[Connection.MARKET]
+        for report in self.matching.drain_reports():
+            if isinstance(report, BalanceReport):
+                self.venue.balances_ms = report.time_ms
+                user.send(partial(account_position, report))
+            else:
+                user.send(partial(execution_report, report))
+        for trade in self.matching.drain_public_trades():
+            market.send(partial(market_trade, trade))
+        for symbol in self.matching.rules:
+            touch = self.matching.touch(symbol)
+            if touch[:4] != self._touches.get(symbol) and touch[0] is not None and touch[2] is not None:
+                self._touches[symbol] = touch[:4]
+                market.send(partial(self._ticker, symbol, touch))
+
+    def _ticker(self, symbol: str, touch: tuple[Decimal, Decimal, Decimal, Decimal, int], received_ns: int) -> BookTicker:
+        bid, bid_quantity, ask, ask_quantity, update_id = touch
+        return BookTicker(
+            symbol=symbol,
+            update_id=update_id,
+            bid_price=bid,
+            bid_quantity=bid_quantity,
+            ask_price=ask,
+            ask_quantity=ask_quantity,
+            received_ns=received_ns,
+        )
+
+    def _publish_depth(self) -> None:
+        for symbol in self.matching.rules:
+            levels = self.matching.drain_levels(symbol)
+            if levels is not None:
+                self.links[Connection.MARKET].send(partial(self._diff, symbol, levels, self.scheduler.now_ms))
+        self.scheduler.after(TIMER_MS, self._publish_depth)
+
+    def _diff(
+        self,
+        symbol: str,
+        levels: tuple[int, int, list[tuple[Decimal, Decimal]], list[tuple[Decimal, Decimal]]],
+        event_ms: int,
+        received_ns: int,
+    ) -> DepthDiff:
+        first, last, bids, asks = levels
+        return DepthDiff(
+            symbol=symbol, first_id=first, last_id=last, bids=tuple(bids), asks=tuple(asks), event_ms=event_ms, received_ns=received_ns
+        )
+
+    def _market_step(self, symbol: str) -> None:
+        if self._market_goes:
+            self.market.step(symbol, self.scheduler.now_ms)
+            self.publish()
+            self.scheduler.after(self._rng.expovariate(1 / self.setup.market_wait_ms), partial(self._market_step, symbol))
+
+    # -- the course of a world -------------------------------------------------------------------
+    def start(self) -> None:
+        """Boot is the first event; then the sockets open and the market begins."""
+        self.market.start(self.scheduler.now_ms)
+        self.publish()
+        self.post(Boot(boot=BOOT, tag=TAG, venue="sim", instance="sim-1", rules=SYMBOLS, limits=LIMITS))
+        for link in self.links.values():
+            link.connect(self._rng.uniform(5, 60))
+        self.scheduler.after(self._rng.uniform(10, TIMER_MS), self._timer)
+        self.scheduler.after(self._rng.uniform(0, TIMER_MS), self._publish_depth)
+        for symbol in self.matching.rules:
+            self.scheduler.after(self._rng.expovariate(1 / self.setup.market_wait_ms), partial(self._market_step, symbol))
+        self.scheduler.after(1000, self._look)
+
+    def _look(self) -> None:
+        if not self.engine.finished:
+            self.oracle.look(self.engine, self.calls())
+            self.scheduler.after(1000, self._look)
+
+    def run(self) -> Result:
+        """The whole course; every failure is a sentence in the result."""
+        self.start()
+        begun_ns = self.scheduler.now_ns
+        if not self._run_until(START_S_MAX, self._all_green):
+            self.oracle.fail("I7", f"not green {START_S_MAX} s after the start: {self._dark(begun_ns)}")
+            return self._result()
+        self._quote()
+        self._recover()
+        self._stop()
+        return self._result()
+
+    def _quote(self) -> None:
+        """At least 30 s of quoting, 30 own orders and 8 faults."""
+        setup, begun_ns = self.setup, self.scheduler.now_ns
+        self.director.start()
+
+        def enough() -> bool:
+            return self.scheduler.now_ns - begun_ns >= setup.quote_s * 1000 * MS and (
+                not setup.with_faults
+                or (self.faults.total >= setup.faults_min and self._books_placed() >= setup.orders_min)
+            )
+
+        if not self._run_until(setup.quote_s_max, enough) and setup.with_faults:
+            self.oracle.fail("WORLD", f"thin: {self.faults.total} faults, {self._books_placed()} orders in {setup.quote_s_max} s")
+        self.director.stop()
+
+    def _books_placed(self) -> int:
+        return self.engine.books.placed if self.engine.books else 0
+
+    def liveness_ms(self) -> int:
+        """max(2 x timeout, recv_window + 10 s) + 2 x resolver interval (DESIGN 4)."""
+        timing = self.setup.timing
+        return max(2 * timing.order_timeout_ms, RECV_WINDOW_MS + 10_000) + 2 * timing.resolver_interval_ms_max
+
+    def _recover(self) -> None:
+        """I7: with the faults over, every side is green again within the bound."""
+        quiet_ns = max(self.faults.last_ns, self.scheduler.now_ns)
+        bound_s = (quiet_ns - self.scheduler.now_ns) // (1000 * MS) + self.liveness_ms() // 1000 + 1
+        came_back = self._run_until(bound_s, lambda: not self._dark(quiet_ns))
+        self.oracle.check("I7", came_back, f"dark {bound_s} s after the last fault: {self._dark(quiet_ns)}")
+
+    def _stop(self) -> None:
+        deadline_ns = self.scheduler.now_ns + STOP_S_MAX * 1000 * MS
+        self.manager.stop_by(deadline_ns)
+        self.post(StopRequested(reason="end of the world"))
+        finished = self._run_until(STOP_S_MAX, lambda: self.engine.finished)
+        verdict = self.engine.audit.stop_proof
+        self.oracle.check("STOP", finished and verdict is not None and verdict.equal, f"no proof of zero within {STOP_S_MAX} s: {verdict}")
+        self._market_goes = False
+        self.scheduler.run(self.scheduler.now_ns + REST_S * 1000 * MS, lambda: not self.calls() and self.engine.finished)
+        if finished:
+            self.oracle.at_rest(self.engine, dict(self.setup.balances), self.stranger.foreign(), self.calls())
+
+    # -- questions -------------------------------------------------------------------------------
+    def _run_until(self, seconds: float, enough: Callable[[], bool]) -> bool:
+        """Up to `seconds` of virtual time; asks after every step of the bot, not after every call of the scheduler."""
+        steps = -1
+
+        def asked() -> bool:
+            nonlocal steps
+            if steps == self.steps:
+                return False
+            steps = self.steps
+            return enough()
+
+        return self.scheduler.run(self.scheduler.now_ns + int(seconds * 1000 * MS), asked)
+
+    def _all_green(self) -> bool:
+        return not self._dark(0)
+
+    def _dark(self, since_ns: int) -> list[str]:
+        """Sides that were not green since then, with what their light says."""
+        lights = self.engine.books.lights.shown if self.engine.books else {}
+        return [
+            f"{symbol} {side}: {light.reason}"
+            for symbol in self.matching.rules
+            for side in Side
+            if self.oracle.green_ns.get((symbol, side), -1) < max(since_ns, 0)
+            for light in (lights[symbol, side],)
+        ]
+
+    def _result(self) -> Result:
+        books = self.engine.books
+        assert books is not None
+        for fill in books.fills:
+            self._digest.update(msgspec.json.encode(fill))
+        for order in books.orders.by_client_id.values():
+            self._digest.update(f"{order.client_order_id} {order.status} {order.booked}".encode())
+        for asset, holding in books.account.holdings.items():
+            self._digest.update(f"{asset} {holding.free} {holding.locked}".encode())
+        return Result(
+            seed=self.setup.seed,
+            failures=tuple(self.oracle.failures),
+            faults={kind.value: count for kind, count in self.faults.counts.items()},
+            checks=dict(self.oracle.checks),
+            orders=books.placed,
+            fills=books.fills_booked,
+            steps=self.steps,
+            virtual_s=(self.scheduler.now_ms - START_MS) / 1000,
+            uptime={f"{symbol} {side}": self.engine.uptime.share(symbol, side) for symbol in books.rules for side in Side},
+            digest=self._digest.hexdigest(),
+            trace=tuple(self.trace),
+        )
+
+
+def run_world(seed: int, verbose: bool = False) -> Result:
+    """The world of a seed, from boot to the stop proof."""
+    return World(Setup.drawn(seed), verbose).run()
