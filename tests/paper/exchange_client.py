@@ -9,12 +9,13 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -154,7 +155,7 @@ class Exchange:
     # --- sockets --------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def socket(self, path: str) -> Iterator[Socket]:
+    def connect(self, path: str) -> Iterator[Socket]:
         """A WebSocket to this path of the exchange."""
         opened = Socket(self.ready["stream"] + path, self)
         try:
@@ -163,10 +164,10 @@ class Exchange:
             opened.close()
 
     def stream(self, *names: str) -> Any:
-        return self.socket("/stream?streams=" + "/".join(names))
+        return self.connect("/stream?streams=" + "/".join(names))
 
     def ws_api(self, query: str = "") -> Any:
-        return self.socket("/ws-api/v3" + query)
+        return self.connect("/ws-api/v3" + query)
 
 
 class Socket:
@@ -188,8 +189,10 @@ class Socket:
         threading.Thread(target=self._read, daemon=True).start()
 
     def close(self) -> None:
-        self.ws.shutdown()
+        with suppress(OSError, AttributeError):
+            self.ws.sock.shutdown(socket.SHUT_RDWR)
         self.closed.wait(TIMEOUT_S)
+        self.ws.shutdown()
 
     def _read(self) -> None:
         try:

@@ -1,0 +1,223 @@
+"""Market streams of the paper exchange: control frames, payloads, the official book rules, pings and limits."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+import websocket
+
+from tests.paper.exchange_client import Exchange, Socket
+
+Book = dict[str, dict[str, Decimal]]
+
+
+@pytest.fixture(scope="module")
+def impatient() -> Iterator[Exchange]:
+    """An exchange that pings every 0.2 s, waits 0.6 s for the pong, and has a moving market."""
+    exchange = Exchange("--ping-period-s", "0.2", "--ping-deadline-s", "0.6", "--seed", "3", "--speed", "3")
+    yield exchange
+    exchange.stop()
+
+
+def test_control_frames(exchange: Exchange) -> None:
+    """SUBSCRIBE, LIST, UNSUBSCRIBE, properties and their errors (binance-wire 5)."""
+
+    def ask(value: object) -> Any:
+        count = len(socket.messages)
+        socket.send(value)
+        return socket.wait(lambda message: True, after=count)
+
+    with exchange.connect("/ws") as socket:
+        names = ["btcusdt@trade", "btcusdt@depth@100ms"]
+        assert ask({"method": "SUBSCRIBE", "params": names, "id": 1}) == {"result": None, "id": 1}
+        assert ask({"method": "LIST_SUBSCRIPTIONS", "id": "a"}) == {"result": names, "id": "a"}
+        assert ask({"method": "UNSUBSCRIBE", "params": names[:1], "id": 2}) == {"result": None, "id": 2}
+        assert ask({"method": "GET_PROPERTY", "params": ["combined"], "id": 3}) == {"result": False, "id": 3}
+    with exchange.connect("/stream") as socket:
+        assert ask({"method": "GET_PROPERTY", "params": ["combined"], "id": 4}) == {"result": True, "id": 4}
+        refused = ask({"method": "SUBSCRIBE", "params": "btcusdt@trade", "id": 5})
+        assert refused == {"error": {"code": 2, "msg": "Invalid request: streams must be an array"}, "id": 5}
+        assert ask("{")["error"]["code"] == 3
+        assert ask({"method": "SET_PROPERTY", "params": ["colour", 1], "id": 6})["error"]["code"] == 0
+
+
+def test_sweep_prints_before_the_touch(exchange: Exchange) -> None:
+    """Trades of a sweep arrive before the touch is republished; one aggregate per price; all numbers agree."""
+    names = ("btcusdt@trade", "btcusdt@aggTrade", "btcusdt@bookTicker")
+    with exchange.stream(*names) as socket:
+        asks = exchange.public("GET", "/api/v3/depth", symbol="BTCUSDT", limit=3).json["asks"]
+        exchange.take("BUY", asks[1][0])
+        ticker = socket.wait(lambda message: message["stream"].endswith("bookTicker"))["data"]
+        kinds = [message["stream"].split("@")[1] for message in socket.messages]
+        prints = [m["data"] for m in socket.messages if m["stream"].endswith("@trade")]
+        aggregates = [m["data"] for m in socket.messages if m["stream"].endswith("@aggTrade")]
+    assert kinds[-1] == "bookTicker" and "trade" in kinds
+    assert ticker["a"] == asks[2][0] and set(ticker) == {"u", "s", "b", "B", "a", "A"}
+    assert {row["p"] for row in prints} == {asks[0][0], asks[1][0]} and not prints[0]["m"]
+    assert [row["p"] for row in aggregates] == [asks[0][0], asks[1][0]]
+    assert aggregates[1]["a"] == aggregates[0]["a"] + 1 and aggregates[-1]["l"] == prints[-1]["t"]
+
+
+def test_raw_and_combined_form(exchange: Exchange) -> None:
+    """/ws/<a>/<b> gives bare payloads, /stream wraps them; an unknown stream is accepted silently."""
+    with exchange.connect("/ws/btcusdt@trade/nobody@nothing") as raw, exchange.stream("btcusdt@trade") as combined:
+        exchange.take("BUY", exchange.touch()["askPrice"], "0.00001")
+        bare = raw.wait(lambda message: True)
+        wrapped = combined.wait(lambda message: True)
+    assert bare["e"] == "trade" and wrapped == {"stream": "btcusdt@trade", "data": bare}
+
+
+def _apply(book: Book, event: dict[str, Any]) -> None:
+    for side, rows in (("bids", event["b"]), ("asks", event["a"])):
+        for price, quantity in rows:
+            if Decimal(quantity):
+                book[side][price] = Decimal(quantity)
+            else:
+                book[side].pop(price, None)
+
+
+def _synced_book(exchange: Exchange, socket: Socket) -> tuple[Book, int, int]:
+    """The official steps: (book, its update id, index of the next event)."""
+    first = socket.wait(lambda message: True)
+    snapshot = exchange.public("GET", "/api/v3/depth", symbol="BTCUSDT", limit=5000).json
+    assert snapshot["lastUpdateId"] >= first["U"] - 1
+    book: Book = {side: {row[0]: Decimal(row[1]) for row in snapshot[side]} for side in ("bids", "asks")}
+    return book, snapshot["lastUpdateId"], 0
+
+
+def test_book_by_the_official_steps(impatient: Exchange) -> None:
+    """Snapshot plus buffered diffs gives the venue's book; U follows the previous u without a gap (I24)."""
+    with impatient.connect("/ws/btcusdt@depth@100ms") as socket:
+        book, last_id, index = _synced_book(impatient, socket)
+        previous = None
+        deadline = time.monotonic() + 2.0
+        while time.monotonic() < deadline:
+            event = socket.wait(lambda message: True, after=index)
+            index += 1
+            assert previous is None or event["U"] == previous + 1
+            previous = event["u"]
+            if event["u"] <= last_id:
+                continue
+            assert event["U"] <= last_id + 1
+            _apply(book, event)
+            last_id = event["u"]
+        impatient.control("POST", "market", {"pause": True})
+        snapshot = impatient.public("GET", "/api/v3/depth", symbol="BTCUSDT", limit=5000).json
+        while last_id < snapshot["lastUpdateId"]:
+            event = socket.wait(lambda message: True, after=index)
+            index += 1
+            _apply(book, event)
+            last_id = event["u"]
+    impatient.control("POST", "market", {"pause": False})
+    for side in ("bids", "asks"):
+        assert book[side] == {row[0]: Decimal(row[1]) for row in snapshot[side]}
+    assert last_id == snapshot["lastUpdateId"]
+
+
+def test_partial_books_and_bars(impatient: Exchange) -> None:
+    """depth5 holds 5 levels a side without a symbol; kline and miniTicker come about every second."""
+    with impatient.stream("btcusdt@depth5@100ms", "btcusdt@kline_1m", "btcusdt@miniTicker") as socket:
+        five = socket.wait(lambda message: message["stream"] == "btcusdt@depth5@100ms")["data"]
+        bar = socket.wait(lambda message: message["stream"] == "btcusdt@kline_1m")["data"]
+        mini = socket.wait(lambda message: message["stream"] == "btcusdt@miniTicker")["data"]
+    assert set(five) == {"lastUpdateId", "bids", "asks"} and len(five["bids"]) == 5
+    assert bar["k"]["i"] == "1m" and bar["k"]["c"] == mini["c"]
+
+
+def test_pongs_are_measured(impatient: Exchange) -> None:
+    """A client that answers pings stays, and /paper/stats knows how long its pongs took."""
+    with impatient.stream("btcusdt@bookTicker") as socket:
+        deadline = time.monotonic() + 1.2
+        while time.monotonic() < deadline and not socket.closed.is_set():
+            socket.closed.wait(0.2)
+        row = impatient.control("GET", "stats")["connections"][-1]
+    assert not row["closed_because"] and row["pongs"] >= 3
+    assert 0 < row["pong_ms_last"] <= row["pong_ms_max"] < 500
+
+
+@pytest.mark.parametrize("path", ["/stream?streams=btcusdt@trade", "/ws-api/v3"])
+def test_no_pong_means_disconnect(impatient: Exchange, path: str) -> None:
+    """A client that never answers is thrown out after the deadline, not before; own pings do not count."""
+    with impatient.connect(path) as socket:
+        socket.answer_pings = False
+        began = time.monotonic()
+        socket.ws.pong(b"unsolicited")
+        assert socket.closed.wait(3)
+        assert 0.5 < time.monotonic() - began < 1.6
+    assert impatient.control("GET", "stats")["connections"][-1]["closed_because"] == "Pong timeout"
+
+
+def test_too_many_incoming_frames(exchange: Exchange) -> None:
+    """More than 5 frames a second, pings and pongs included, ends a stream connection."""
+    with exchange.stream("btcusdt@trade") as socket:
+        for _ in range(12):
+            try:
+                socket.ws.ping(b"x")
+            except (websocket.WebSocketException, OSError):
+                break
+        assert socket.closed.wait(3)
+    assert socket.close_code == 1008
+
+
+def test_client_pings_are_answered(exchange: Exchange) -> None:
+    """A ping of the client comes back as a pong with its payload."""
+    with exchange.ws_api() as socket:
+        socket.ws.ping(b"hello")
+        deadline = time.monotonic() + 2
+        while (websocket.ABNF.OPCODE_PONG, b"hello") not in socket.frames and time.monotonic() < deadline:
+            socket.request("ping")
+        assert (websocket.ABNF.OPCODE_PONG, b"hello") in socket.frames
+
+
+def test_slow_client_is_thrown_out_and_slows_nobody(impatient: Exchange) -> None:
+    """A client that does not read is disconnected; meanwhile calls are answered at once."""
+    names = "/".join(f"{symbol}@{kind}" for symbol in ("btcusdt", "ethusdt") for kind in ("depth20@100ms", "depth@100ms"))
+    impatient.control("POST", "market", {"speed": 60})
+    slow = websocket.create_connection(
+        impatient.ready["stream"] + "/stream?streams=" + names, timeout=5, http_no_proxy=["127.0.0.1"],
+        sockopt=((1, 8, 4096),),
+    )  # fmt: skip
+    worst_ms, deadline = 0.0, time.monotonic() + 8
+    while time.monotonic() < deadline:
+        began = time.monotonic()
+        reasons = [row["closed_because"] for row in impatient.control("GET", "stats")["connections"]]
+        worst_ms = max(worst_ms, (time.monotonic() - began) * 1000)
+        if reasons[-1] or any(reason and "slow" in reason or reason == "Pong timeout" for reason in reasons[-1:]):
+            break
+        time.sleep(0.02)
+    impatient.control("POST", "market", {"speed": 3})
+    slow.shutdown()
+    assert reasons[-1] in ("Pong timeout", "too slow: more than the buffer allows is unread")
+    assert worst_ms < 1000
+
+
+def test_server_shutdown_event() -> None:
+    """On SIGTERM every client hears serverShutdown, then the connection closes with 1001; exit code 0."""
+    exchange = Exchange()
+    with exchange.stream("btcusdt@trade") as stream, exchange.connect("/ws/btcusdt@trade") as raw, exchange.ws_api() as api:
+        exchange.process.terminate()
+        assert stream.wait(lambda m: m.get("stream") == "!serverShutdown")["data"]["e"] == "serverShutdown"
+        assert raw.wait(lambda m: m.get("e") == "serverShutdown")
+        assert api.wait(lambda m: m.get("event", {}).get("e") == "serverShutdown")
+        assert stream.closed.wait(2) and stream.close_code == 1001
+    assert exchange.stop() == 0
+
+
+def test_many_subscribers_get_the_same_event(exchange: Exchange) -> None:
+    """Every subscriber of a stream gets every event once."""
+    sockets = [Socket(exchange.ready["stream"] + "/ws/btcusdt@trade", exchange) for _ in range(8)]
+    try:
+        exchange.take("BUY", exchange.touch()["askPrice"], "0.00001")
+        ids = [socket.wait(lambda message: True)["t"] for socket in sockets]
+    finally:
+        closers = [threading.Thread(target=socket.close) for socket in sockets]
+        for closer in closers:
+            closer.start()
+        for closer in closers:
+            closer.join()
+    assert len(set(ids)) == 1 and all(len(socket.messages) == 1 for socket in sockets)
