@@ -72,6 +72,10 @@ class Book:
         level = self.sides[side].get(_key(side, tick))
         return level.background if level is not None else 0
 
+    def has_own(self, side: str, tick: int) -> bool:
+        level = self.sides[side].get(_key(side, tick))
+        return level is not None and level.own > 0
+
     def lots_ahead(self, order_id: int) -> int:
         side, tick = self._where[order_id]
         ahead = 0

@@ -76,6 +76,9 @@ class Crossing(Settlement):
             for owner, part in book.consume(maker_side, own, left, own_only=True):
                 left -= part
                 self._fill_maker(symbol, owner, own, part, side, now_ms)
+        if is_late and not book.has_own(maker_side, tick):
+            self._print_background(symbol, tick, left, side, now_ms)
+            return
         shown = book.background_at(maker_side, tick)
         parts = book.consume(maker_side, tick, self._not_yet_seen(book, maker_side, tick, left) if is_late else left)
         printed = 0
