@@ -22,6 +22,7 @@ from exchange.paper.listing import default_rules
 from exchange.paper.model import SymbolRules
 from exchange.paper.pacer import Market, Pacer, WallClockMatching
 from exchange.paper.persist import Json, Saver, StateError, StateFolder, new_instance
+from exchange.paper.recording import RecordedMarket, RecordingError, rules_of_recording
 from exchange.paper.server import Server, complain
 from exchange.paper.synthetic import SyntheticMarket
 
@@ -87,8 +88,7 @@ def build(options: Options) -> Parts:
     desk = _desk(options, rules, matching, uid)
     if state is not None:
         _restore(desk, state)
-    market = _market(options, rules, matching, state)
-    server = Server(desk, Pacer(market, lambda: desk.publish(desk.now_ms()), options.speed), options.connections)
+    server = _server(options, desk, matching, state, notes)
     if folder is not None:
         name = options.market_name
         server.saver = Saver(lambda: folder.save(matching, _rest_of(desk, name)), lambda: desk.changes, complain)
@@ -103,6 +103,11 @@ def _rules(options: Options) -> tuple[list[SymbolRules], list[str]]:
             given = {str(entry["symbol"]): SymbolRules.from_exchange_info(entry) for entry in body["symbols"]}
         except (OSError, ValueError, KeyError, TypeError, AssertionError) as error:
             raise BuildError(f"--exchange-info {options.exchange_info}: {error}") from error
+    if not options.is_synthetic:
+        try:
+            return rules_of_recording(options.market, given)
+        except RecordingError as error:
+            raise BuildError(str(error)) from error
     if not options.symbols:
         raise BuildError("--symbols names no symbol")
     try:
@@ -171,9 +176,30 @@ def _restore(desk: Desk, state: Json) -> None:
         raise BuildError(f"the saved account cannot be read ({error!r}); start with --fresh") from error
 
 
-def _market(options: Options, rules: list[SymbolRules], matching: WallClockMatching, state: Json | None) -> Market:
+def _server(
+    options: Options, desk: Desk, matching: WallClockMatching, state: Json | None, notes: list[str]
+) -> Server:
+    """The server with its opening books built."""
+    try:
+        market = _market(options, list(desk.rules.values()), matching, state, notes)
+        pacer = Pacer(market, lambda: desk.publish(desk.now_ms()), options.speed)
+        server = Server(desk, pacer, options.connections)
+        pacer.start(desk.now_ms())
+    except RecordingError as error:
+        raise BuildError(str(error)) from error
+    return server
+
+
+def _market(
+    options: Options, rules: list[SymbolRules], matching: WallClockMatching, state: Json | None, notes: list[str]
+) -> Market:
     """The driver; a continued synthetic market opens where its middle was, so that open orders stay where they are."""
+    if not options.is_synthetic:
+        recorded = RecordedMarket(options.market, matching)
+        notes.extend(recorded.notes)
+        return recorded
     market = SyntheticMarket(rules, options.seed, matching)
+    notes.extend(market.notes)
     mids = state["mids"] if state is not None else {}
     assert isinstance(mids, dict)
     for rule in rules:

@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import Protocol
 
 from exchange.paper.matching import Matching
+from exchange.paper.recorded_files import RecordingError
 
 SLICE_MS = 50
 LAG_MAX_MS = 250
@@ -41,10 +42,6 @@ class WallClockMatching(Matching):
     def _stamp(self, now_ms: int) -> int:
         return now_ms if self.wall_ms is None else self.wall_ms()
 
-    def set_background(self, symbol: str, side: str, price: Decimal, quantity: Decimal, now_ms: int) -> None:
-        """As in `Matching`, at the wall clock's time."""
-        super().set_background(symbol, side, price, quantity, self._stamp(now_ms))
-
     def aggress(
         self, symbol: str, side: str, quantity: Decimal, limit_price: Decimal | None, now_ms: int
     ) -> Decimal:
@@ -52,6 +49,13 @@ class WallClockMatching(Matching):
         if self.status[symbol] in HALTED:
             return Decimal(0)
         return super().aggress(symbol, side, quantity, limit_price, self._stamp(now_ms))
+
+    def replay_trade(
+        self, symbol: str, side: str, tick: int, lots: int, now_ms: int, is_late: bool = False
+    ) -> None:
+        """As in `Matching`, at the wall clock's time; nothing while the symbol is halted."""
+        if self.status[symbol] not in HALTED:
+            super().replay_trade(symbol, side, tick, lots, self._stamp(now_ms), is_late)
 
 
 class Pacer:
@@ -109,10 +113,20 @@ class Pacer:
                 await asyncio.sleep(min(max(ahead_s, NAP_S_MIN), NAP_S_MAX))
                 continue
             target_ms = min(int(self.market_ms()), due_ms + SLICE_MS)
-            self._market.step(target_ms)
-            self._after_step()
+            if not self._step(target_ms):
+                return
             self._keep_pace(target_ms)
             await asyncio.sleep(NAP_S_MIN if self._speed <= 1 else 0)
+
+    def _step(self, target_ms: int) -> bool:
+        """One step; False when the recording turns out to be broken, which is said."""
+        try:
+            self._market.step(target_ms)
+        except RecordingError as error:
+            self.over = True
+            print(f"paper: {error}; the book stands still", file=sys.stderr, flush=True)
+        self._after_step()
+        return not self.over
 
     def _keep_pace(self, reached_ms: int) -> None:
         """Give up the time that cannot be made good: the schedule shifts, nothing is skipped."""

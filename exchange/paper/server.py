@@ -30,6 +30,7 @@ from exchange.paper.ws_api import Session
 
 DEPTH_PERIOD_S = 0.1
 SHUTDOWN_GRACE_S = 0.1
+URL_BYTES_MAX = 65_536  # 1024 stream names in one URL
 OPERATIONS: tuple[Operation, ...] = (*orders.OPERATIONS, *queries.OPERATIONS, *market_data.OPERATIONS)
 
 
@@ -69,9 +70,8 @@ class Server:
     # --- life -----------------------------------------------------------------------------------------------------
 
     async def open(self, port: int, wire_port: int | None) -> Addresses:
-        """Build the opening book, open the port(s), start the timers. Raises OSError when a port is taken."""
-        self.pacer.start(self.desk.now_ms())
-        self._runner = web.ServerRunner(web.Server(self._handle, access_log=None), handle_signals=False)
+        """Open the port(s) and start the timers. Raises OSError when a port is taken."""
+        self._runner = web.ServerRunner(web.Server(self._handle, access_log=None, max_line_size=URL_BYTES_MAX), handle_signals=False)
         await self._runner.setup()
         await web.TCPSite(self._runner, HOST, port).start()
         direct = int(self._runner.addresses[0][1])

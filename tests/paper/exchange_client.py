@@ -182,7 +182,7 @@ class Socket:
         self.close_code: int | None = None
         self._news = threading.Condition()
         self._next_id = 0
-        self.ws = websocket.create_connection(
+        self.ws: Any = websocket.create_connection(
             url, timeout=TIMEOUT_S, http_no_proxy=["127.0.0.1"], skip_utf8_validation=True
         )
         self.ws.settimeout(None)
@@ -269,8 +269,8 @@ class Socket:
         """The first user event of that type with these fields."""
 
         def fits(message: Any) -> bool:
-            event = message.get("event") if isinstance(message, dict) else None
-            return bool(event) and event.get("e") == kind and all(event.get(k) == v for k, v in fields.items())
+            event = (message.get("event") if isinstance(message, dict) else None) or {}
+            return event.get("e") == kind and all(event.get(k) == v for k, v in fields.items())
 
         return self.wait(fits, timeout_s)["event"]
 
