@@ -66,15 +66,16 @@ class Account:
         if fill.time_ms > self.holdings.setdefault(paid[0], Holding()).update_ms:
             self.spent_since.setdefault(paid[0], []).append((fill.time_ms, paid[1]))
 
-    def on_foreign_fill(self, fill: Fill) -> None:
-        """A trade of an order that is not ours moves the account too."""
+    def on_foreign_fill(self, fill: Fill, taken_back: bool = False) -> None:
+        """A trade of an order that is not ours moves the account too; `taken_back` undoes it once the order turns out to be ours."""
         rules = self.rules.get(fill.symbol)
         if rules is None:
             return
-        sign = 1 if fill.side is Side.BUY else -1
+        times = -1 if taken_back else 1
+        sign = times if fill.side is Side.BUY else -times
         self.move(rules.base, sign * fill.quantity)
         self.move(rules.quote, -sign * fill.price * fill.quantity)
-        self.move(fill.fee_asset, -fill.fee)
+        self.move(fill.fee_asset, -times * fill.fee)
 
     def move(self, asset: str, delta: Decimal) -> None:
         self.movements[asset] = self.movements.get(asset, ZERO) + delta

@@ -30,10 +30,13 @@ def book_fill(books: Books, order: Order, fill: Fill) -> None:
     if not books.orders.book(order, named):
         return
     books.touch_private()
+    was_foreign = books.foreign_trades.pop(named.key, False) is None
     if not books.started or named.time_ms <= books.baseline_ms:
         books.recovered.append(named)
         books.notices.append(Recovered(tag="FILL", symbol=named.symbol, order_id=order.client_order_id, fill=named))
         return
+    if was_foreign:  # a stranger had renamed the order; its trades were no foreign movement after all
+        books.account.on_foreign_fill(named, taken_back=True)
     books.fills.append(named)
     books.fills_booked += 1
     books.account.on_own_fill(named)
@@ -69,6 +72,7 @@ def on_report(books: Books, report: ExecutionReport) -> None:
     books.touch_private()
     order.reported = True
     books.orders.learn_venue_id(order, report.venue_order_id)
+    claim_orphans(books, order)
     if report.fill is not None:
         book_fill(books, order, report.fill)
     _hear(books, order, report.status, report.executed, Evidence.REPORT)
@@ -338,6 +342,10 @@ def _on_orphan_answer(books: Books, command: Query, reply: Reply) -> None:
         return
     books.orphan_not_before_ns.pop(key, None)
     facts = answer.facts
+    known = facts and books.orders.find(facts.symbol, facts.venue_order_id, facts.client_order_id)
+    if facts is not None and known is not None:  # its place has no answer yet, or had none when the trades were read
+        _take_facts(books, known, facts, Evidence.QUERY)
+        return
     ours = facts is not None and (books.is_ours(facts.client_order_id) or books.is_ours(facts.orig_client_order_id))
     if facts is not None and ours and adopt(books, facts) is not None:
         return

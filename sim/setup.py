@@ -87,7 +87,7 @@ class Setup:
         fast = rng.random() < 0.7
         timing = Timing(
             order_timeout_ms=rng.choice((600, 1000, 2000)),
-            read_timeout_ms=rng.choice((1000, 2000)),
+            read_timeout_ms=rng.choice((1000, 2000)) if fast else 3000,  # an account read is seven requests in a row
             book_age_ms_max=rng.choice((3000, 5000)),
             resolver_interval_ms_max=1000,
             proof_every_ms=rng.choice((3000, 10_000)),
