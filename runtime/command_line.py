@@ -28,7 +28,7 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("verb", nargs="?", default="run", choices=list(VERBS), metavar="VERB", help="what to do, see below (default: run)")
     made.add_argument("--config", type=Path, default=None, metavar="FILE", help="default: config.yaml beside bot.py")
-    made.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE", help="override one setting, value in YAML; repeatable")
+    made.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE", help="override one setting; repeatable")
     made.add_argument("--run-for", type=_seconds, default=None, metavar="SECONDS", help="stop by itself after so many seconds of trading")
     made.add_argument("--cycles", type=_count, default=None, metavar="N", help="stop by itself after N complete buy-and-sell round trips")
     made.add_argument("--json", action="store_true", help="one JSON object on stdout at the end; the console goes to stderr")

@@ -11,6 +11,7 @@ from core.money import plain
 from core.snapshot import Snapshot, books_of, fees_of
 
 LINES_MAX = 25
+EXIT_UNCLEAN = 5
 
 
 def run_json(engine: Engine, snapshot: Snapshot, measured: Mapping[str, object]) -> dict[str, object]:
@@ -53,7 +54,8 @@ def run_lines(summary: Mapping[str, object], snapshot: Snapshot, quote: str) -> 
     fees = summary["fees"]
     assert isinstance(fees, dict)
     lines = [
-        f"run {summary['run_id']} · {summary['seconds']} s · {snapshot.orders_placed} placed · {snapshot.orders_canceled} canceled · {snapshot.fills} fills",
+        f"run {summary['run_id']} · {summary['seconds']} s",
+        f"orders   placed {snapshot.orders_placed} · canceled {snapshot.orders_canceled} · fills {snapshot.fills}",
         f"fills    maker {summary['maker_fills']} · taker {summary['taker_fills']} · fees {_pairs(fees) or 'none'}",
         f"pnl      {total:+.4f} {quote} = quoting {total - hold:+.4f} + holding {hold:+.4f}",
     ]
@@ -79,16 +81,15 @@ def _pairs(values: Mapping[str, object]) -> str:
 
 def status_lines(snapshot: Snapshot) -> list[str]:
     """`bot.py status` in words."""
-    lines = [
-        f"pnl {Decimal(snapshot.pnl_quote):+.4f} · fills {snapshot.fills} · open {snapshot.orders_open} · calls without an answer {snapshot.calls_pending}"
-    ]
+    pnl = Decimal(snapshot.pnl_quote)
+    lines = [f"pnl {pnl:+.4f} · fills {snapshot.fills} · open {snapshot.orders_open} · calls without an answer {snapshot.calls_pending}"]
     if snapshot.halted:
         lines.append(f"HALTED by {snapshot.halted}; python bot.py resume")
     for side in snapshot.sides:
         quote = side.no_quote_because and f" · no quote: {side.no_quote_because}"
         lines.append(f"{side.symbol} {side.side:<4} {side.colour:<5} {side.age_ms / 1000:.1f} s · {side.reason}{quote}")
         lines.extend(
-            f"    {order['quantity']} @ {order['price']} filled {order['filled']} · {order['status']} · {order['age_s']} s · {order['client_order_id']}"
+            f"    {order['quantity']} @ {order['price']} filled {order['filled']} · {order['status']} {order['age_s']} s · {order['client_order_id']}"
             for order in side.orders
         )
     for shown in snapshot.symbols:
@@ -96,3 +97,40 @@ def status_lines(snapshot: Snapshot) -> list[str]:
     if snapshot.proof:
         lines.append(f"proof ({snapshot.proof.purpose}) {'equal' if snapshot.proof.equal else 'DIFFERS'}: {', '.join(snapshot.proof.compared)}")
     return lines
+
+
+def why_lines(snapshot: Snapshot) -> list[str]:
+    """`bot.py why`: each side without a quote, its reason, its age, what clears it."""
+    lines = [f"halted by {snapshot.halted}; python bot.py resume"] if snapshot.halted else []
+    for side in snapshot.sides:
+        if side.no_quote_because:
+            clears = f" · clears when: {side.clears_when}" if side.clears_when else ""
+            lines.append(f"{side.symbol} {side.side:<4} {side.colour} for {side.age_ms / 1000:.1f} s: {side.no_quote_because}{clears}")
+        else:
+            lines.append(f"{side.symbol} {side.side:<4} quotes {len(side.orders)} orders")
+    return lines
+
+
+def status_line(snapshot: Snapshot) -> str:
+    """The pinned line of a terminal: one symbol in full, the others by colour."""
+    parts = []
+    for shown in snapshot.symbols[:1]:
+        sides = [side for side in snapshot.sides if side.symbol == shown.symbol]
+        colours = "/".join(dict.fromkeys(side.colour for side in sides))
+        best = "/".join(side.orders[0]["price"] if side.orders else "-" for side in sides)
+        parts.append(f"{colours} {shown.symbol} {shown.bid}/{shown.ask} mine {best} inv {Decimal(shown.inventory).normalize():+f}")
+    pending = sum(side.pending_places for side in snapshot.sides), sum(side.pending_cancels for side in snapshot.sides)
+    unknown = sum(side.unknown for side in snapshot.sides)
+    quoting = Decimal(snapshot.pnl_quote) - Decimal(snapshot.pnl_hold_quote)
+    parts.append(f"quoting {quoting:+.2f}  fills {snapshot.fills}  pend {pending[0]}p {pending[1]}c {unknown}?")
+    parts.append(f"weight {snapshot.weight_used}/{snapshot.weight_limit}")
+    return "  ".join(parts)
+
+
+def last_line(snapshot: Snapshot, reason: str, shutdown_ms: int, code: int) -> str:
+    """Proof of zero, or what is undecided and the command that clears it."""
+    if code != EXIT_UNCLEAN:
+        return f"{reason} · no order of ours is left, confirmed by the venue · stopped in {shutdown_ms / 1000:.2f} s · exit {code}"
+    left = [order["client_order_id"] for side in snapshot.sides for order in side.orders]
+    named = f"{len(left)} orders without the venue's word: {', '.join(left[:10])}" if left else "the venue gave no proof"
+    return f"{reason} · {named} · clear with: python bot.py cancel-all · exit {code}"

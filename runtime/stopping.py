@@ -1,0 +1,51 @@
+"""Signals: the first Ctrl-C or SIGTERM asks for a stop, the second ends the process at once. While starting, the first one interrupts the start.
+
+Who calls it: bot.py; handlers run on the main thread. Never: a wait, a lock.
+"""
+
+import os
+import signal
+import threading
+from types import FrameType
+
+EXIT_UNCLEAN = 5
+NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
+
+
+class Interrupted(Exception):
+    """A stop was asked for before trading began."""
+
+
+class Stopper:
+    """`asked` is set by a signal or by `ask`; `reason` says why, the first one wins."""
+
+    def __init__(self) -> None:
+        self.asked = threading.Event()
+        self.reason = ""
+        self.starting = True
+        self._signals = 0
+        self._before: dict[int, object] = {}
+
+    def listen(self) -> None:
+        """Take SIGINT and SIGTERM; call from the main thread."""
+        for number in NAMES:
+            self._before[number] = signal.signal(number, self._on_signal)
+
+    def unlisten(self) -> None:
+        """Give the signals back."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]
+        self._before.clear()
+
+    def ask(self, reason: str) -> None:
+        """From any thread."""
+        self.reason = self.reason or reason
+        self.asked.set()
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        self._signals += 1
+        if self._signals > 1:
+            os._exit(EXIT_UNCLEAN)
+        self.ask(NAMES.get(signal.Signals(number), f"signal {number}"))
+        if self.starting:
+            raise Interrupted(self.reason)

@@ -1,0 +1,60 @@
+"""The one-shot verbs that need no venue: init, check, show-config, schema, and questions to a running bot.
+
+Who calls it: bot.py, on the main thread. Every function returns an exit code. Never: an overwrite of a person's file.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import msgspec
+
+from core.snapshot import Snapshot
+from runtime.config import Loaded, schema, show_config
+from runtime.config_docs import config_yaml
+from runtime.control import ask
+from runtime.summary import status_lines, why_lines
+
+EXIT_OK, EXIT_USAGE, EXIT_UNREACHABLE = 0, 2, 3
+ASK_TIMEOUT_S = 3.0
+
+
+def init(path: Path) -> int:
+    """Write the commented config with all defaults; an existing file stays as it is."""
+    if path.exists():
+        print(f"{path} exists and stays as it is; move it away to get a new one", file=sys.stderr)
+        return EXIT_USAGE
+    path.write_text(config_yaml(), encoding="utf-8")
+    print(f"{path} written; `python bot.py` trades with it on the paper exchange")
+    return EXIT_OK
+
+
+def check(loaded: Loaded, path: Path) -> int:
+    print(f"{path.name} ok: {len(show_config(loaded))} settings, venue {loaded.config.venue}, {', '.join(loaded.config.symbols)}")
+    return EXIT_OK
+
+
+def print_config(loaded: Loaded) -> int:
+    print("\n".join(show_config(loaded)))
+    return EXIT_OK
+
+
+def print_schema() -> int:
+    print(json.dumps(schema(), indent=2))
+    return EXIT_OK
+
+
+def ask_bot(verb: str, state_dir: Path, as_json: bool) -> int:
+    """status, why, resume: answered by the running bot over its control socket."""
+    answer = ask(state_dir / "control.sock", {"verb": verb}, ASK_TIMEOUT_S)
+    if answer is None:
+        print("no bot runs on this state folder; start one with `python bot.py`", file=sys.stderr)
+        return EXIT_UNREACHABLE
+    if as_json:
+        print(json.dumps(answer))
+    elif "snapshot" in answer:
+        snapshot = msgspec.convert(answer["snapshot"], Snapshot)
+        print("\n".join(why_lines(snapshot) if verb == "why" else status_lines(snapshot)))
+    else:
+        print(answer.get("text", answer))
+    return EXIT_OK if answer.get("ok", True) else EXIT_USAGE
