@@ -1,0 +1,244 @@
+"""Signed REST calls against a scripted server: what leaves, how often, within what time, and what every ending means."""
+
+import hashlib
+import hmac
+import socket
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+from core.ports import NotSent, Refused
+from core.types import RateLimit
+from exchange.binance.clock import VenueClock
+from exchange.binance.errors import UnknownOutcome
+from exchange.binance.rest import Rest
+from tests.binance.fake_http import FakeHttp, Reply, Request, Script
+
+KEY, SECRET = "canary-key-91", "canary-secret-92"
+ORDER, TIME = "/api/v3/order", "/api/v3/time"
+PARAMS = {"symbol": "BTCUSDT", "quantity": "0.00001", "newClientOrderId": "gl-1"}
+
+
+def rest_of(server: FakeHttp, clock: VenueClock | None = None) -> Rest:
+    return Rest(server.url, KEY, SECRET, clock or VenueClock(), connect_timeout_s=0.5)
+
+
+def server_time(offset_ms: int = 0) -> Script:
+    return lambda request: Reply({"serverTime": int(time.time() * 1000) + offset_ms})
+
+
+def is_signed(request: Request) -> bool:
+    """The signature covers exactly the bytes received, query then body, without `&signature=...` at the end (binance-wire 1)."""
+    payload, _, signature = (request.query + request.body).rpartition("&signature=")
+    return hmac.new(SECRET.encode(), payload.encode(), hashlib.sha256).hexdigest() == signature
+
+
+def outcome(call: Callable[[], object]) -> BaseException:
+    with pytest.raises((Refused, NotSent, UnknownOutcome)) as caught:
+        call()
+    return caught.value
+
+
+def test_what_leaves() -> None:
+    """A POST carries our parameters as they are, the key in its header, our recvWindow, and a signature over its exact bytes."""
+    with FakeHttp({("POST", ORDER): Reply({"ok": 1})}) as server:
+        answer = rest_of(server).send("post", "order", PARAMS, 1)
+        (request,) = server.requests
+    assert answer.body == b'{"ok": 1}'
+    assert request.headers["X-MBX-APIKEY"] == KEY
+    assert request.headers["Content-Type"] == "application/x-www-form-urlencoded"
+    assert request.params["quantity"] == "0.00001" and request.params["newClientOrderId"] == "gl-1"
+    assert request.params["recvWindow"] == "3000"
+    assert is_signed(request)
+
+
+def test_reads_and_deletes_are_signed_too() -> None:
+    """GET signs its query and DELETE its body; an unsigned read carries no timestamp."""
+    with FakeHttp({("GET", ORDER): Reply(), ("DELETE", ORDER): Reply(), ("GET", "/api/v3/depth"): Reply()}) as server:
+        rest = rest_of(server)
+        rest.read("order", {"symbol": "BTCUSDT"}, 1)
+        rest.send("delete", "order", {"symbol": "BTCUSDT"}, 1)
+        rest.read("depth", {"symbol": "BTCUSDT"}, 1, signed=False)
+    assert is_signed(server.requests[0]) and is_signed(server.requests[1])
+    assert server.requests[2].params == {"symbol": "BTCUSDT"}
+
+
+def test_limits_are_read_per_answer() -> None:
+    """The counts of this very answer come back with it, completed by the sizes from exchangeInfo."""
+    used = iter(("5", "6"))
+    script = {("GET", "/api/v3/depth"): lambda request: Reply(headers={"X-MBX-USED-WEIGHT-1M": next(used)})}
+    with FakeHttp(script) as server:
+        rest = rest_of(server)
+        rest.know_limits([RateLimit("REQUEST_WEIGHT", 60, 6000)])
+        answers = [rest.read("depth", {}, 1, signed=False).limits for _ in range(2)]
+    assert answers == [(RateLimit("REQUEST_WEIGHT", 60, 6000, 5),), (RateLimit("REQUEST_WEIGHT", 60, 6000, 6),)]
+
+
+@pytest.mark.parametrize("fault", ["reset", "close"])
+def test_a_mutating_call_leaves_once(fault: str) -> None:
+    """A line that breaks after sending is unknown, and the body does not leave a second time, also over a connection used before."""
+    replies = iter((Reply(), Reply(fault=fault), Reply()))
+    with FakeHttp({("POST", ORDER): lambda request: next(replies)}) as server:
+        rest = rest_of(server)
+        rest.send("post", "order", PARAMS, 1)
+        assert isinstance(outcome(lambda: rest.send("post", "order", PARAMS, 1)), UnknownOutcome)
+        assert len(server.requests) == 2
+
+
+def test_a_closed_keep_alive_connection() -> None:
+    """A pooled connection that the server has closed meanwhile is replaced before sending: nothing is lost and nothing doubled."""
+    with FakeHttp({("POST", ORDER): Reply(headers={"Connection": "close"})}) as server:
+        rest = rest_of(server)
+        for _ in range(3):
+            rest.send("post", "order", PARAMS, 1)
+        assert len(server.requests) == 3
+
+
+def test_redirects_are_not_followed() -> None:
+    """A redirect would send the order again, elsewhere; it is an unknown outcome."""
+    with FakeHttp({("POST", ORDER): Reply(status=307, headers={"Location": "/api/v3/order/test"})}) as server:
+        assert isinstance(outcome(lambda: rest_of(server).send("post", "order", PARAMS, 1)), UnknownOutcome)
+        assert len(server.requests) == 1
+
+
+def test_nobody_listens() -> None:
+    """A refused connection means that nothing was sent."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        assert isinstance(outcome(lambda: Rest(url, KEY, SECRET, VenueClock()).send("post", "order", PARAMS, 1)), NotSent)
+
+
+def test_names_that_do_not_resolve() -> None:
+    """A host without an address means that nothing was sent."""
+    rest = Rest("http://no-such-host.invalid", KEY, SECRET, VenueClock())
+    assert isinstance(outcome(lambda: rest.send("post", "order", PARAMS, 2)), NotSent)
+
+
+def test_no_answer_in_time() -> None:
+    """A server that stays silent: unknown, at the timeout."""
+    with FakeHttp({}) as server:
+        server.scripts["POST", ORDER] = lambda request: Reply(fault="close") if server.done.wait(2) else Reply()
+        began = time.monotonic()
+        assert isinstance(outcome(lambda: rest_of(server).send("post", "order", PARAMS, 0.2)), UnknownOutcome)
+        assert time.monotonic() - began < 0.5
+
+
+def test_dripping_bytes_do_not_stretch_the_timeout() -> None:
+    """A server that sends one byte at a time cannot hold a worker longer than the call's own time."""
+    with FakeHttp({("POST", ORDER): Reply(fault="drip")}) as server:
+        began = time.monotonic()
+        assert isinstance(outcome(lambda: rest_of(server).send("post", "order", PARAMS, 0.3)), UnknownOutcome)
+        assert time.monotonic() - began < 0.6
+
+
+def test_reads_are_tried_again() -> None:
+    """A read survives two broken lines, and no more than three requests leave."""
+    replies = iter((Reply(fault="reset"), Reply(status=500), Reply({"a": 1})))
+    with FakeHttp({("GET", ORDER): lambda request: next(replies)}) as server:
+        assert rest_of(server).read("order", {}, 3).body == b'{"a": 1}'
+        assert len(server.requests) == 3
+
+
+@pytest.mark.parametrize("status", [403, 418, 429])
+def test_limits_and_bans_are_never_tried_again(status: int) -> None:
+    """Hammering a limit makes it a ban: one request, one refusal with its waiting time."""
+    with FakeHttp({("GET", ORDER): Reply({"code": -1003, "msg": "Too much"}, status, {"Retry-After": "9"})}) as server:
+        refused = outcome(lambda: rest_of(server).read("order", {}, 3))
+        assert len(server.requests) == 1
+    assert isinstance(refused, Refused)
+    assert (refused.error.http_status, refused.error.code) == (status, -1003)
+    assert refused.error.retry_after_ms == 9000
+
+
+def test_clock_offset() -> None:
+    """The offset is the venue's time against the middle of the round trip, and the next signature uses it."""
+    with FakeHttp({("GET", TIME): server_time(5000), ("GET", ORDER): Reply()}) as server:
+        rest = rest_of(server)
+        assert abs(rest.sync_clock() - 5000) <= 20
+        rest.read("order", {}, 1)
+        ahead_ms = int(server.requests[-1].params["timestamp"]) - time.time() * 1000
+    assert 4900 < ahead_ms < 5100
+
+
+def test_a_refused_timestamp_mends_itself() -> None:
+    """-1021 on a read: the clock is measured and the read repeated. On an order: refused once, measured before the next."""
+    refusal = Reply({"code": -1021, "msg": "Timestamp for this request is outside of the recvWindow."}, 400)
+
+    def judge(request: Request) -> Reply:
+        return Reply() if int(request.params["timestamp"]) - time.time() * 1000 > 4000 else refusal
+
+    with FakeHttp({("GET", TIME): server_time(5000), ("GET", ORDER): judge, ("POST", ORDER): judge}) as server:
+        rest_of(server).read("order", {}, 3)
+        rest = rest_of(server)
+        refused = outcome(lambda: rest.send("post", "order", PARAMS, 1))
+        assert isinstance(refused, Refused) and refused.error.code == -1021
+        rest.send("post", "order", PARAMS, 1)
+        assert len(server.of("POST", ORDER)) == 2
+
+
+def test_an_unmeasurable_clock_sends_nothing() -> None:
+    """While the clock is in doubt and cannot be measured no signed call leaves."""
+    clock = VenueClock()
+    clock.doubt()
+    with FakeHttp({("POST", ORDER): Reply(), ("GET", TIME): Reply(status=500)}) as server:
+        assert isinstance(outcome(lambda: rest_of(server, clock).send("post", "order", PARAMS, 1)), NotSent)
+        assert server.of("POST", ORDER) == []
+
+
+def test_shut_frees_a_blocked_worker() -> None:
+    """Stop shuts all sockets: a worker waiting for an answer is free at once (unknown), and later calls do not leave."""
+    arrived = threading.Event()
+    with FakeHttp({}) as server:
+
+        def hold(request: Request) -> Reply:
+            arrived.set()
+            server.done.wait(5)
+            return Reply(fault="close")
+
+        server.scripts["POST", ORDER] = hold
+        rest = rest_of(server)
+        endings: list[BaseException] = []
+        worker = threading.Thread(target=lambda: endings.append(outcome(lambda: rest.send("post", "order", PARAMS, 5))))
+        worker.start()
+        assert arrived.wait(2)
+        began = time.monotonic()
+        rest.shut()
+        worker.join(1)
+        assert time.monotonic() - began < 0.1
+        assert isinstance(endings[0], UnknownOutcome)
+        assert isinstance(outcome(lambda: rest.send("post", "order", PARAMS, 1)), NotSent)
+
+
+def test_one_connection_per_thread() -> None:
+    """Threads do not share a session: each has its own connection and uses it again."""
+    with FakeHttp({("GET", TIME): server_time()}) as server:
+        rest = rest_of(server)
+        ready = threading.Barrier(2)
+
+        def calls() -> None:
+            ready.wait()
+            for _ in range(3):
+                rest.read("time", {}, 1, signed=False)
+
+        workers = [threading.Thread(target=calls) for _ in range(2)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+        ports = [request.thread for request in server.requests]
+    assert sorted(ports.count(port) for port in set(ports)) == [3, 3]
+
+
+def test_secrets_stay_inside() -> None:
+    """No ending shows the key, the secret or a signature, in its text or in what it was raised from."""
+    with FakeHttp({("GET", ORDER): Reply(fault="reset"), ("POST", ORDER): Reply({"code": -1, "msg": f"apiKey={KEY}"}, 400)}) as server:
+        rest = rest_of(server)
+        errors = [outcome(lambda: rest.read("order", {}, 0.3)), outcome(lambda: rest.send("post", "order", PARAMS, 1))]
+        signatures = [request.params["signature"] for request in server.requests]
+    for error in errors:
+        text = f"{error!r} {error} {error.__cause__!r}"
+        assert error.__suppress_context__ or error.__context__ is None
+        assert not any(secret in text for secret in (KEY, SECRET, *signatures))
