@@ -64,6 +64,11 @@ class Book:
         for key, level in self.sides[side].items():
             yield abs(key), level.lots
 
+    def levels_apart(self, side: str) -> Iterator[tuple[int, int, int]]:
+        """(tick, background lots, our lots), best first."""
+        for key, level in self.sides[side].items():
+            yield abs(key), level.background, level.own
+
     def lots_at(self, side: str, tick: int) -> int:
         level = self.sides[side].get(_key(side, tick))
         return level.lots if level is not None else 0

@@ -6,14 +6,15 @@ Source: binance-wire 3 (time in force, STP).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from decimal import Decimal
 
 from exchange.paper.book import BACKGROUND, BUY, OPPOSITE, Book
-from exchange.paper.ledger import INSUFFICIENT
-from exchange.paper.model import ZERO, PaperOrder, PaperTrade, PlaceRequest, Reject
+from exchange.paper.model import DEFAULT_STP, ZERO, PaperOrder, PaperTrade, PlaceRequest, Reject
 from exchange.paper.settlement import Settlement
 
 HALTED = ("HALT", "BREAK")
+THIN_BOOK = "Order book liquidity is less than LOT_SIZE filter minimum quantity."
 
 
 class Crossing(Settlement):
@@ -155,6 +156,7 @@ class Crossing(Settlement):
             made = self._book_trade(maker, trade_id, price, quantity, now_ms, is_maker=True)
             if not maker.is_open:
                 self.archives[order.symbol].close(maker)
+                self._restore_withheld(order.symbol)
             self._report(maker, "TRADE", now_ms, trade=made)
         self._report_balances(order.symbol, now_ms)
         return trade
@@ -182,10 +184,20 @@ class Crossing(Settlement):
                 order.side, self._tick(order.symbol, order.price), self._lots(order.symbol, order.remaining), order.order_id
             )
 
+    def _reachable(self, symbol: str, side: str, stp_mode: str) -> Iterator[tuple[int, int]]:
+        """(tick, lots) a taker of `side` can trade with, best first: past our own orders or up to the first of them, as its mode says."""
+        for tick, background, own in self.books[symbol].levels_apart(OPPOSITE[side]):
+            if stp_mode == "NONE":
+                yield tick, background + own
+            elif own and stp_mode != "EXPIRE_MAKER":
+                return
+            elif background:
+                yield tick, background
+
     def _fillable(self, order: PaperOrder) -> Decimal:
         found = 0
         limit = self._tick(order.symbol, order.price)
-        for tick, lots in self.books[order.symbol].levels(OPPOSITE[order.side]):
+        for tick, lots in self._reachable(order.symbol, order.side, order.stp_mode):
             if tick > limit if order.side == BUY else tick < limit:
                 break
             found += lots
@@ -209,7 +221,7 @@ class Crossing(Settlement):
     def _sweep_cost(self, request: PlaceRequest) -> Decimal:
         rules, cost = self.rules[request.symbol], ZERO
         left = self._lots(request.symbol, request.quantity or ZERO)
-        for tick, lots in self.books[request.symbol].levels(OPPOSITE[request.side]):
+        for tick, lots in self._reachable(request.symbol, request.side, request.stp_mode or DEFAULT_STP):
             part = min(left, lots)
             cost += part * rules.step * tick * rules.tick
             left -= part
@@ -218,9 +230,9 @@ class Crossing(Settlement):
         return cost
 
     def _quantity_for(self, request: PlaceRequest) -> Decimal:
-        """The base quantity a quote amount buys or sells from the book as it stands."""
+        """The base quantity a quote amount buys or sells from the book as it stands; a book too thin for all of it gives what it has."""
         rules, left, quantity = self.rules[request.symbol], request.quote_quantity or ZERO, ZERO
-        for tick, lots in self.books[request.symbol].levels(OPPOSITE[request.side]):
+        for tick, lots in self._reachable(request.symbol, request.side, request.stp_mode or DEFAULT_STP):
             price = tick * rules.tick
             part = min(lots, int(left / price // rules.step))
             quantity += part * rules.step
@@ -228,5 +240,5 @@ class Crossing(Settlement):
             if part < lots:
                 break
         if quantity <= 0:
-            raise Reject(-2010, INSUFFICIENT)
+            raise Reject(-2010, THIN_BOOK)
         return quantity

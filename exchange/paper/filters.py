@@ -53,11 +53,12 @@ def check_request(rules: SymbolRules, request: PlaceRequest, average: Decimal | 
     for value, name in ((request.price, "price"), (request.quantity, "quantity"), (request.quote_quantity, "quoteOrderQty")):
         check_precision(value, name)
     if request.type == "MARKET":
-        reference = average or Decimal(0)
         if request.quantity is not None:
             check_quantity(rules, request.quantity)
-        notional = request.quote_quantity if request.quote_quantity is not None else (request.quantity or Decimal(0)) * reference
-        check_notional(rules, notional, is_market=True)
+        if request.quote_quantity is not None:
+            check_notional(rules, request.quote_quantity, is_market=True)
+        elif request.quantity is not None and average is not None:
+            check_notional(rules, request.quantity * average, is_market=True)
         return
     assert request.price is not None and request.quantity is not None
     check_price(rules, request.price)

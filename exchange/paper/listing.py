@@ -24,7 +24,7 @@ _GRID: dict[str, tuple[str, str]] = {  # symbol: (tick, step)
     "SOLUSDT": ("0.01", "0.001"),
     "BNBUSDT": ("0.01", "0.001"),
     "XRPUSDT": ("0.0001", "0.1"),
-    "ETHBTC": ("0.00001", "0.0001"),
+    "ETHBTC": ("0.00001", "0.001"),
 }
 _QUOTES = ("USDT", "USDC", "FDUSD", "TUSD", "BTC", "ETH", "BNB", "EUR", "USD")
 _OTHER_USD = Decimal(10)

@@ -126,7 +126,10 @@ class Matching(Crossing):
         client_order_id: str | None = None,
         new_client_order_id: str | None = None,
     ) -> AmendedOrder:
-        """Reduce the total quantity; price and queue place stay. Raises -2038 and leaves the order as it was (binance-wire 3)."""
+        """Reduce the total quantity; price and queue place stay. Raises -2038, -1013 or -1111 and leaves the order as it was (binance-wire 3).
+
+        An order with nothing left to execute ends EXPIRED, its quantity what was executed (the docs name no status; this is our choice).
+        """
         rules, archive = self.rules[symbol], self.archives[symbol]
         order = archive.find(order_id, client_order_id, -2038, UNKNOWN_ORDER)
         if not order.is_open:
@@ -137,8 +140,11 @@ class Matching(Crossing):
             raise Reject(-2038, "The requested action would change no state; rejecting.")
         if order.amend_count >= rules.max_amends:
             raise Reject(-2038, "Filter failure: MAX_NUM_ORDER_AMENDS")
+        filters.check_precision(new_quantity, "newQty")
         filters.check_quantity(rules, new_quantity)
         filters.check_notional(rules, order.price * new_quantity)
+        if new_client_order_id not in (None, order.client_order_id) and archive.is_taken(new_client_order_id or ""):
+            raise Reject(-2038, "Duplicate order sent.")
         previous = order.client_order_id
         self._unlock(order, order.quantity - max(new_quantity, order.executed + order.prevented))
         order.quantity = max(new_quantity, order.executed + order.prevented)
@@ -148,7 +154,7 @@ class Matching(Crossing):
         if order.remaining > 0:
             self.books[symbol].shrink(order.order_id, self._lots(symbol, order.remaining))
         else:
-            self.books[symbol].leave(order.order_id)
+            self._leave_book(order)
             self._end(order, "EXPIRED", now_ms)
         execution_id = self._report(order, "REPLACED" if order.is_open else "EXPIRED", now_ms, original=previous, on_book=order.is_open)
         self._report_balances(symbol, now_ms)

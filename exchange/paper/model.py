@@ -17,6 +17,24 @@ STP_MODES = ("NONE", "EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH")
 DEFAULT_STP = "EXPIRE_MAKER"
 
 
+_OFFERED: dict[str, object] = {  # what this exchange can do, whatever the exchangeInfo it was given says
+    "orderTypes": list(ORDER_TYPES),
+    "icebergAllowed": False,
+    "ocoAllowed": False,
+    "otoAllowed": False,
+    "opoAllowed": False,
+    "quoteOrderQtyMarketAllowed": True,
+    "allowTrailingStop": False,
+    "cancelReplaceAllowed": True,
+    "amendAllowed": True,
+    "pegInstructionsAllowed": False,
+    "isSpotTradingAllowed": True,
+    "isMarginTradingAllowed": False,
+    "defaultSelfTradePreventionMode": DEFAULT_STP,
+    "allowedSelfTradePreventionModes": list(STP_MODES),
+}
+
+
 class Reject(Exception):
     """The venue's no: code and text as Binance writes them (binance-wire 8)."""
 
@@ -85,8 +103,7 @@ class SymbolRules:
     def to_exchange_info(self) -> dict[str, object]:
         """One `symbols` entry in today's form."""
         if self.raw is not None:
-            return {**self.raw, "status": self.status}
-
+            return {**self.raw, "status": self.status, **_OFFERED}
         return {
             "symbol": self.symbol,
             "status": self.status,
@@ -97,23 +114,10 @@ class SymbolRules:
             "quoteAssetPrecision": 8,
             "baseCommissionPrecision": 8,
             "quoteCommissionPrecision": 8,
-            "orderTypes": list(ORDER_TYPES),
-            "icebergAllowed": False,
-            "ocoAllowed": False,
-            "otoAllowed": False,
-            "opoAllowed": False,
-            "quoteOrderQtyMarketAllowed": True,
-            "allowTrailingStop": False,
-            "cancelReplaceAllowed": True,
-            "amendAllowed": True,
-            "pegInstructionsAllowed": False,
-            "isSpotTradingAllowed": True,
-            "isMarginTradingAllowed": False,
             "filters": self._filters(),
             "permissions": [],
             "permissionSets": [["SPOT"]],
-            "defaultSelfTradePreventionMode": DEFAULT_STP,
-            "allowedSelfTradePreventionModes": list(STP_MODES),
+            **_OFFERED,
         }
 
     def _filters(self) -> list[dict[str, object]]:
