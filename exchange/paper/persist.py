@@ -75,7 +75,10 @@ class StateFolder:
             raise StateError(f"{self.account_path} is not valid JSON ({error}); start with --fresh") from error
         if not isinstance(state, dict) or state.get("version") != VERSION:
             raise StateError(f"{self.account_path} is not a paper account of version {VERSION}; start with --fresh")
-        self._join_history(state)
+        try:
+            self._join_history(state)
+        except (KeyError, ValueError, TypeError, AttributeError, AssertionError) as error:
+            raise StateError(f"{self.account_path} cannot be understood ({error!r}); start with --fresh") from error
         return state
 
     def _join_history(self, state: Json) -> None:

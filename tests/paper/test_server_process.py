@@ -1,0 +1,186 @@
+"""The exchange as a process: command line, ready line, signals, stdin, and the account it keeps on disk."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.paper.exchange_client import ROOT, Exchange
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "exchange.paper", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=20
+    )
+
+
+def test_ready_line() -> None:
+    """One JSON line with addresses, keys, fees and instance; stdout stays empty afterwards; end of stdin ends it."""
+    exchange = Exchange("--maker-fee", "0.0002", "--api-key", "K", "--api-secret", "S")
+    ready = exchange.ready
+    assert {"rest", "stream", "ws_api", "api_key", "api_secret", "instance", "notes", "continued", "pid"} <= set(ready)
+    assert (ready["api_key"], ready["maker_fee"], ready["continued"]) == ("K", "0.0002", False)
+    assert exchange.call("GET", "/api/v3/account").json["uid"] == ready["instance"]
+    stdout = exchange.process.stdout
+    assert stdout is not None and exchange.process.stdin is not None
+    exchange.process.stdin.close()
+    assert exchange.process.wait(5) == 0 and stdout.read() == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--market", "/nowhere/btcusdt.gz"), "no such file"),
+        (("--symbols", "???"), "???"),
+        (("--exchange-info", "/nowhere.json"), "/nowhere.json"),
+        (("--faults", "/nowhere.json"), "/nowhere.json"),
+        (("--maker-fee", "lots"), "lots"),
+        (("--balances", "USDT"), "ASSET=AMOUNT"),
+    ],
+)
+def test_errors_of_use(arguments: tuple[str, str], words: str) -> None:
+    """A clear word on stderr, exit code 2, no traceback, nothing on stdout."""
+    done = run(*arguments)
+    assert done.returncode == 2 and words in done.stderr
+    assert "Traceback" not in done.stderr and done.stdout == ""
+
+
+def test_port_in_use() -> None:
+    """A taken port is one line and exit code 2."""
+    exchange = Exchange()
+    try:
+        done = run("--port", exchange.base.rsplit(":", 1)[1])
+    finally:
+        exchange.stop()
+    assert done.returncode == 2 and "cannot open port" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_sigint_is_ignored_sigterm_ends() -> None:
+    """Ctrl-C leaves the venue alive; SIGTERM ends it with 0."""
+    exchange = Exchange()
+    os.kill(exchange.process.pid, signal.SIGINT)
+    assert exchange.public("GET", "/api/v3/time").status == 200
+    exchange.process.terminate()
+    assert exchange.process.wait(5) == 0
+    exchange.stop()
+
+
+def test_faults_file(tmp_path: Path) -> None:
+    """--faults takes the JSON of POST /paper/faults, limits included."""
+    file = tmp_path / "faults.json"
+    file.write_text(json.dumps({"limits": {"orders_10s": 3}, "faults": [{"kind": "unknown", "count": 1}]}))
+    exchange = Exchange("--faults", str(file))
+    try:
+        assert exchange.place().code == -1007
+        info = exchange.public("GET", "/api/v3/exchangeInfo").json
+        assert info["rateLimits"][1]["limit"] == 3
+    finally:
+        exchange.stop()
+
+
+def account(exchange: Exchange) -> tuple[object, object, object]:
+    """Balances, open orders and own trades."""
+    balances = exchange.call("GET", "/api/v3/account").json["balances"]
+    opened = exchange.call("GET", "/api/v3/openOrders").json
+    trades = exchange.call("GET", "/api/v3/myTrades", symbol="BTCUSDT").json
+    return balances, opened, trades
+
+
+def live_a_little(exchange: Exchange) -> int:
+    """Two open orders, one canceled, one amended, one filled; returns the highest order id."""
+    exchange.place(price="50000", newClientOrderId="stays")
+    exchange.place(symbol="ETHUSDT", price="2500", quantity="0.01", newClientOrderId="stays-too")
+    canceled = exchange.place(price="50001").json["orderId"]
+    exchange.cancel(canceled)
+    amended = exchange.place(price="50002", quantity="0.003").json["orderId"]
+    exchange.call("PUT", "/api/v3/order/amend/keepPriority", symbol="BTCUSDT", orderId=amended, newQty="0.002")
+    return int(exchange.place(type="MARKET", price=None, quantity="0.01").json["orderId"])
+
+
+def test_account_continues(tmp_path: Path) -> None:
+    """Balances, open orders, history, ids and instance go on after the end of stdin; files are 0600."""
+    exchange = Exchange("--state", str(tmp_path))
+    last_id = live_a_little(exchange)
+    before, instance = account(exchange), exchange.ready["instance"]
+    closed = exchange.query(orderId=last_id).json
+    assert exchange.stop() == 0
+    assert {oct(path.stat().st_mode & 0o777) for path in tmp_path.iterdir()} == {"0o600"}
+    again = Exchange("--state", str(tmp_path), "--seed", "2")
+    try:
+        assert again.ready["continued"] and again.ready["instance"] == instance
+        assert account(again) == before
+        assert again.query(orderId=last_id).json == closed
+        assert again.place().json["orderId"] > last_id
+        rows = again.call("GET", "/api/v3/order/amendments", symbol="BTCUSDT", orderId=last_id - 1).json
+        assert len(rows) == 1
+        assert again.cancel(again.query(origClientOrderId="stays").json["orderId"]).status == 200
+    finally:
+        again.stop()
+
+
+def test_kill_9_of_the_exchange_loses_at_most_the_last_interval(tmp_path: Path) -> None:
+    """What is older than the save interval survives kill -9."""
+    exchange = Exchange("--state", str(tmp_path))
+    live_a_little(exchange)
+    before = account(exchange)
+    time.sleep(0.8)
+    exchange.process.kill()
+    exchange.process.wait()
+    exchange.stop()
+    again = Exchange("--state", str(tmp_path))
+    try:
+        assert again.ready["continued"] and account(again) == before
+    finally:
+        again.stop()
+
+
+def test_a_resting_order_survives_a_moved_market(tmp_path: Path) -> None:
+    """A continued synthetic market opens at its last middle: an order near the touch is neither filled nor crossed."""
+    exchange = Exchange("--state", str(tmp_path), "--seed", "5")
+    exchange.control("POST", "market", {"pause": True})
+    bids = exchange.public("GET", "/api/v3/depth", symbol="BTCUSDT", limit=5000).json["bids"]
+    exchange.take("SELL", bids[60][0])  # the market falls
+    touch = exchange.touch()
+    placed = exchange.place(side="SELL", price=touch["askPrice"], quantity="0.01").json
+    exchange.stop()
+    again = Exchange("--state", str(tmp_path), "--seed", "6", "--speed", "0.001")
+    try:
+        order = again.query(orderId=placed["orderId"]).json
+        now = again.touch()
+        assert order["status"] == "NEW" and float(now["bidPrice"]) < float(order["price"])
+        assert abs(float(now["bidPrice"]) / float(touch["bidPrice"]) - 1) < 0.002
+    finally:
+        again.stop()
+
+
+def test_fresh_and_changed_markets_begin_a_new_instance(tmp_path: Path) -> None:
+    """--fresh or other symbols: a new uid, an empty book, the balances of the command line."""
+    exchange = Exchange("--state", str(tmp_path))
+    live_a_little(exchange)
+    first = exchange.ready["instance"]
+    exchange.stop()
+    seen = {first}
+    for extra in (("--fresh",), ("--symbols", "BTCUSDT")):
+        exchange = Exchange("--state", str(tmp_path), *extra)
+        _, opened, trades = account(exchange)
+        seen.add(exchange.ready["instance"])
+        assert (opened, trades, exchange.ready["continued"]) == ([], [], False)
+        exchange.stop()
+    assert len(seen) == 3
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"version": 99}', '{"version": 1, "market": "synthetic"}'])
+def test_a_broken_state_is_said(tmp_path: Path, text: str) -> None:
+    """One line naming the file, exit code 2; --fresh starts anyway."""
+    (tmp_path / "account.json").write_text(text)
+    done = run("--state", str(tmp_path), "--no-stdin")
+    assert done.returncode == 2 and "Traceback" not in done.stderr and "--fresh" in done.stderr
+    exchange = Exchange("--state", str(tmp_path), "--fresh")
+    exchange.stop()
