@@ -63,7 +63,8 @@ class Account:
         self.own_change[paid[0]] = self.own_change.get(paid[0], ZERO) - paid[1]
         self.own_change[got[0]] = self.own_change.get(got[0], ZERO) + got[1]
         self.own_change[fill.fee_asset] = self.own_change.get(fill.fee_asset, ZERO) - fill.fee
-        if fill.time_ms > self.holdings.setdefault(paid[0], Holding()).update_ms:
+        # A sweep fills several orders within one ms: a position of that ms may be from before this fill; one that follows includes it.
+        if fill.time_ms >= self.holdings.setdefault(paid[0], Holding()).update_ms:
             self.spent_since.setdefault(paid[0], []).append((fill.time_ms, paid[1]))
 
     def on_foreign_fill(self, fill: Fill, taken_back: bool = False) -> None:

@@ -58,7 +58,7 @@ def test_available_equals_the_brute_force_model(
             if order.is_open and asset == (rule.quote if order.side is Side.BUY else rule.base):
                 left -= (order.quantity - order.executed) * (order.price if order.side is Side.BUY else 1)
         if asset == "USDT":
-            left -= sum(D(2) * quantity for quantity, offset_ms in paid if offset_ms > 0)
+            left -= sum(D(2) * quantity for quantity, offset_ms in paid if offset_ms >= 0)
         assert account.available(asset, orders) == min(left, D(free))
         assert account.available(asset, orders) <= free
 
