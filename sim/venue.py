@@ -320,9 +320,14 @@ class SimVenue:
         return found
 
     def _read_account(self, ticket: Ticket, command: ReadAccount) -> Stages:
-        """Open orders, then balances, then trades: each its own request."""
+        """Open orders, then balances, then trades, each its own request, as in exchange.binance.venue."""
         symbols = [symbol for symbol, _ in command.trades_after]
         self.weight.add(self._scheduler.now_ms, 26 * len(symbols) + 20)
+        newest: dict[str, int] = {}
+        for symbol, after in command.trades_after:
+            if after is None:  # learned before the balances are read, so that no trade falls between the two
+                newest[symbol] = max((trade.trade_id for trade in self.matching.trades(symbol)), default=-1)
+                yield
         listed: list[PaperOrder] = []
         for symbol in symbols:
             listed.extend(self.matching.open_orders(symbol))
@@ -330,21 +335,19 @@ class SimVenue:
         balances = tuple(Balance(asset=asset, free=free, locked=locked) for asset, (free, locked) in self.matching.balances().items())
         update_ms = self.balances_ms
         trades: list[Fill] = []
-        newest: list[tuple[str, int]] = []
         for symbol, after in command.trades_after:
-            yield
-            rows = self.matching.trades(symbol)
             if after is not None:
-                trades.extend(fill_of(trade) for trade in rows if trade.trade_id > after)
-            if rows or after is not None:
-                newest.append((symbol, max((trade.trade_id for trade in rows), default=after or 0)))
+                yield
+                fresh = [trade for trade in self.matching.trades(symbol) if trade.trade_id > after]
+                trades.extend(fill_of(trade) for trade in fresh)
+                newest[symbol] = fresh[-1].trade_id if fresh else after
         ticket.answer.append(
             AccountSnapshot(
                 open_orders=tuple(facts_of(order) for order in listed),
                 balances=balances,
                 balances_update_ms=update_ms,
                 trades=tuple(trades),
-                last_trade_ids=tuple(newest),
+                last_trade_ids=tuple(newest.items()),
             )
         )
 
