@@ -6,16 +6,17 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 
 import pytest
 
-from core.events import AnyEvent, BookTicker, StreamDown, StreamGap, StreamUp
+from core.events import BookTicker, StreamDown, StreamGap, StreamUp
 from core.types import Connection
 from exchange.binance import socket_loop
 from exchange.binance.market_stream import market_stream
 from exchange.binance.socket_loop import Backoff, SocketLoop
 from tests.binance.fake_ws import PING, PONG, FakeWs, Peer
+from tests.binance.inbox import Heard
 
 TICKER = '{"stream":"btcusdt@bookTicker","data":{"u":%d,"s":"BTCUSDT","b":"1","B":"2","a":"3","A":"4"}}'
 SILENCE_MS = 300
@@ -25,31 +26,6 @@ SILENCE_MS = 300
 def quick_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
     """One hundredth of the real waits, so that outages of the tests are short."""
     monkeypatch.setattr(socket_loop, "BACKOFF_S_FIRST", 0.01)
-
-
-class Heard:
-    """An inbox whose events are awaited, not slept for."""
-
-    def __init__(self) -> None:
-        self._queue: SimpleQueue[AnyEvent] = SimpleQueue()
-
-    def __call__(self, event: AnyEvent) -> None:
-        self._queue.put(event)
-
-    def next(self, timeout_s: float = 3.0) -> AnyEvent:
-        return self._queue.get(timeout=timeout_s)
-
-    def expect(self, *kinds: type[AnyEvent]) -> list[AnyEvent]:
-        found = [self.next() for _ in kinds]
-        assert [type(event) for event in found] == list(kinds)
-        return found
-
-    def is_quiet(self, for_s: float) -> bool:
-        try:
-            self._queue.get(timeout=for_s)
-        except Empty:
-            return True
-        return False
 
 
 @contextlib.contextmanager
