@@ -6,7 +6,8 @@ Never: a second attempt of a place or cancel, a verdict about an order the venue
 Why `read_account` reads in this order - open orders, balances, trades: a fill that the first two already show must be among the trades, so trades
 come last. The reverse can only add: an order listed as open may have filled meanwhile (its trade is in the list and statuses never go back), and a
 trade newer than the balances is recognised by its time. An order missing from the list but believed open is queried by the engine, and balances
-older than what the stream said are ignored there, so no two of the three need be of the same instant.
+older than what the stream said are ignored there, so no two of the three need be of the same instant. Where no trade is known yet only the newest
+id is learned, and that before everything else: a trade that falls between the two is then read the next time instead of being skipped for ever.
 """
 
 import hashlib
@@ -145,24 +146,26 @@ class BinanceVenue:
     def read_account(self, command: ReadAccount, timeout_s: float) -> Answered[AccountSnapshot]:
         """Open orders, balances, then trades (see the top of this file)."""
         ends_s = time.monotonic() + timeout_s
+        newest: dict[str, int] = {}
+        for symbol, last in command.trades_after:
+            if last is None:
+                newest[symbol] = self._newest_trade(symbol, ends_s)
         open_orders, _ = self._open_orders(self._symbols, ends_s)
         answer = self._rest.read("account", {}, _left_s(ends_s))
         account, limits = wire.account(answer.body), answer.limits
-        names = {(facts.symbol, facts.venue_order_id): facts.client_order_id for facts in open_orders}
         trades: list[Fill] = []
-        newest: list[tuple[str, int]] = []
         for symbol, last in command.trades_after:
-            ids = {order_id: name for (of_symbol, order_id), name in names.items() if of_symbol == symbol}
-            fresh, newest_id, limits = self._trades_after(symbol, last, ids, ends_s)
-            trades.extend(fresh)
-            newest.append((symbol, newest_id))
+            if last is not None:
+                names = {facts.venue_order_id: facts.client_order_id for facts in open_orders if facts.symbol == symbol}
+                fresh, newest[symbol], limits = self._trades_after(symbol, last, names, ends_s)
+                trades.extend(fresh)
         return Answered(
             AccountSnapshot(
                 open_orders=open_orders,
                 balances=account.core_balances(),
                 balances_update_ms=account.update_time,
                 trades=tuple(trades),
-                last_trade_ids=tuple(newest),
+                last_trade_ids=tuple(newest.items()),
             ),
             limits,
         )
@@ -185,14 +188,13 @@ class BinanceVenue:
             limits = answer.limits
         return tuple(found), limits
 
-    def _trades_after(
-        self, symbol: str, last: int | None, names: dict[int, str], ends_s: float
-    ) -> tuple[list[Fill], int, tuple[RateLimit, ...]]:
-        """Trades with an id above `last`, page by page. With None only the newest id is learned, -1 where there is none yet."""
-        if last is None:
-            answer = self._rest.read("myTrades", {"symbol": symbol, "limit": "1"}, _left_s(ends_s))
-            newest = wire.own_trades(answer.body)
-            return [], newest[-1].trade_id if newest else -1, answer.limits
+    def _newest_trade(self, symbol: str, ends_s: float) -> int:
+        """The id of the account's latest trade, -1 where it never traded this symbol."""
+        fills = wire.own_trades(self._rest.read("myTrades", {"symbol": symbol, "limit": "1"}, _left_s(ends_s)).body)
+        return fills[-1].trade_id if fills else -1
+
+    def _trades_after(self, symbol: str, last: int, names: dict[int, str], ends_s: float) -> tuple[list[Fill], int, tuple[RateLimit, ...]]:
+        """Trades with an id above `last`, page by page, and the id up to which they were read."""
         found: list[Fill] = []
         for _ in range(PAGES_MAX):
             params = {"symbol": symbol, "fromId": str(last + 1), "limit": str(PAGE)}

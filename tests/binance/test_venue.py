@@ -286,7 +286,7 @@ def test_account_is_read_trades_last() -> None:
 
 
 def test_first_read_learns_only_the_newest_trade() -> None:
-    """Without a known trade id nothing is booked: the newest id is learned, -1 where the account never traded the symbol."""
+    """Without a known trade id nothing is booked: the newest id is learned before the balances, -1 where the account never traded."""
 
     def newest(request: Request) -> Reply:
         assert request.params["limit"] == "1" and "fromId" not in request.params
@@ -294,6 +294,7 @@ def test_first_read_learns_only_the_newest_trade() -> None:
 
     with FakeHttp({("GET", OPEN): Reply([]), ("GET", ACCOUNT): ACCOUNT_BODY, ("GET", TRADES): newest}) as server:
         told = venue(server, "BTCUSDT", "ETHUSDT").read_account(read(("BTCUSDT", None), ("ETHUSDT", None)), 1).answer
+        assert [request.path for request in server.requests] == [TRADES, TRADES, OPEN, OPEN, ACCOUNT]
     assert (told.trades, told.last_trade_ids) == ((), (("BTCUSDT", 70), ("ETHUSDT", -1)))
 
 
