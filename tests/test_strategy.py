@@ -93,6 +93,17 @@ def test_bad_orders_are_canceled_then_replaced_when_the_side_is_green() -> None:
     assert {place.price for place in desk.ever(Place)[-2:]} == {D("100.10"), D("100.32")}
 
 
+def test_pending_cancels_mean_wait() -> None:
+    """The strategy itself wants no place on a side with a pending cancel, and gives the light's reason."""
+    strategy = maker()
+    desk = Desk(strategy).connect()
+    answer(desk)
+    move(desk, "100.19", "100.21")
+    decision = strategy.decide(View(desk.books), "BTCUSDT")
+    assert (decision.places, decision.cancels) == ((), ())
+    assert dict(decision.idle) == dict.fromkeys(Side, "1 cancel pending")
+
+
 def test_one_lost_cancel_keeps_its_side_empty_only() -> None:
     """A cancel without an answer stops its own side; the other goes on."""
     desk = quoting_desk()

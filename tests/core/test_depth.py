@@ -90,7 +90,7 @@ def test_snapshot_older_than_the_first_diff_is_refused() -> None:
     book = DepthBook("BTCUSDT")
     book.on_diff(diff(10, 12, bids=[("99", "1")]))
     assert not book.on_snapshot(depth_snapshot(8))
-    assert not book.in_step
+    assert (book.in_step, book.gaps) == (False, 0)
     assert book.on_snapshot(depth_snapshot(9))
     assert book.update_id == 12
 

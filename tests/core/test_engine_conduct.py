@@ -223,6 +223,19 @@ def test_motion_between_readings_is_no_difference() -> None:
     assert desk.books.account.movements == {"BTC": D(-1)}
 
 
+def test_a_private_event_between_two_equal_readings_asks_for_a_third() -> None:
+    """The same difference twice is no proof where something private moved in between."""
+    desk = ready()
+    odd = desk.account(held=balances(btc="9"), update_ms=START_MS + 5)
+    prove(desk, odd)
+    desk.step(BalanceUpdate(asset="ETH", delta=D(0), time_ms=START_MS + 6), after_ms=200)
+    for equal in (True, False):
+        reads = [c for c in desk.wait(1100) if isinstance(c, ReadAccount)]
+        desk.reply(reads[0], odd)
+        assert desk.engine.audit.last is not None
+        assert desk.engine.audit.last.equal is equal
+
+
 def test_proof_runs_by_itself() -> None:
     """Every N seconds the account is read and compared without anybody asking."""
     desk = Desk(timing=Timing(proof_every_ms=2000)).connect()
@@ -269,6 +282,15 @@ def test_stop_with_an_undecided_order_does_not_finish() -> None:
     left = desk.wait(10_000)
     assert not [c for c in left if isinstance(c, ReadAccount) and c.purpose is Purpose.STOP]
     assert not desk.last.finished
+
+
+def test_nothing_is_decided_after_stop() -> None:
+    """Once stopping, the strategy is not asked any more."""
+    desk = ready()
+    desk.step(StopRequested(reason="SIGINT"))
+    desk.script.calls = 0
+    desk.step(Timer())
+    assert desk.script.calls == 0
 
 
 def test_second_stop_changes_nothing() -> None:

@@ -217,6 +217,40 @@ def test_unknown_cancel_is_queried_and_canceled_again() -> None:
     assert desk.light().is_green
 
 
+def test_cancel_without_a_reply_is_unknown_at_its_deadline() -> None:
+    """A cancel nobody answers turns the side from amber to red, and the order is queried by its venue id."""
+    desk = ready()
+    order = desk.rest()
+    desk.cancel(order)
+    desk.wait(2900)
+    assert desk.light().colour is Colour.AMBER
+    asked = [command for command in desk.wait(200) if isinstance(command, Query)]
+    assert [query.venue_order_id for query in asked] == [11]
+    assert desk.light().colour is Colour.RED
+
+
+def test_late_answer_of_an_older_query_is_ignored() -> None:
+    """Only the query under way may speak: an older one saw an older venue."""
+    desk = ready()
+    place = desk.place()
+    desk.lose(place)
+    first = desk.query()
+    later = [command for command in desk.wait(4000) if isinstance(command, Query)]
+    assert later
+    desk.reply(first, OrderAnswer(facts=None, searched=True))
+    assert desk.order(place.client_order_id).is_open
+
+
+def test_wanted_cancel_waits_for_the_places_word_even_with_a_known_id() -> None:
+    """While the place itself has no answer no cancel leaves, whatever else is known."""
+    desk = ready()
+    order = desk.order(desk.place().client_order_id)
+    desk.books.orders.learn_venue_id(order, 11)
+    order.cancel_wanted = "bad"
+    desk.step(Timer())
+    assert not desk.sent(Cancel)
+
+
 def test_2011_on_a_cancel_is_unknown_until_the_query_and_its_fill_is_booked() -> None:
     """Not open may mean filled: the side stays red, the query by order id decides, and the fill is booked once."""
     desk = ready()

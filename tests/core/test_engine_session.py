@@ -2,6 +2,7 @@
 
 import pytest
 
+from core import resync
 from core.books import Timing
 from core.commands import Cancel, Place, Purpose, ReadAccount, ReadDepth, Reconnect
 from core.engine import Engine
@@ -15,6 +16,7 @@ from core.events import (
 from core.light import Colour
 from core.types import Connection, OrderStatus
 from tests.core.builders import (
+    MS,
     OLDER_BOOT,
     START_MS,
     TAG,
@@ -197,6 +199,26 @@ def test_deaf_market_stream_is_replaced() -> None:
         for read in desk.sent(ReadDepth):
             desk.reply(read, depth_snapshot(150))
     assert Connection.MARKET in {command.connection for command in desk.ever(Reconnect)}
+
+
+def test_book_out_of_step_for_long_pulls_the_quotes() -> None:
+    """A short resynchronisation keeps the quotes; a book out of step for over 2 s cancels them."""
+    desk = ready()
+    desk.rest()
+    desk.step(diff(105, 106))
+    assert not [command for command in desk.wait(1900) if isinstance(command, Cancel)]
+    cancels = [command for command in desk.wait(300) if isinstance(command, Cancel)]
+    assert [cancel.reason for cancel in cancels] == ["book out of step"]
+
+
+def test_an_order_answered_before_the_read_and_not_listed_is_doubted() -> None:
+    """Only an order the venue had acknowledged before the read was sent is doubted for not being listed; none is closed."""
+    for sent_after_ms, doubted in ((5, True), (-5, False)):
+        desk = ready()
+        order = desk.rest()
+        resync.merge(desk.books, desk.account(), (desk.ms + sent_after_ms) * MS)
+        assert (order.client_order_id in desk.books.orders.attention) is doubted
+        assert order.is_open
 
 
 def test_stale_book_pulls_the_quotes() -> None:
