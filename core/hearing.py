@@ -342,7 +342,7 @@ def _on_orphan_answer(books: Books, command: Query, reply: Reply) -> None:
         return
     books.orphan_not_before_ns.pop(key, None)
     facts = answer.facts
-    known = facts and books.orders.find(facts.symbol, facts.venue_order_id, facts.client_order_id)
+    known = books.orders.find(facts.symbol, facts.venue_order_id, facts.client_order_id) if facts is not None else None
     if facts is not None and known is not None:  # its place has no answer yet, or had none when the trades were read
         _take_facts(books, known, facts, Evidence.QUERY)
         return
