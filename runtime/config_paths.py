@@ -1,0 +1,129 @@
+"""The names of all settings, read from the model: for suggestions, for documents, for environment names.
+
+Who calls it: runtime.config, config_errors, config_docs; main thread. Never: a value.
+"""
+
+import types
+import typing
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from runtime.config_model import Config
+
+ENVIRONMENT = "GREENLIGHT__"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One field of the model. `model` is set for a section, `item` for a list or table whose entries are sections."""
+
+    path: tuple[str, ...]
+    info: FieldInfo
+    model: type[BaseModel] | None = None
+    item: type[BaseModel] | None = None
+    is_table: bool = False
+
+    @property
+    def name(self) -> str:
+        return ".".join(self.path)
+
+    @property
+    def unit(self) -> str:
+        extra = self.info.json_schema_extra
+        return str(extra.get("unit", "")) if isinstance(extra, dict) else ""
+
+    @property
+    def text(self) -> str:
+        return self.info.description or ""
+
+    @property
+    def default(self) -> object:
+        return self.info.get_default(call_default_factory=True)
+
+
+def settings_of(model: type[BaseModel] = Config, path: tuple[str, ...] = ()) -> Iterator[Setting]:
+    """Every setting, sections before their contents; entries of lists and tables are not followed."""
+    for name, info in model.model_fields.items():
+        one = _setting((*path, name), info)
+        yield one
+        if one.model is not None:
+            yield from settings_of(one.model, one.path)
+
+
+def _setting(path: tuple[str, ...], info: FieldInfo) -> Setting:
+    annotation = info.annotation
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return Setting(path, info, model=annotation)
+    models = [found for found in _leaves(annotation) if isinstance(found, type) and issubclass(found, BaseModel)]
+    if models and isinstance(annotation, types.UnionType) and models[0] in typing.get_args(annotation):
+        return Setting(path, info, item=models[0])
+    is_table = typing.get_origin(annotation) is dict
+    return Setting(path, info, item=models[0] if models else None, is_table=is_table)
+
+
+def _leaves(annotation: object) -> Iterator[object]:
+    arguments = typing.get_args(annotation)
+    if not arguments:
+        yield annotation
+    for argument in arguments:
+        yield from _leaves(argument)
+
+
+def section_at(path: tuple[str | int, ...]) -> type[BaseModel] | None:
+    """The model that holds the settings at this path, entries of lists and tables included; None where there is none."""
+    model: type[BaseModel] | None = Config
+    waiting: Setting | None = None
+    for part in path:
+        if waiting is not None:  # an entry of a list or table
+            model, waiting = waiting.item, None
+            if isinstance(part, int) or model is None or part not in model.model_fields:
+                continue
+        if model is None or not isinstance(part, str) or part not in model.model_fields:
+            return None
+        one = _setting((part,), model.model_fields[part])
+        if one.model is not None:
+            model = one.model
+        elif one.item is not None and not one.is_table and isinstance(one.default, type(None)) and _is_direct(one):
+            model = one.item
+        elif one.item is not None or one.is_table:
+            waiting = one
+        else:
+            return None
+    return model if waiting is None else None
+
+
+def field_at(path: tuple[str | int, ...]) -> FieldInfo | None:
+    """The field at this path; None for entries and unknown names."""
+    if not path or not isinstance(path[-1], str):
+        return None
+    model = section_at(path[:-1])
+    return model.model_fields.get(path[-1]) if model is not None else None
+
+
+def is_section(path: tuple[str | int, ...]) -> bool:
+    """A section or a table: something with settings of its own."""
+    field = field_at(path)
+    return section_at(path) is not None or (field is not None and _setting((str(path[-1]),), field).is_table)
+
+
+def _is_direct(one: Setting) -> bool:
+    """`Section | None`, unlike a list of sections."""
+    return one.item in typing.get_args(one.info.annotation)
+
+
+def from_environment(name: str) -> tuple[str, ...]:
+    """GREENLIGHT__PAPER__BALANCES__USDT -> paper.balances.USDT: lower case, but entries of tables keep theirs."""
+    path: list[str] = []
+    in_table = False
+    for part in name.removeprefix(ENVIRONMENT).split("__"):
+        path.append(part if in_table else part.lower())
+        field = None if in_table else field_at(tuple(path))
+        in_table = field is not None and _setting(tuple(path), field).is_table
+    return tuple(path)
+
+
+def to_environment(path: tuple[str | int, ...]) -> str:
+    return ENVIRONMENT + "__".join(str(part).upper() for part in path)
