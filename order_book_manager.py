@@ -10,7 +10,7 @@ from concurrent.futures import CancelledError, Future
 from functools import partial
 from typing import Protocol, TypeVar
 
-from core.commands import AnyCommand, Cancel, CancelAll, OrderCommand, Place, Query, ReadAccount, ReadCommand, ReadDepth
+from core.commands import AnyCommand, Cancel, CancelAll, Place, Query, ReadAccount, ReadCommand, ReadDepth
 from core.events import Answer, Outcome, Reply
 from core.light import Light
 from core.orders import Orders
@@ -72,8 +72,8 @@ class OrderBookManager:
         for command in commands:
             self._submit(self._query_lane, self._run_read, command)
 
-    def hand_over(self, commands: Iterable[OrderCommand | ReadCommand]) -> None:
-        """Cancels first, then places, then reads."""
+    def hand_over(self, commands: Iterable[AnyCommand]) -> None:
+        """Cancels first, then places, then reads. A Reconnect is not ours: the loop gives it to its stream."""
         commands = tuple(commands)
         self.cancel_orders(command for command in commands if isinstance(command, Cancel))
         for command in commands:

@@ -1,0 +1,224 @@
+"""Builds the parts of a session from the config: the one file, beside bot.py and sim/, that knows every concrete class.
+
+Who calls it: bot.py, on the main thread. Building connects nothing; `Session.boot` makes the few blocking calls of a start, each bounded.
+Never: a decision about orders.
+"""
+
+import random
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from core.books import Timing
+from core.commands import CancelAll, Reconnect
+from core.engine import Engine, Step
+from core.events import Boot
+from core.light import Light
+from core.orders import Orders
+from core.types import Connection, RateLimit, Side, SymbolRules
+from exchange.binance.clock import VenueClock
+from exchange.binance.market_stream import market_stream
+from exchange.binance.rest import Rest
+from exchange.binance.signing import Signer
+from exchange.binance.urls import BY_VENUE, Urls
+from exchange.binance.user_stream import user_stream
+from exchange.binance.venue import BinanceVenue
+from order_book_manager import OrderBookManager
+from runtime.clock import EngineClock, boot_id
+from runtime.config import Config
+from runtime.config_model import BandConfig
+from runtime.inbox import Inbox
+from runtime.keys import Keys
+from runtime.lanes import Lane
+from runtime.lifecycle import Lifecycle
+from runtime.loop import TradingLoop
+from runtime.timers import Periodic, TimerThread
+from state import intents as journal
+from state.intents import Intents
+from state.recorder import Recorder
+from strategy import MarketMaker
+from trading.bands import Band, Unit
+from trading.quoting import Reference, SymbolQuoting
+from trading.risk import Limits, RiskChecks
+
+CLOCK_EVERY_S = 60.0
+BPS = 10_000
+CANCEL_ALL_MS = 4000
+
+
+# -- config -> the words of the deciding half ----------------------------------------------------
+def bands_of(bands: Iterable[BandConfig]) -> tuple[Band, ...]:
+    return tuple(Band(min=band.min, target=band.target, max=band.max, quantity=band.quantity, unit=Unit(band.unit)) for band in bands)
+
+
+def quoting_of(config: Config, symbol: str) -> SymbolQuoting:
+    """The quoting of one symbol: the common settings with that symbol's own on top."""
+    quoting, own = config.quoting, config.quoting.symbols.get(symbol)
+    inventory = own.inventory if own is not None and own.inventory is not None else config.inventory
+    bids = own.bid_bands if own is not None and own.bid_bands is not None else quoting.bid_bands
+    asks = own.ask_bands if own is not None and own.ask_bands is not None else quoting.ask_bands
+    return SymbolQuoting(
+        bid_bands=bands_of(bids),
+        ask_bands=bands_of(asks),
+        reference=Reference(quoting.reference),
+        inventory_target=None if inventory.target == "start" else inventory.target,
+        inventory_cap=inventory.cap,
+        skew_bps_max=quoting.skew_bps_max,
+        min_edge_bps=quoting.min_edge_bps,
+        maker_fee_bps=config.paper.maker_fee * BPS if config.venue == "paper" else quoting.maker_fee_bps,
+        hysteresis=quoting.hysteresis,
+        order_age_s_max=quoting.order_age_s_max,
+        orders_per_band_max=quoting.orders_per_band_max,
+    )
+
+
+def timing_of(config: Config) -> Timing:
+    timing = config.timing
+    return Timing(
+        place_not_after_ms=timing.place_not_after_ms,
+        order_timeout_ms=timing.order_timeout_ms,
+        read_timeout_ms=config.exchange.read_timeout_ms,
+        book_age_ms_max=timing.book_age_ms_max,
+        proof_every_ms=config.proof.every_s * 1000,
+        cooldown_ms=config.quoting.cooldown_ms,
+    )
+
+
+def urls_of(config: Config, ready: dict[str, object]) -> Urls:
+    """Addresses: the paper exchange's own or the venue's, each overridden by `exchange.urls` where set."""
+    base = Urls(rest=str(ready["rest"]), stream=str(ready["stream"]), ws_api=str(ready["ws_api"])) if ready else BY_VENUE[config.venue]
+    own = config.exchange.urls
+    return Urls(rest=own.rest or base.rest, stream=own.stream or base.stream, ws_api=own.ws_api or base.ws_api)
+
+
+def paper_arguments(config: Config, folder: Path) -> list[str]:
+    """The command line of the paper exchange."""
+    paper = config.paper
+    market = (paper.market,) if isinstance(paper.market, str) else paper.market
+    arguments = ["--market", *(str(one) for one in market), "--speed", str(paper.speed), "--seed", str(paper.seed), "--port", str(paper.port)]
+    arguments += ["--symbols", ",".join(config.symbols), "--state", str(folder)]
+    arguments += ["--maker-fee", f"{paper.maker_fee:f}", "--taker-fee", f"{paper.taker_fee:f}"]
+    arguments += ["--balances", ",".join(f"{asset}={amount:f}" for asset, amount in paper.balances.items())]
+    arguments += ["--ping-period-s", str(paper.ping_period_s), "--ping-deadline-s", str(paper.ping_deadline_s)]
+    arguments += ["--fresh"] if paper.fresh else []
+    arguments += ["--faults", str(paper.faults)] if paper.faults else []
+    arguments += ["--exchange-info", str(paper.exchange_info)] if paper.exchange_info else []
+    return arguments
+
+
+# -- a session -----------------------------------------------------------------------------------
+class Session:
+    """Everything between the inbox and the venue. `start` brings it up in order inside a Lifecycle; the loop's `finished` ends it."""
+
+    def __init__(
+        self,
+        config: Config,
+        keys: Keys,
+        urls: Urls,
+        state_dir: Path,
+        tag: str,
+        tell: Callable[[int, Step], None],
+        on_fault: Callable[[BaseException], None],
+    ) -> None:
+        self.config, self.tag = config, tag
+        self.clock = EngineClock()
+        self.boot = boot_id(self.clock())
+        self.inbox = Inbox(self.clock)
+        self.venue_clock = VenueClock()
+        connect_s = config.exchange.connect_timeout_ms / 1000
+        self.rest = Rest(urls.rest, keys.api_key, keys.api_secret, self.venue_clock, connect_timeout_s=connect_s)
+        self.venue = BinanceVenue(self.rest, config.symbols)
+        self.intents = Intents(state_dir / "intents.log")
+        self.recorder = Recorder(self.intents)
+        strategy = MarketMaker({symbol: quoting_of(config, symbol) for symbol in config.symbols})
+        risk = config.risk
+        checks = RiskChecks(
+            Limits(order_notional_max=risk.order_notional_max, open_orders_max=risk.open_orders_max, loss_quote_max=risk.loss_quote_max)
+        )
+        self.engine = Engine(strategy, checks, timing_of(config))
+        workers = config.lanes
+        self.lanes = (Lane("cancel", workers.cancel_workers), Lane("place", workers.place_workers), Lane("query", workers.query_workers))
+        self.manager = OrderBookManager(self.venue, self.intents, self.inbox.post, self.clock, self.lanes, self._orders, self._light)
+        rng, silence_ms = random.Random(self.boot), config.exchange.silence_ms_max
+        self.market = market_stream(urls.stream, config.symbols, self.inbox.post, self.clock, rng, silence_ms)
+        signer = Signer(keys.api_key, keys.api_secret)
+        self.user = user_stream(urls.ws_api, signer, self.venue_clock, self.inbox.post, self.clock, rng, silence_ms)
+        self.beats = 0
+        self._tell_person = tell
+        self.loop = TradingLoop(
+            self.engine,
+            self.inbox.take,
+            self.clock,
+            self.manager.hand_over,
+            self._reconnect,
+            self._tell,
+            on_fault,
+            self._beat,
+        )
+        self.timer = TimerThread(self.inbox.post)
+        self.clock_refresh = Periodic("venue-clock", CLOCK_EVERY_S, self.venue.sync_clock, lambda error: None)
+
+    def learn(self) -> tuple[tuple[SymbolRules, ...], tuple[RateLimit, ...], str]:
+        """The blocking calls of a start: clock, rules, account. Raises Refused, NotSent, errors.UnknownOutcome."""
+        self.venue.sync_clock()
+        rules, limits = self.venue.exchange_info()
+        return rules, limits, self.venue.account_identity()
+
+    def start(self, parts: Lifecycle, rules: tuple[SymbolRules, ...], limits: tuple[RateLimit, ...], instance: str) -> Boot:
+        """Recover, post Boot as the first event, then start every part. Raises IntentsCorrupt."""
+        recovery = journal.recover(self.intents.path, instance)
+        journal.rotate(self.intents.path, recovery)
+        parts.start("intents", self.intents)
+        boot = Boot(
+            boot=self.boot,
+            tag=self.tag,
+            venue=self.config.venue,
+            instance=instance,
+            rules=rules,
+            limits=limits,
+            last_trade_ids=tuple((symbol, trade_id) for symbol, trade_id in recovery.last_trade_ids if symbol in self.config.symbols),
+            undecided=tuple(undecided for undecided in recovery.undecided if undecided.symbol in self.config.symbols),
+            known_fills=recovery.known_fills,
+        )
+        self.intents.boot(boot, self.clock())
+        self.inbox.post(boot)
+        parts.start("recorder", self.recorder)
+        for lane in self.lanes:
+            parts.start(lane.name, lane)
+        parts.start("trading", self.loop)
+        parts.start("timer", self.timer)
+        parts.start("venue-clock", self.clock_refresh)
+        parts.start("ws-api", self.user)
+        parts.start("market-stream", self.market)
+        return boot
+
+    @property
+    def pong_ms_max(self) -> float:
+        return max(self.market.pong_ms_max or 0.0, self.user.pong_ms_max or 0.0)
+
+    def _orders(self) -> Orders:
+        assert self.engine.books is not None, "asked before Boot"
+        return self.engine.books.orders
+
+    def _light(self, symbol: str, side: Side) -> Light:
+        assert self.engine.books is not None, "asked before Boot"
+        return self.engine.books.light(symbol, side)
+
+    def _reconnect(self, command: Reconnect) -> None:
+        (self.market if command.connection is Connection.MARKET else self.user).reconnect(command.reason)
+
+    def _tell(self, at_ns: int, step: Step) -> None:
+        self.recorder.take(step.notices)
+        self._tell_person(at_ns, step)
+
+    def _beat(self) -> None:
+        self.beats += 1
+
+
+def cancel_at_venue(config: Config, keys: Keys, tag: str) -> tuple[list[str], list[str]]:
+    """Cancel every open order with our tag, without a bot; (canceled, without a word). Raises Refused, NotSent, errors.UnknownOutcome."""
+    rest = Rest(urls_of(config, {}).rest, keys.api_key, keys.api_secret, VenueClock())
+    venue = BinanceVenue(rest, config.symbols)
+    venue.sync_clock()
+    command = CancelAll(command_id=1, reason="operator", timeout_ms=CANCEL_ALL_MS, symbol=None, tag=tag)
+    answer = venue.cancel_all(command, CANCEL_ALL_MS / 1000).answer
+    return [facts.orig_client_order_id or facts.client_order_id for facts in answer.canceled], list(answer.failed)
