@@ -85,17 +85,20 @@ class Session(Connection):
         if not isinstance(params, dict) or not isinstance(method, str):
             self._reply(request_id, self._desk.refusal(_BAD_REQUEST), with_limits, False)
             return
-        values = Params({str(name): _as_text(value) for name, value in params.items()})
+        values = {str(name): _as_text(value) for name, value in params.items()}
+        if "returnRateLimits" in params:  # the official SDK puts the switch here, and signs it
+            with_limits = params["returnRateLimits"] is not False
         self._dispatch(request_id, method.removeprefix("v3/"), values, with_limits)
 
-    def _dispatch(self, request_id: RequestId, method: str, params: Params, with_limits: bool) -> None:
+    def _dispatch(self, request_id: RequestId, method: str, values: dict[str, str], with_limits: bool) -> None:
         special = _SPECIAL.get(method)
         operation = special[0] if special else self._operations.get(method)
         if operation is None:
             unknown = self._desk.refusal(Reject(-1020, "This operation is not supported."))
             self._reply(request_id, unknown, with_limits, False)
             return
-        payload = auth.ws_payload(params.values()) if operation.signed else b""
+        payload = auth.ws_payload(values) if operation.signed else b""
+        params = Params({name: value for name, value in values.items() if name != "returnRateLimits"})
         call = Call(operation, params, "ws", params.raw("apiKey"), payload, params.raw("signature"))
         planned = plan(self._desk, call)
         if planned is not None:

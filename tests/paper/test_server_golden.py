@@ -27,9 +27,8 @@ def observed(kind: str, **fields: Any) -> list[dict[str, Any]]:
         message = json.loads(row["raw"])
         if isinstance(message, dict):
             message = message.get("event") or (message.get("data") if "stream" in message else None) or message
-        if kind in row["kind"] and isinstance(message, dict):
-            if all(message.get(name) == value for name, value in fields.items()):
-                found.append(message)
+        if kind in row["kind"] and isinstance(message, dict) and all(message.get(name) == value for name, value in fields.items()):
+            found.append(message)
     assert found, f"nothing observed of {kind} {fields}"
     return found
 
