@@ -16,6 +16,9 @@ from core.orders import Order
 from core.types import OrderType, Side, SymbolRules
 
 
+WOULD_TAKE = "immediately match"
+
+
 class WantPlace(msgspec.Struct, frozen=True, kw_only=True):
     """One order the strategy would like on the book."""
 
@@ -42,8 +45,11 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class View:
+    """One decision's view: it is made for a decision and dropped after it, so what it computed once stays true."""
+
     def __init__(self, books: Books) -> None:
         self._books = books
+        self._best: dict[tuple[str, Side], Decimal | None] = {}
 
     @property
     def now_ns(self) -> int:
@@ -64,6 +70,11 @@ class View:
 
     def best(self, symbol: str, side: Side) -> Decimal | None:
         """The best price of that side that is not ours alone: chasing our own quote would walk the market."""
+        if (symbol, side) not in self._best:
+            self._best[symbol, side] = self._find_best(symbol, side)
+        return self._best[symbol, side]
+
+    def _find_best(self, symbol: str, side: Side) -> Decimal | None:
         market = self._books.market[symbol]
         if not market.touch.is_known:
             return None
@@ -91,9 +102,14 @@ class View:
     def base_at_start(self, symbol: str) -> Decimal:
         return self._books.account.baseline.get(self._books.rules[symbol].base, ZERO)
 
-    def equal_rejects(self, symbol: str, side: Side) -> int:
-        """How many post-only refusals came in a row on this side."""
-        return self._books.refusals_in_a_row(symbol, side)
+    def post_only_refusals(self, symbol: str, side: Side) -> int:
+        """How many times in a row the venue said that an order of this side would have taken."""
+        what, times = self._books.refusals.get((symbol, side), ("", 0))
+        return times if WOULD_TAKE in what else 0
+
+    def may_place(self) -> bool:
+        """False while the venue's order count is used up: what is canceled now could not be replaced."""
+        return self._books.budget.place_denied(self._books.now_ns) is None
 
     def loss_quote(self) -> Decimal:
         """Loss of quoting since the start, holding excluded, in quote; negative for a gain."""

@@ -146,7 +146,7 @@ def test_own_quote_is_not_chased() -> None:
     view = View(desk.books)
     assert (view.touch_price("BTCUSDT", Side.BUY), view.best("BTCUSDT", Side.BUY)) == (bid.price, D("99.98"))
     desk.step(ticker(102, size="1.5"), after_ms=10)
-    assert view.best("BTCUSDT", Side.BUY) == bid.price
+    assert View(desk.books).best("BTCUSDT", Side.BUY) == bid.price
 
 
 def test_quotes_of_the_two_sides_never_meet() -> None:
