@@ -54,8 +54,8 @@ class MarketMaker:
 
     # -- bad orders ------------------------------------------------------------------------------
     def _bad_orders(self, view: View, symbol: str, side: Side, reference: Decimal, quoting: SymbolQuoting) -> list[WantCancel]:
-        """Every bad working order of the side; only the urgent ones where the side is owed a place first."""
-        owed = (symbol, side) in self._place_first
+        """Every bad working order of the side; only the urgent ones where the side is owed a place first, or where nothing could replace them."""
+        owed = (symbol, side) in self._place_first or not view.may_place()
         bad = []
         for order in view.open_orders(symbol, side):
             if not order.is_working:

@@ -165,9 +165,6 @@ class Books:
     def order_of(self, symbol: str, venue_order_id: int | None, client_order_id: str) -> Order | None:
         return self.orders.find(symbol, venue_order_id, client_order_id)
 
-    def refusals_in_a_row(self, symbol: str, side: Side) -> int:
-        return self.refusals.get((symbol, side), ("", 0))[1]
-
     def count_refusal(self, symbol: str, side: Side, what: str) -> int:
         before, times = self.refusals.get((symbol, side), ("", 0))
         times = times + 1 if before == what else 1

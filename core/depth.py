@@ -69,7 +69,7 @@ class DepthBook:
         whole = True
         for diff in waiting:
             whole = self.on_diff(diff) and whole
-        return whole
+        return whole and self._stays_uncrossed()
 
     def best(self, side: Side) -> Level | None:
         return next(self.levels(side), None)
@@ -96,6 +96,10 @@ class DepthBook:
         self._set(self._bids, diff.bids, -1)
         self._set(self._asks, diff.asks, 1)
         self.update_id = diff.last_id
+        return self._stays_uncrossed()
+
+    def _stays_uncrossed(self) -> bool:
+        """A crossed book is wrong somewhere: start over."""
         if self._bids and self._asks and -self._bids.keys()[0] >= self._asks.keys()[0]:
             self.crossed += 1
             self.reset()

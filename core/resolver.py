@@ -62,7 +62,7 @@ def _query_order(books: Books, order: Order) -> None:
     order.queries += 1
     order.not_before_ns = books.now_ns + wait_ms * MS
     age_ms = (books.now_ns - order.created_ns) // MS
-    search = order.status is OrderStatus.UNSEEN and order.venue_order_id is None and age_ms > PLACE_GRACE_MS
+    search = order.status is OrderStatus.UNSEEN and order.venue_order_id is None and age_ms > PLACE_GRACE_MS + books.timing.place_not_after_ms
     command = Query(
         command_id=books.number(),
         reason="outcome unknown" if order.is_open else "fills incomplete",

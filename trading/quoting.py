@@ -62,7 +62,7 @@ def quote_price(view: View, symbol: str, side: Side, band: Band, reference: Deci
         return None
     price = band.price(side, reference, rules.tick)
     least = mid * (quoting.maker_fee_bps + quoting.min_edge_bps) / BPS
-    back = rules.tick * (1 + view.equal_rejects(symbol, side))
+    back = rules.tick * (1 + view.post_only_refusals(symbol, side))
     price = min(price, mid - least, opposite - back) if side is Side.BUY else max(price, mid + least, opposite + back)
     return away_from_mid(price, rules.tick, side)
 
