@@ -1,8 +1,8 @@
 """Lanes without threads: `submit` gives a real Future that the scheduler resolves later, so that the manager's real done-callbacks run.
 
-Who calls it: order_book_manager (submit), sim.scheduler (the rest). A call of the manager is a blocking function, so it is run twice: the first run ends
-where the request leaves (the venue raises `Leaving`, which no handler of the manager catches), the second has the answer at hand. The clock the manager
-reads is turned back to the first run's time until the answer is taken, so `sent_ns` and `received_ns` are true.
+Who calls it: order_book_manager (submit), sim.scheduler (the rest). A call of the manager is a blocking function, so it is run twice: the first
+run ends where the request leaves (the venue raises `Leaving`, which no handler of the manager catches), the second has the answer at hand. The
+clock the manager reads is turned back to the first run's time until the answer is taken, so `sent_ns` and `received_ns` are true.
 Never: a thread, a call to the venue that is counted twice.
 """
 

@@ -100,9 +100,9 @@ class Oracle:
         if reply.outcome is Outcome.REFUSED and reply.error is not None and reply.error.code == -1003:
             self._banned_until_ns = max(self._banned_until_ns, now_ns + reply.error.retry_after_ms * MS)
         asked_ns = self._reads.pop(reply.command_id, None)
-        if asked_ns is not None and isinstance(reply.answer, AccountSnapshot):
-            if self._resync_since_ns is not None and asked_ns >= self._resync_since_ns:
-                self._resync_since_ns = None
+        since_ns = self._resync_since_ns
+        if asked_ns is not None and since_ns is not None and isinstance(reply.answer, AccountSnapshot) and asked_ns >= since_ns:
+            self._resync_since_ns = None
 
     def _judge_command(self, command: AnyCommand, now_ns: int) -> None:
         if isinstance(command, Reconnect):

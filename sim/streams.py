@@ -1,6 +1,7 @@
 """Virtual sockets: events of the venue reach the inbox late, in order, and only while the connection lives.
 
-Who calls it: sim.venue sends, sim.world takes connections down, sim.scheduler delivers. Never: an event of an older connection after a newer one is up.
+Who calls it: sim.world sends, sim.director takes connections down, sim.scheduler delivers.
+Never: an event of an older connection after a newer one is up.
 """
 
 from collections.abc import Callable

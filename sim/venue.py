@@ -309,13 +309,14 @@ class SimVenue:
         assert command.since_ms is not None
         self.weight.add(self._scheduler.now_ms, 20)
         shape = (command.side.value, command.price, command.quantity)
+        tag = command.client_order_id.split("-")[0] + "-"
         found: PaperOrder | None = None
         for order in self.matching.all_orders(command.symbol):
             if order.created_ms < command.since_ms or order.order_id in command.attributed:
                 continue
             if order.client_order_id == command.client_order_id:
                 return order
-            if (order.side, order.price, order.quantity) == shape and not order.client_order_id.startswith(command.client_order_id.split("-")[0] + "-"):
+            if (order.side, order.price, order.quantity) == shape and not order.client_order_id.startswith(tag):
                 found = found or order
         return found
 

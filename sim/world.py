@@ -1,7 +1,8 @@
 """One seeded world: the real engine, strategy, risk and manager against a faulty venue in virtual time, judged by an oracle.
 
-Who calls it: sim.fuzz and the tests, on the one real thread. A world boots, quotes under faults, is left in peace until every side was green again, stops,
-and must then agree with the venue to the last digit. Never: a socket, a thread, the wall clock, an order of the venue changed outside the matching engine.
+Who calls it: sim.fuzz and the tests, on the one real thread. A world boots, quotes under faults, is left in peace until every side was green
+again, stops, and must then agree with the venue to the last digit.
+Never: a socket, a thread, the wall clock, an order of the venue changed outside the matching engine.
 """
 
 from collections.abc import Callable
@@ -186,8 +187,9 @@ class World:
                 self._touches[symbol] = touch[:4]
                 market.send(partial(self._ticker, symbol, touch))
 
-    def _ticker(self, symbol: str, touch: tuple[Decimal, Decimal, Decimal, Decimal, int], received_ns: int) -> BookTicker:
+    def _ticker(self, symbol: str, touch: tuple[Decimal | None, Decimal, Decimal | None, Decimal, int], received_ns: int) -> BookTicker:
         bid, bid_quantity, ask, ask_quantity, update_id = touch
+        assert bid is not None and ask is not None
         return BookTicker(
             symbol=symbol,
             update_id=update_id,
