@@ -1,7 +1,7 @@
 """Intents: every order command before it leaves, every result, every fill, every boot. What must survive a kill -9.
 
-Who calls it: lane workers (`intent`, `result`), the recorder thread (`fill`), bot.py at start (`boot`, `recover`). Each record is one `os.write` under
-O_APPEND, about 10 us; after a power cut the venue's open orders with our tag are the truth.
+Who calls it: lane workers (`intent`, `result`), the recorder thread (`fill`), bot.py at start (`boot`, `recover`). Each record is one
+`os.write` under O_APPEND, about 10 us; after a power cut the venue's open orders with our tag are the truth.
 Never: a rotation while a record in it is undecided; a place whose intent could not be written.
 Record: length (4 bytes, big-endian) + crc32 of the payload (4 bytes) + JSON payload.
 """
