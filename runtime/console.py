@@ -1,0 +1,275 @@
+"""The console: what a person reads while the bot runs, and the log files beside it.
+
+Who calls it: any thread (`line`, `notice`, `command`: one append to a bounded queue, no lock, no formatting); bot.py starts and stops it.
+The thread "console" makes the words, folds repeats, masks secrets and writes the files; the thread "terminal" (runtime.terminal) writes stdout.
+Never: a wait in a caller, a FILL, RISK or EXIT line lost to a full queue, a secret in any output.
+"""
+
+import logging
+import os
+import sys
+import threading
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Literal, TextIO
+
+import msgspec
+
+from core.commands import AnyCommand
+from core.notices import Notice
+from runtime.config import Config
+from runtime.console_lines import COMMAND_TAGS, LEVELS, NEVER_DROPPED, SHOWN_WHEN_QUIET, Line, Redactor, Repeats, command_words, level_of, one_row
+from runtime.logfiles import LogFiles
+from runtime.terminal import Terminal, is_tty
+
+DEBUG_WAITING_MAX, INFO_WAITING_MAX, WARNING_WAITING_MAX, KEPT_WAITING_MAX = 2_500, 4_500, 5_000, 50_000
+POLL_S = 0.05
+BATCH_MAX = 1_000
+BEAT_EVERY_NS = 30_000_000_000
+TRACE_MAX = 16_000
+Payload = str | Notice | AnyCommand | logging.LogRecord
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """What a hot thread leaves: facts, not words."""
+
+    at_ns: int
+    tag: str
+    symbol: str
+    order_id: str
+    level: int
+    payload: Payload
+
+
+class Console:
+    """Resource. `ui` auto: colour and a pinned line on a TTY; plain: neither; json: one JSON object a line."""
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        ui: Literal["auto", "plain", "json"] = "auto",
+        verbose: bool = False,
+        quiet: bool = False,
+        to_stderr: bool = False,
+        root: Path,
+        stream: TextIO | None = None,
+        environ: Mapping[str, str] = os.environ,
+        clock_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        said = "verbose" if verbose else "quiet" if quiet else config.console.verbosity
+        self._quiet = said == "quiet"
+        self._level = logging.DEBUG if said == "verbose" else logging.INFO
+        self._clock_ns = clock_ns
+        out = stream or (sys.stderr if to_stderr else sys.stdout)
+        dumb = environ.get("TERM") == "dumb"
+        tty = is_tty(out) and not dumb and ui == "auto"
+        self._colour = ui == "auto" and not environ.get("NO_COLOR") and (tty or bool(environ.get("FORCE_COLOR")))
+        self._json = ui == "json"
+        self._terminal = Terminal(out, pinned=tty, status=self._status_text)
+        self._files = LogFiles(config.log_path(root), config.log.file_mb_max, config.log.files)
+        self._status: Callable[[], str] | None = None
+        self._waiting: deque[Entry] = deque()
+        self._skipped: dict[str, int] = {}
+        self._skipped_told = 0
+        self._skipped_lock = threading.Lock()  # guards _skipped, memory only
+        self._repeats = Repeats()
+        self._redactor = Redactor()
+        self._handler = LogHandler(self)
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._beat_at_ns = 0
+        self._fault_said = ""
+
+    # -- any thread ------------------------------------------------------------------------------
+    def line(self, tag: str, symbol: str, text: str, order_id: str = "", level: int | None = None, at_ns: int | None = None) -> None:
+        """Say one line. `tag` is one of console_lines.LEVELS; `at_ns` is nanoseconds since the epoch, now by default."""
+        self._put(Entry(at_ns or self._clock_ns(), tag, symbol, order_id, level_of(tag) if level is None else level, text))
+
+    def notice(self, at_ns: int, notice: Notice) -> None:
+        """Say what the engine noticed; `notice.words()` is called on the console's thread."""
+        self._put(Entry(at_ns, notice.tag, notice.symbol, notice.order_id, level_of(notice.tag), notice))
+
+    def command(self, at_ns: int, command: AnyCommand) -> None:
+        """Say a decision about an order. Questions to the venue are details (-v); plain reads are not said."""
+        tag = COMMAND_TAGS.get(type(command))
+        if tag is not None:
+            level = logging.DEBUG if tag == "PENDING" else logging.INFO
+            symbol, order_id = getattr(command, "symbol", "") or "", getattr(command, "client_order_id", "")
+            self._put(Entry(at_ns, tag, symbol, order_id, level, command))
+
+    def status(self, call: Callable[[], str]) -> None:
+        """The text of the pinned line and of BEAT lines; called off the hot threads, at most 4 times a second."""
+        self._status = call
+
+    def redact(self, *secrets: str) -> None:
+        """Mask these in everything written from now on."""
+        self._redactor.register(*secrets)
+
+    @property
+    def skipped(self) -> int:
+        """Lines lost to full queues so far."""
+        return sum(self._skipped.values()) + self._terminal.dropped
+
+    def _put(self, entry: Entry) -> None:
+        """Details go first, then decisions, then warnings; FILL, RISK and EXIT have ten times the room."""
+        if entry.tag in NEVER_DROPPED:
+            cap = KEPT_WAITING_MAX
+        elif entry.level < logging.INFO:
+            cap = DEBUG_WAITING_MAX
+        else:
+            cap = INFO_WAITING_MAX if entry.level < logging.WARNING else WARNING_WAITING_MAX
+        if len(self._waiting) < cap:
+            self._waiting.append(entry)
+            return
+        with self._skipped_lock:
+            self._skipped[entry.tag] = self._skipped.get(entry.tag, 0) + 1
+
+    # -- Resource --------------------------------------------------------------------------------
+    def start(self) -> None:
+        """Open the files, take over the stdlib's loggers, start both threads."""
+        self._files.open()
+        self._handler.install()
+        self._stopping.clear()
+        self._beat_at_ns = self._clock_ns() + BEAT_EVERY_NS
+        self._thread = threading.Thread(target=self._run, name="console", daemon=True)
+        self._terminal.start()
+        self._thread.start()
+        self.line("BOOT", "", f"logs in {self._files.folder}, at most {self._files.cap_mb} MB")
+
+    def stop(self, deadline: float) -> None:
+        """Write what waits; a blocked stdout is given up (`deadline` is on time.monotonic())."""
+        self._handler.uninstall()
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join(max(0.0, deadline - time.monotonic()))
+        self._terminal.stop(deadline)
+
+    @property
+    def is_running(self) -> bool:
+        """The console's own thread. One held by a blocked stdout is a daemon and nobody waits for it: see `is_blocked`."""
+        return self._thread is not None and self._thread.is_alive()
+
+    @property
+    def is_blocked(self) -> bool:
+        """After `stop`: somebody's stdout takes nothing."""
+        return self._terminal.is_running
+
+    # -- the thread ------------------------------------------------------------------------------
+    def _run(self) -> None:
+        while not self._stopping.wait(POLL_S):
+            self._turn()
+        for _ in range(KEPT_WAITING_MAX // BATCH_MAX + 1):
+            if not self._waiting:
+                break
+            self._turn()
+        for line in self._repeats.due(self._clock_ns(), ends_all=True):
+            self._write(line)
+        self._files.close()
+
+    def _turn(self) -> None:
+        for _ in range(min(len(self._waiting), BATCH_MAX)):
+            self._say(self._words(self._waiting.popleft()))
+        now_ns = self._clock_ns()
+        for line in self._repeats.due(now_ns):
+            self._write(line)
+        self._tell_skipped(now_ns)
+        if now_ns >= self._beat_at_ns:
+            self._beat_at_ns = now_ns + BEAT_EVERY_NS
+            self._say(Line(at_ns=now_ns, tag="BEAT", text=self._status_text(), level=logging.INFO))
+        if self._files.fault and self._files.fault != self._fault_said:
+            self._fault_said = self._files.fault
+            self._say(Line(at_ns=now_ns, tag="LOG", text=f"the log files cannot be written: {self._fault_said}", level=logging.WARNING))
+
+    def _words(self, entry: Entry) -> Line:
+        """The line of an entry; one that cannot be put into words says so instead of ending the console."""
+        trace, payload = "", entry.payload
+        try:
+            if isinstance(payload, str):
+                text = payload
+            elif isinstance(payload, Notice):
+                text = payload.words()
+            elif isinstance(payload, logging.LogRecord):
+                text, trace = _record_words(payload)
+            else:
+                text = command_words(payload)
+        except Exception as error:
+            text = f"a {type(payload).__name__} could not be put into words: {type(error).__name__}: {error}"
+        clean = self._redactor.clean
+        return Line(
+            at_ns=entry.at_ns,
+            tag=entry.tag if entry.tag in LEVELS else "LOG",
+            symbol=one_row(clean(entry.symbol)),
+            text=one_row(clean(text)),
+            order_id=one_row(clean(entry.order_id)),
+            level=entry.level,
+            trace=clean(trace),
+        )
+
+    def _say(self, line: Line) -> None:
+        self._files.write_event(line.json())
+        if self._repeats.admits(line):
+            self._write(line)
+
+    def _write(self, line: Line) -> None:
+        self._files.write_text(line.dated())
+        if line.tag == "BEAT" and self._terminal.pinned:
+            return
+        if line.tag in SHOWN_WHEN_QUIET or (not self._quiet and line.level >= self._level):
+            self._terminal.write(line.json() if self._json else line.columns(self._colour), keep=line.tag in NEVER_DROPPED)
+
+    def _tell_skipped(self, now_ns: int) -> None:
+        with self._skipped_lock:
+            skipped = dict(self._skipped)
+        total = sum(skipped.values())
+        if total > self._skipped_told and not self._waiting:
+            so_far = ", ".join(f"{count} {tag}" for tag, count in skipped.items())
+            text = f"{total - self._skipped_told} lines skipped, the console's queue was full ({so_far} so far)"
+            self._skipped_told = total
+            self._say(Line(at_ns=now_ns, tag="LOG", text=text, level=logging.WARNING))
+
+    def _status_text(self) -> str:
+        if self._status is None:
+            return "starting"
+        try:
+            return one_row(self._redactor.clean(self._status()))
+        except Exception as error:  # a picture half made must not end the console
+            return f"no status: {type(error).__name__}: {error}"
+
+
+def _record_words(record: logging.LogRecord) -> tuple[str, str]:
+    """The message of a stdlib record, and its traceback for the files."""
+    text, trace = f"{record.name}: {record.getMessage()}", ""
+    if record.exc_info and record.exc_info[1] is not None:
+        error = record.exc_info[1]
+        text += f" · {type(error).__name__}: {error} · traceback in the log file"
+        trace = "".join(traceback.format_exception(error))[-TRACE_MAX:]
+    return text, trace
+
+
+class LogHandler(logging.Handler):
+    """Brings records of the stdlib's logging (ours under `greenlight`, warnings of libraries) to the console's queue."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self._console = console
+        self._before = logging.NOTSET
+
+    def install(self) -> None:
+        logging.getLogger().addHandler(self)
+        ours = logging.getLogger("greenlight")
+        self._before = ours.level
+        ours.setLevel(logging.INFO)
+
+    def uninstall(self) -> None:
+        root = logging.getLogger()
+        if self in root.handlers:
+            root.removeHandler(self)
+            logging.getLogger("greenlight").setLevel(self._before)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Queue the record as it is; its text is made on the console's thread."""
+        self._console._put(Entry(int(record.created * 1e9), "LOG", "", "", record.levelno, record))
