@@ -190,6 +190,7 @@ def test_user_events_reordered(exchange: Exchange) -> None:
         exchange.fault("events_reorder", match={"event": "NEW"}, count=1)
         exchange.place(newClientOrderId="swapped")
         socket.event("executionReport", c="swapped")
+        socket.event("outboundAccountPosition")
         assert [event["e"] for event in socket.events()] == ["outboundAccountPosition", "executionReport"]
 
 

@@ -106,6 +106,7 @@ def test_user_events_of_a_resting_order(exchange: Exchange) -> None:
         ended = socket.event("executionReport", x="CANCELED", i=order_id)
         assert (ended["c"], ended["C"], ended["X"], ended["z"]) == ("end", "life", "CANCELED", "0.00100000")
         assert new["I"] < trade["I"] < ended["I"]
+        socket.wait(lambda message: len(socket.events()) == 6)
         kinds = [event["e"] for event in socket.events()]
         assert kinds == ["executionReport", "outboundAccountPosition"] * 3
 
