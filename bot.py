@@ -17,8 +17,10 @@ from pathlib import Path
 import msgspec
 
 from assembly import Session, cancel_at_venue, paper_arguments, quoting_of, urls_of
+from core.commands import Cancel, Place
 from core.engine import Step
 from core.events import Operator, OperatorAction, StopRequested
+from core.notices import Sent
 from core.ports import NotSent, Refused
 from core.snapshot import Snapshot, picture
 from exchange.binance.errors import UnknownOutcome
@@ -193,10 +195,14 @@ class Run:
         return isinstance(process, PaperProcess) and process.is_running
 
     def _tell(self, at_ns: int, step: Step) -> None:
-        for command in step.commands:
-            self.console.command(at_ns, command)
         for notice in step.notices:
-            self.console.notice(at_ns, notice)
+            if isinstance(notice, Sent):
+                self.console.command(at_ns, notice.command)
+            else:
+                self.console.notice(at_ns, notice)
+        for command in step.commands:
+            if not isinstance(command, Place | Cancel):
+                self.console.command(at_ns, command)
 
     def _on_fault(self, error: BaseException) -> None:
         self.console.line("RISK", "all", f"the trading thread failed: {type(error).__name__}: {error}")

@@ -11,6 +11,7 @@ from core.books import MS, Books
 from core.commands import Cancel, Place
 from core.light import Colour
 from core.money import plain
+from core.notices import Sent
 from core.orders import Asked, Order
 from core.types import Connection, OrderType, TimeInForce
 from core.view import View, WantPlace
@@ -58,20 +59,19 @@ def send_cancels(books: Books) -> None:
         number = books.number()
         order.cancel_asked = Asked(number, books.now_ns, books.now_ns + books.timing.order_timeout_ms * MS)
         order.why_cancel, order.cancel_wanted = order.cancel_wanted, ""
-        books.commands.append(
-            Cancel(
-                command_id=number,
-                reason=order.why_cancel,
-                timeout_ms=books.timing.order_timeout_ms,
-                symbol=order.symbol,
-                side=order.side,
-                price=order.price,
-                quantity=order.remaining,
-                venue_order_id=order.venue_order_id,
-                client_order_id=order.client_order_id,
-                cancel_id=f"{books.tag}-{books.boot}-{number}c",
-            )
+        command = Cancel(
+            command_id=number,
+            reason=order.why_cancel,
+            timeout_ms=books.timing.order_timeout_ms,
+            symbol=order.symbol,
+            side=order.side,
+            price=order.price,
+            quantity=order.remaining,
+            venue_order_id=order.venue_order_id,
+            client_order_id=order.client_order_id,
+            cancel_id=f"{books.tag}-{books.boot}-{number}c",
         )
+        _leave(books, command, "CANCEL")
 
 
 def deny(books: Books, want: WantPlace, risk: Risk) -> tuple[str, str] | None:
@@ -114,19 +114,23 @@ def place(books: Books, want: WantPlace) -> None:
     books.budget.spend(books.now_ns, orders=1)
     books.placed += 1
     books.touch_private()
-    books.commands.append(
-        Place(
-            command_id=number,
-            reason=want.reason,
-            timeout_ms=timing.order_timeout_ms,
-            symbol=want.symbol,
-            side=want.side,
-            type=want.type,
-            time_in_force=None if want.type is OrderType.LIMIT_MAKER else TimeInForce.GTC,
-            price=want.price,
-            quantity=want.quantity,
-            client_order_id=client_order_id,
-            slot=want.slot,
-            not_after_ns=books.now_ns + timing.place_not_after_ms * MS,
-        )
+    command = Place(
+        command_id=number,
+        reason=want.reason,
+        timeout_ms=timing.order_timeout_ms,
+        symbol=want.symbol,
+        side=want.side,
+        type=want.type,
+        time_in_force=None if want.type is OrderType.LIMIT_MAKER else TimeInForce.GTC,
+        price=want.price,
+        quantity=want.quantity,
+        client_order_id=client_order_id,
+        slot=want.slot,
+        not_after_ns=books.now_ns + timing.place_not_after_ms * MS,
     )
+    _leave(books, command, "PLACE")
+
+
+def _leave(books: Books, command: Place | Cancel, tag: str) -> None:
+    books.commands.append(command)
+    books.notices.append(Sent(tag=tag, symbol=command.symbol, order_id=command.client_order_id, command=command))

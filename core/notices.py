@@ -8,6 +8,7 @@ from decimal import Decimal
 
 import msgspec
 
+from core.commands import Cancel, Place
 from core.light import Light
 from core.money import plain
 from core.types import Fill, Side, VenueError
@@ -29,6 +30,16 @@ class Said(Notice, frozen=True, kw_only=True):
 
     def words(self) -> str:
         return self.text
+
+
+class Sent(Notice, frozen=True, kw_only=True):
+    """An order command, at its place in the story of the step."""
+
+    command: Place | Cancel
+
+    def words(self) -> str:
+        command = self.command
+        return f"{command.side:<4} {plain(command.quantity)} @ {plain(command.price)} · {command.reason}"
 
 
 class LightChanged(Notice, frozen=True, kw_only=True):

@@ -15,7 +15,6 @@ from core.money import ZERO
 from core.orders import Order
 from core.types import OrderType, Side, SymbolRules
 
-
 WOULD_TAKE = "immediately match"
 
 
