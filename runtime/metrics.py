@@ -1,0 +1,135 @@
+"""Numbers about the run itself: counters, latency histograms, and a control thread that knows how late this machine is anyway.
+
+Who writes: one thread per counter or histogram; who reads: any, any time (each number is replaced, never half written). Bounded in memory.
+Never: a lock, a label that grows with the data.
+"""
+
+import threading
+import time
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Mapping
+from itertools import accumulate, repeat
+from operator import mul
+
+SMALLEST_MS, RATIO, BUCKETS = 0.001, 1.2, 110  # 1 us to about 7 minutes; a percentile is at most 20 % too high
+_EDGES = tuple(accumulate(repeat(RATIO, BUCKETS - 1), mul, initial=SMALLEST_MS))
+
+
+class Counter:
+    """Counts up. One writer."""
+
+    __slots__ = ("value",)
+
+    def __init__(self) -> None:
+        self.value = 0
+
+    def add(self, count: int = 1) -> None:
+        self.value += count
+
+
+class Histogram:
+    """Durations in ms in fixed buckets, each 1.2 times the last. One writer."""
+
+    __slots__ = ("count", "sum_ms", "max_ms", "_buckets")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.sum_ms = 0.0
+        self.max_ms = 0.0
+        self._buckets = [0] * (BUCKETS + 1)
+
+    def note(self, elapsed_ms: float) -> None:
+        self._buckets[bisect_left(_EDGES, elapsed_ms)] += 1
+        self.count += 1
+        self.sum_ms += elapsed_ms
+        if elapsed_ms > self.max_ms:
+            self.max_ms = elapsed_ms
+
+    def percentile_ms(self, percent: float) -> float:
+        """The upper edge of the bucket that holds it, never above the maximum; 0 where nothing was noted. `percent` is above 0, at most 100."""
+        buckets = list(self._buckets)
+        wanted = sum(buckets) * percent / 100
+        if not wanted:
+            return 0.0
+        for index, reached in enumerate(accumulate(buckets)):
+            if reached >= wanted:
+                return min(self.max_ms, _EDGES[index]) if index < BUCKETS else self.max_ms
+        return self.max_ms
+
+    def as_dict(self) -> dict[str, float]:
+        return {
+            "count": self.count,
+            "p50_ms": round(self.percentile_ms(50), 3),
+            "p99_ms": round(self.percentile_ms(99), 3),
+            "max_ms": round(self.max_ms, 3),
+        }
+
+
+class Metrics:
+    """The named counters and histograms of a run; names are asked for while the parts are built, not while they run."""
+
+    def __init__(self) -> None:
+        self._counters: dict[str, Counter] = {}
+        self._histograms: dict[str, Histogram] = {}
+
+    def counter(self, name: str) -> Counter:
+        return self._counters.setdefault(name, Counter())
+
+    def histogram(self, name: str) -> Histogram:
+        return self._histograms.setdefault(name, Histogram())
+
+    def as_dict(self) -> Mapping[str, object]:
+        """JSON-ready."""
+        counted: dict[str, object] = {name: counter.value for name, counter in self._counters.items()}
+        return {**counted, **{name: histogram.as_dict() for name, histogram in self._histograms.items()}}
+
+
+class ControlThread:
+    """Resource: sleeps 1 ms again and again and notes how late it woke: the lateness of the machine and the interpreter themselves.
+
+    Drills subtract it: a pong may be 100 ms late beyond the lateness seen here. Keeps the newest 60,000 samples (about a minute).
+    """
+
+    PERIOD_S = 0.001
+    KEPT_MAX = 60_000
+
+    def __init__(self) -> None:
+        self.lateness = Histogram()
+        self._samples: deque[tuple[int, float]] = deque(maxlen=self.KEPT_MAX)
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        self._stopping.clear()
+        self._thread = threading.Thread(target=self._run, name="control-thread", daemon=True)
+        self._thread.start()
+
+    def stop(self, deadline: float) -> None:
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join(max(0.0, deadline - time.monotonic()))
+
+    @property
+    def is_running(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
+
+    @property
+    def samples(self) -> list[tuple[int, float]]:
+        """(time.monotonic_ns() of the wake-up, lateness in ms), oldest first; a copy."""
+        return list(self._samples)
+
+    def worst_ms(self, from_ns: int = 0, until_ns: int | None = None) -> float:
+        """The worst lateness of wake-ups whose sleep touched the span (time.monotonic_ns()), 0 where there was none."""
+        touching = (late_ms for at_ns, late_ms in self.samples if at_ns >= from_ns and (until_ns is None or at_ns - late_ms * 1e6 <= until_ns))
+        return max(touching, default=0.0)
+
+    def _run(self) -> None:
+        period_ns = int(self.PERIOD_S * 1e9)
+        while not self._stopping.is_set():
+            begun_ns = time.monotonic_ns()
+            time.sleep(self.PERIOD_S)
+            woke_ns = time.monotonic_ns()
+            late_ms = max(0.0, (woke_ns - begun_ns - period_ns) / 1e6)
+            self._samples.append((woke_ns, late_ms))
+            self.lateness.note(late_ms)
