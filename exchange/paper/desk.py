@@ -24,8 +24,8 @@ from exchange.paper.encode_market import Touch
 from exchange.paper.faults import Faults, Subject
 from exchange.paper.limits import Limited, Limits
 from exchange.paper.matching import Matching
-from exchange.paper.model import BalanceReport, OrderReport, PlaceRequest, PublicTrade, Reject, SymbolRules
-from exchange.paper.operation import FREE_ON_SUCCESS, Answer, Call, RejectWithData
+from exchange.paper.model import OPEN_STATUSES, BalanceReport, OrderReport, PlaceRequest, PublicTrade, Reject, SymbolRules
+from exchange.paper.operation import FREE_ON_SUCCESS, FREE_WHEN_ENDED, Answer, Call, RejectWithData
 from exchange.paper.params import Params
 
 _ID_LETTERS = string.ascii_letters + string.digits
@@ -54,6 +54,14 @@ class Fees:
 
     maker: Decimal
     taker: Decimal
+
+
+def _is_free(when: str, body: object) -> bool:
+    """Whether a call that succeeded with this body costs no weight."""
+    if when == FREE_WHEN_ENDED and isinstance(body, dict):
+        order = body.get("amendedOrder")
+        return isinstance(order, dict) and order.get("status") not in OPEN_STATUSES
+    return when == FREE_ON_SUCCESS
 
 
 class Desk:
@@ -113,17 +121,27 @@ class Desk:
         """Run an admitted call; every refusal comes back as an answer."""
         now_ms = self.now_ms()
         try:
-            if call.window is not None:
-                auth.check_timing(*call.window, now_ms)
+            self._check_again(call, now_ms)
             body = call.operation.handler(self, call.params, now_ms)
         except Reject as reject:
             answer = self.refusal(reject)
         else:
             answer = Answer(200, body)
-            if call.operation.free == FREE_ON_SUCCESS:
+            if _is_free(call.operation.free, body):
                 self.limits.refund_weight(call.operation.weight(call.params), now_ms)
         self.publish(now_ms)
         return answer
+
+    def _check_again(self, call: Call, now_ms: int) -> None:
+        """The timing test just before the engine; a placement refused here still counts as an order (binance-wire 1)."""
+        if call.window is None:
+            return
+        try:
+            auth.check_timing(*call.window, now_ms)
+        except Reject:
+            if call.operation.counts_orders:
+                self.limits.charge_order(now_ms)
+            raise
 
     @staticmethod
     def refusal(reject: Reject) -> Answer:

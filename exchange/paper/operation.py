@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 Handler = Callable[["Desk", Params, int], object]
 Weight = Callable[[Params], int]
 SIGNED = frozenset({"timestamp", "recvWindow", "signature", "apiKey"})
-# An amend is free only when it ends the order (binance-wire 2); its handler says so through this name.
-NEVER_FREE, FREE_ON_SUCCESS = "never", "on_success"
+# When a call costs no weight after all (binance-wire 2); an amend only when it ends the order.
+NEVER_FREE, FREE_ON_SUCCESS, FREE_WHEN_ENDED = "never", "on_success", "when_ended"
 
 
 def names(text: str) -> frozenset[str]:
@@ -69,7 +69,6 @@ class Call:
     payload: bytes
     signature: str | None
     window: tuple[float, float] | None = None
-    free: bool = False
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from exchange.paper import encode
 from exchange.paper.model import PlaceRequest, Reject
-from exchange.paper.operation import FREE_ON_SUCCESS, Operation, RejectWithData, fixed, names
+from exchange.paper.operation import FREE_ON_SUCCESS, FREE_WHEN_ENDED, Operation, RejectWithData, fixed, names
 from exchange.paper.params import Params, missing
 
 if TYPE_CHECKING:
@@ -276,6 +276,7 @@ OPERATIONS = (
     ),
     Operation(
         "order.amend.keepPriority", "PUT", "/api/v3/order/amend/keepPriority", amend, fixed(4),
-        names("symbol orderId origClientOrderId newQty newClientOrderId"), signed=True, changes=True,
+        names("symbol orderId origClientOrderId newQty newClientOrderId"),
+        signed=True, changes=True, free=FREE_WHEN_ENDED,
     ),
 )

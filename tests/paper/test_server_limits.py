@@ -87,6 +87,19 @@ def test_successful_orders_are_free_and_failures_are_not(exchange: Exchange) -> 
     assert "X-MBX-ORDER-COUNT-10S" not in exchange.query(orderId=first.json["orderId"]).headers
 
 
+def test_a_placement_refused_before_the_engine_still_counts(exchange: Exchange) -> None:
+    """The second timing test refuses it, the ORDERS count has risen all the same (binance-wire 1)."""
+
+    def count() -> int:
+        rows = exchange.call("GET", "/api/v3/rateLimit/order").json
+        return int(rows[1]["count"])
+
+    before = count()
+    exchange.fault("delay", delay_ms=150, apply="late", match={"operation": "order.place"}, count=1)
+    assert exchange.place(recvWindow=100).code == -1021
+    assert count() == before + 1
+
+
 def test_order_limit_on_the_wire(exchange: Exchange) -> None:
     """429, -1015 and Retry-After on REST; retryAfter in epoch ms on the WS API; cancels still pass."""
     order_id = exchange.place().json["orderId"]

@@ -14,6 +14,8 @@ import pytest
 
 from tests.paper.exchange_client import ROOT, Exchange
 
+RECORDED = Path("/work/shared/data/binance_spot_l2/btcusdt_20240808.gz")
+
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
@@ -60,6 +62,24 @@ def test_port_in_use() -> None:
     finally:
         exchange.stop()
     assert done.returncode == 2 and "cannot open port" in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(not RECORDED.exists(), reason="the recordings are not on this machine")
+def test_recorded_market(tmp_path: Path) -> None:
+    """A recording drives book and prints; what was assumed is said; a cut file is one line and exit code 2."""
+    exchange = Exchange("--market", str(RECORDED), "--speed", "20")
+    try:
+        assert exchange.ready["symbols"] == ["BTCUSDT"] and "inferred" in exchange.ready["notes"][0]
+        with exchange.stream("btcusdt@trade") as socket:
+            print_ = socket.wait(lambda message: True)["data"]
+        assert 61_000 < float(print_["p"]) < 62_500 and abs(print_["T"] - time.time() * 1000) < 1000
+        assert exchange.place(type="MARKET", price=None).json["status"] == "FILLED"
+    finally:
+        exchange.stop()
+    cut = tmp_path / "btcusdt_20240808.gz"
+    cut.write_bytes(RECORDED.read_bytes()[:3000])
+    done = run("--market", str(cut), "--no-stdin")
+    assert done.returncode == 2 and "Traceback" not in done.stderr and len(done.stderr.splitlines()) == 1
 
 
 def test_sigint_is_ignored_sigterm_ends() -> None:

@@ -134,6 +134,14 @@ def test_partial_books_and_bars(impatient: Exchange) -> None:
     assert bar["k"]["i"] == "1m" and bar["k"]["c"] == mini["c"]
 
 
+def test_times_are_the_wall_clock(impatient: Exchange) -> None:
+    """E and T are the wall clock, also when the market runs faster than time."""
+    with impatient.stream("btcusdt@trade") as client:
+        impatient.place(type="MARKET", price=None)
+        event = client.wait(lambda message: True)["data"]
+    assert abs(event["T"] - time.time() * 1000) < 1000 and event["E"] >= event["T"]
+
+
 def test_pongs_are_measured(impatient: Exchange) -> None:
     """A client that answers pings stays, and /paper/stats knows how long its pongs took."""
     with impatient.stream("btcusdt@bookTicker") as client:
