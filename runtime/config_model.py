@@ -179,7 +179,7 @@ class StateConfig(Section):
 class LogConfig(Section):
     dir: Text = setting("logs", "", "Folder of greenlight.log and events.jsonl; relative to bot.py.")
     file_mb_max: Whole = setting(10, "MB", "A log file is put aside at this size.", ge=1, le=1000)
-    files: Whole = setting(5, "files", "Kept per log, the one in use included; the oldest goes.", ge=1, le=100)
+    files: Whole = setting(5, "files", "Kept per log, the one in use included; the oldest goes.", ge=2, le=100)
 
 
 class ProofConfig(Section):
