@@ -41,6 +41,7 @@ class Crossing(Settlement):
         while book.crosses(side, tick):
             best = book.best(OPPOSITE[side])
             assert best is not None
+            assert not book.has_own(OPPOSITE[side], best), "size that would cross an order of ours is withheld"
             book.set_background(OPPOSITE[side], best, 0)
 
     def _restore_withheld(self, symbol: str) -> None:
