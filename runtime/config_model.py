@@ -125,8 +125,8 @@ class SymbolConfig(Section):
 
 
 BANDS = (
-    BandConfig(min=Decimal(1), target=Decimal(2), max=Decimal(4), quantity=Decimal("0.01")),
-    BandConfig(min=Decimal(4), target=Decimal(6), max=Decimal(9), quantity=Decimal("0.02")),
+    BandConfig(min=Decimal("0.5"), target=Decimal("1.4"), max=Decimal(3), quantity=Decimal("0.01")),
+    BandConfig(min=Decimal(3), target=Decimal("4.5"), max=Decimal(7), quantity=Decimal("0.02")),
 )
 
 
