@@ -70,15 +70,12 @@ class _Socket(websocket.WebSocket):
     def _fill(self) -> None:
         """Read what is there. A frame that does not become whole within the silence limit counts as silence, however many bytes drip in."""
         if time.monotonic_ns() - self.heard_ns > self._silence_ns:
-            raise Gone(f"silent {self.silent_s():.1f} s")
+            raise Gone(f"silent {(time.monotonic_ns() - self.heard_ns) / 1e9:.1f} s")
         length = self.frame_buffer.length
         if length is not None and length > FRAME_BYTES_MAX:
             raise Gone(f"a frame of {length} bytes")
         self._chunk, self._at = super()._recv(CHUNK_BYTES), 0  # type: ignore[no-untyped-call]
         self.read_ns = time.monotonic_ns()
-
-    def silent_s(self) -> float:
-        return (time.monotonic_ns() - self.heard_ns) / 1e9
 
     def send_frame(self, frame: ABNF) -> int:
         try:
@@ -98,9 +95,6 @@ class Link:
     def heard_s(self) -> float:
         """When the last whole frame was read, on time.monotonic()."""
         return self._ws.heard_ns / 1e9
-
-    def silent_s(self) -> float:
-        return self._ws.silent_s()
 
     def next(self) -> bytes | None:
         """The next message, or None after a control frame or when nothing came for a while. Raises Gone."""

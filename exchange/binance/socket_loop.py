@@ -193,8 +193,6 @@ class SocketLoop:
             if now_s - max(link.heard_s, pinged_s) >= self._ping_every_s:
                 pinged_s = now_s
                 link.ping()
-            if link.silent_s() * 1000 > self._silence_ms_max:
-                return Leave(f"silent {link.silent_s():.1f} s")
             if not self._is_up and word is None and now_s - opened_s > CONFIRM_S_MAX:
                 return Leave(f"no answer to the subscription in {CONFIRM_S_MAX:g} s")
 

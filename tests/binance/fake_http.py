@@ -29,7 +29,10 @@ class Request:
 
 @dataclass
 class Reply:
-    """`body` is sent as JSON unless it is text. `fault`: "" none, "reset" (RST, no answer), "close" (FIN, no answer), "drip" (a byte at a time)."""
+    """`body` is sent as JSON unless it is text.
+
+    `fault`: "" none, "reset" (RST, no answer), "close" (FIN, no answer), "drip" (a byte at a time), "halt" (half after 0.2 s, then nothing).
+    """
 
     body: object = field(default_factory=dict)
     status: int = 200
@@ -98,6 +101,12 @@ class FakeHttp:
         message = "\r\n".join([*head, "", ""]).encode() + content
         if reply.fault == "drip":
             self._drip(handler, message)
+            return
+        if reply.fault == "halt":
+            self.done.wait(0.2)
+            handler.wfile.write(message[: len(message) // 2])
+            self.done.wait(5)
+            handler.close_connection = True
             return
         handler.wfile.write(message)
 
