@@ -3,6 +3,7 @@
 Who calls it: runtime.console, on its own thread. A full disk is reported once and never raised. Never: a write by a hot thread.
 """
 
+import contextlib
 import logging
 import sys
 from logging.handlers import RotatingFileHandler
@@ -45,7 +46,10 @@ class LogFiles:
     def close(self) -> None:
         for file in (self._text, self._events):
             if file is not None:
-                file.close()
+                try:
+                    file.close()
+                except OSError as error:  # what the last flush could not write
+                    self.fault = f"{type(error).__name__}: {error}"
         self._text = self._events = None
 
     def _file(self, name: str) -> RotatingFileHandler:
@@ -65,5 +69,10 @@ class _CountingFile(RotatingFileHandler):
         self._owner = owner
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the stdlib's name
+        """Keep the reason and let go of the stream: the next line opens the file anew, so that logging comes back when the disk does."""
         error = sys.exc_info()[1]
         self._owner.fault = f"{type(error).__name__}: {error}"
+        stream, self.stream = self.stream, None
+        if stream is not None:
+            with contextlib.suppress(OSError, ValueError):
+                stream.close()
