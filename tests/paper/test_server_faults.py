@@ -187,7 +187,7 @@ def test_user_events_reordered(exchange: Exchange) -> None:
     """The struck event comes after the next one."""
     with exchange.ws_api() as socket:
         socket.subscribe()
-        exchange.fault("events_reorder", match={"event": "NEW"}, count=1)
+        exchange.fault("events_reorder", hold_ms=60_000, match={"event": "NEW"}, count=1)
         exchange.place(newClientOrderId="swapped")
         socket.event("executionReport", c="swapped")
         socket.event("outboundAccountPosition")

@@ -166,16 +166,17 @@ def test_a_resting_order_survives_a_moved_market(tmp_path: Path) -> None:
     exchange = Exchange("--state", str(tmp_path), "--seed", "5")
     exchange.control("POST", "market", {"pause": True})
     bids = exchange.public("GET", "/api/v3/depth", symbol="BTCUSDT", limit=5000).json["bids"]
-    exchange.take("SELL", bids[60][0])  # the market falls
+    exchange.take("SELL", bids[-20][0])  # the market falls by the whole book
     touch = exchange.touch()
-    placed = exchange.place(side="SELL", price=touch["askPrice"], quantity="0.01").json
+    placed = exchange.place(side="SELL", price=f"{float(touch['bidPrice']) + 0.01:.2f}", quantity="0.01").json
     exchange.stop()
     again = Exchange("--state", str(tmp_path), "--seed", "6", "--speed", "0.001")
     try:
         order = again.query(orderId=placed["orderId"]).json
         now = again.touch()
         assert order["status"] == "NEW" and float(now["bidPrice"]) < float(order["price"])
-        assert abs(float(now["bidPrice"]) / float(touch["bidPrice"]) - 1) < 0.002
+        assert abs(float(now["bidPrice"]) / float(touch["bidPrice"]) - 1) < 0.001
+        assert now["askPrice"] == order["price"]
     finally:
         again.stop()
 

@@ -124,6 +124,23 @@ def test_book_by_the_official_steps(impatient: Exchange) -> None:
     assert last_id == snapshot["lastUpdateId"]
 
 
+def test_slow_depth_stream_joins_ten_updates(impatient: Exchange) -> None:
+    """@depth comes once a second and covers what @depth@100ms said meanwhile: U of the first, u of the last."""
+    with impatient.stream("btcusdt@depth", "btcusdt@depth@100ms") as client:
+        index, slow = 0, []
+        for _ in range(2):
+            slow.append(client.wait(lambda message: message["stream"] == "btcusdt@depth", after=index)["data"])
+            index = len(client.messages)
+        fast = [m["data"] for m in client.messages if m["stream"] == "btcusdt@depth@100ms"]
+    assert slow[1]["U"] == slow[0]["u"] + 1
+    joined = [event for event in fast if slow[1]["U"] <= event["U"] and event["u"] <= slow[1]["u"]]
+    assert len(joined) > 5 and (joined[0]["U"], joined[-1]["u"]) == (slow[1]["U"], slow[1]["u"])
+    last: dict[str, str] = {}
+    for event in joined:
+        last.update(event["b"])
+    assert last == dict(slow[1]["b"])
+
+
 def test_partial_books_and_bars(impatient: Exchange) -> None:
     """depth5 holds 5 levels a side without a symbol; kline and miniTicker come about every second."""
     with impatient.stream("btcusdt@depth5@100ms", "btcusdt@kline_1m", "btcusdt@miniTicker") as client:
@@ -159,8 +176,9 @@ def test_no_pong_means_disconnect(impatient: Exchange, path: str) -> None:
     with impatient.connect(path) as client:
         client.answer_pings = False
         began = time.monotonic()
-        client.ws.pong(b"unsolicited")
-        assert client.closed.wait(3)
+        while not client.closed.wait(0.25) and time.monotonic() - began < 3:
+            with suppress(websocket.WebSocketException, OSError):
+                client.ws.pong(b"unsolicited")
         assert 0.5 < time.monotonic() - began < 1.6
     assert impatient.control("GET", "stats")["connections"][-1]["closed_because"] == "Pong timeout"
 
