@@ -14,6 +14,7 @@ import urllib3.exceptions as wire_errors
 from core.ports import NotSent, Refused
 from core.types import RateLimit, VenueError
 from exchange.binance import wire
+from exchange.binance.wire import UnknownOutcome as UnknownOutcome
 
 UNKNOWN_CODES = frozenset({-1000, -1001, -1006, -1007, -1008})
 REFUSED_STATUSES_WITHOUT_BODY = frozenset({401, 403, 404, 405, 410, 413, 414, 415, 418, 429, 451})
@@ -23,10 +24,6 @@ BANNED_UNTIL = re.compile(r"banned until (\d{13})")
 RETRY_AFTER_MS_MAX = 3 * 86_400_000  # the longest ban (binance-wire 4)
 TEXT_CHARS_MAX = 300
 SECRETS = re.compile(r"((?:signature|apiKey|x-mbx-apikey)[\"']?\s*[=:]\s*[\"']?)[^&\s\"')>,]+", re.IGNORECASE)
-
-
-class UnknownOutcome(Exception):
-    """The request may have been carried out. Never failure: the order is to be queried."""
 
 
 def scrub(text: str) -> str:

@@ -65,7 +65,7 @@ class Rest:
         self.api_key = api_key
         self._base = base.rstrip("/")
         self._secret = api_secret
-        self._private_key = private_key
+        self._private_key = private_key.strip()  # python-binance tells the kinds of key by their length
         self._recv_window_ms = recv_window_ms
         self._connect_timeout_s = connect_timeout_s
         self._mine = threading.local()
@@ -153,7 +153,7 @@ class Rest:
     def _mend_clock(self, ends_s: float) -> None:
         try:
             self.sync_clock(ends_s - time.monotonic())
-        except (Refused, NotSent, errors.UnknownOutcome, wire.BadBody) as error:
+        except (Refused, NotSent, errors.UnknownOutcome) as error:
             raise NotSent(f"the venue's clock could not be measured: {error}") from None
 
     def _client(self) -> Client:

@@ -111,9 +111,9 @@ class BinanceVenue:
         """DELETE /openOrders; whatever it leaves unanswered is then canceled by id (a cancel of a closed order is harmless)."""
         try:
             answer = self._rest.send("delete", "openOrders", {"symbol": symbol}, _left_s(ends_s))
+            return wire.cancel_reports(answer.body), answer.limits or limits
         except (Refused, UnknownOutcome, NotSent):
             return (), limits
-        return wire.cancel_reports(answer.body), answer.limits or limits
 
     def _cancel_each(self, orders: list[OrderFacts], ends_s: float) -> list[OrderFacts | None]:
         """The final word on each, None where there was none; a few at a time, within the time that is left."""
@@ -122,7 +122,7 @@ class BinanceVenue:
             cancel_id = (facts.client_order_id + SWEPT_SUFFIX)[:CLIENT_ID_CHARS_MAX]
             try:
                 return wire.order_facts(self._cancel(facts.symbol, facts.venue_order_id, cancel_id, _left_s(ends_s)).body)
-            except (Refused, UnknownOutcome, NotSent, wire.BadBody):
+            except (Refused, UnknownOutcome, NotSent):
                 return None  # reported as failed; the engine asks about it
 
         if len(orders) <= SEQUENTIAL_MAX:

@@ -23,8 +23,12 @@ HEADER_KIND = {"USED-WEIGHT": "REQUEST_WEIGHT", "ORDER-COUNT": "ORDERS"}
 LIMIT_HEADER = re.compile(r"x-mbx-(used-weight|order-count)-(\d+)([smhd])", re.IGNORECASE)
 
 
-class BadBody(ValueError):
-    """The venue's bytes are not the message they should be."""
+class UnknownOutcome(Exception):
+    """The request may have been carried out. Never failure: the order is to be queried."""
+
+
+class BadBody(UnknownOutcome):
+    """The venue's bytes are not the message they should be; as an answer to a request that leaves its outcome unknown."""
 
 
 class ErrorBody(msgspec.Struct, frozen=True):

@@ -1,13 +1,17 @@
 """Signed REST calls against a scripted server: what leaves, how often, within what time, and what every ending means."""
 
+import base64
 import hashlib
 import hmac
 import socket
 import threading
 import time
 from collections.abc import Callable
+from urllib.parse import unquote
 
 import pytest
+from Crypto.PublicKey import ECC
+from Crypto.Signature import eddsa
 
 from core.ports import NotSent, Refused
 from core.types import RateLimit
@@ -52,6 +56,18 @@ def test_what_leaves() -> None:
     assert request.params["quantity"] == "0.00001" and request.params["newClientOrderId"] == "gl-1"
     assert request.params["recvWindow"] == "3000"
     assert is_signed(request)
+
+
+def test_an_ed25519_key_signs() -> None:
+    """With a PEM key the signature over the bytes received is the key's, base64 and percent-encoded."""
+    key = ECC.generate(curve="Ed25519")
+    with FakeHttp({("GET", ORDER): Reply(), ("POST", ORDER): Reply()}) as server:
+        rest = Rest(server.url, KEY, "", VenueClock(), private_key=key.export_key(format="PEM") + "\n")
+        rest.read("order", {"symbol": "BTCUSDT"}, 1)
+        rest.send("post", "order", PARAMS, 1)
+    for request in server.requests:
+        payload, _, signature = (request.query + request.body).rpartition("&signature=")
+        eddsa.new(key.public_key(), "rfc8032").verify(payload.encode(), base64.b64decode(unquote(signature)))
 
 
 def test_reads_and_deletes_are_signed_too() -> None:
