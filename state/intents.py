@@ -25,6 +25,9 @@ HEAD = struct.Struct(">II")
 RECORD_MAX = 1 << 20
 ROTATE_AT_BYTES = 32 << 20
 KNOWN_FILLS_MAX = 10_000
+CARRIED_FILLS_MAX = 1_000
+PAYLOAD_BEGINS = b'{"record":'
+PAYLOAD_BYTES_MIN = 20  # of any record; a smaller number at a head's place is the rest of a torn one
 
 
 class BootRecord(msgspec.Struct, frozen=True, tag="boot", tag_field="record", kw_only=True):
@@ -68,8 +71,10 @@ Record = EndRecord | BootRecord | IntentRecord | ResultRecord | FillRecord
 class Recovery(msgspec.Struct, frozen=True, kw_only=True):
     """What an earlier run left: fills already booked, places without a result, and how the file ended."""
 
+    instance: str = ""
     last_trade_ids: tuple[tuple[str, int], ...] = ()
     known_fills: tuple[Fill, ...] = ()
+    undecided_elsewhere: int = 0  # on other account instances in the same file
     undecided: tuple[Undecided, ...] = ()
     boots: int = 0
     records: int = 0
@@ -164,61 +169,144 @@ class Intents:
 
 # -- reading -------------------------------------------------------------------------------------
 def read(path: Path) -> Iterator[Record]:
-    """Every whole record; a torn last one is skipped. Raises IntentsCorrupt for a fault in the middle."""
+    """Every whole record. Raises IntentsCorrupt for one that is whole but does not match its checksum.
+
+    A torn record - the last one of a killed run, or one a full disk cut off - is skipped: its command never left, or its answer is asked for again.
+    """
     decoder = msgspec.json.Decoder(Record)
     data = path.read_bytes() if path.exists() else b""
     at = 0
-    while at + HEAD.size <= len(data):
-        length, crc = HEAD.unpack_from(data, at)
-        payload = data[at + HEAD.size : at + HEAD.size + length]
-        whole = len(payload) == length and length <= RECORD_MAX and zlib.crc32(payload) == crc
-        if not whole:
-            if at + HEAD.size + length >= len(data):
-                return
-            raise IntentsCorrupt(f"{path}: byte {at}: a record does not match its checksum; move the file away to start with empty intents")
-        yield decoder.decode(payload)
-        at += HEAD.size + length
+    while at < len(data):
+        end = _end_of_record(data, at)
+        if end is not None:
+            try:
+                yield decoder.decode(data[at + HEAD.size : end])
+            except msgspec.DecodeError as error:
+                raise IntentsCorrupt(_advice(path, at, f"a record of another version ({error})")) from error
+            at = end
+            continue
+        following = _next_begin(data, at + 1)
+        if not _is_torn(data, at, following):
+            raise IntentsCorrupt(_advice(path, at, "a record does not match its checksum"))
+        at = following
+
+
+def _advice(path: Path, at: int, what: str) -> str:
+    return f"{path}: byte {at}: {what}; move the file away to start with empty intents (the venue's open orders with our tag are read anyway)"
+
+
+def _end_of_record(data: bytes, at: int) -> int | None:
+    """Where the record at `at` ends; None where no whole one begins there."""
+    if at + HEAD.size > len(data):
+        return None
+    length, crc = HEAD.unpack_from(data, at)
+    end = at + HEAD.size + length
+    return int(end) if 0 < length <= RECORD_MAX and end <= len(data) and zlib.crc32(data[at + HEAD.size : end]) == crc else None
+
+
+def _next_begin(data: bytes, at: int) -> int:
+    """Where the next record begins, whole or not; the end of the data where there is none. JSON text never holds PAYLOAD_BEGINS unescaped."""
+    begins = data.find(PAYLOAD_BEGINS, at + HEAD.size)
+    return begins - HEAD.size if begins >= 0 else len(data)
+
+
+def _is_torn(data: bytes, at: int, following: int) -> bool:
+    """Fewer bytes stand before the next record than the head announces: the write was cut off. Otherwise the bytes themselves are damaged."""
+    here = following - at
+    if here < HEAD.size:
+        return True
+    length = int(HEAD.unpack_from(data, at)[0])
+    return length > here - HEAD.size or length < PAYLOAD_BYTES_MIN
+
+
+class Ledger:
+    """What the records of one account instance add up to."""
+
+    def __init__(self) -> None:
+        self.places: dict[tuple[str, int], Place] = {}
+        self.trades: dict[str, int] = {}
+        self.fills: deque[Fill] = deque(maxlen=KNOWN_FILLS_MAX)
+        self.boot, self.boots = "", 0
+
+    def take(self, record: Record) -> None:
+        if isinstance(record, BootRecord):
+            self.boot, self.boots = record.boot, self.boots + 1
+        elif isinstance(record, IntentRecord) and isinstance(record.command, Place):
+            self.places[self.boot, record.command.command_id] = record.command
+        elif isinstance(record, ResultRecord) and record.outcome != Outcome.UNKNOWN.value:
+            self.places.pop((self.boot, record.command_id), None)
+        elif isinstance(record, FillRecord):
+            self.fills.append(record.fill)
+            self.trades[record.fill.symbol] = max(record.fill.trade_id, self.trades.get(record.fill.symbol, -1))
+        elif isinstance(record, EndRecord):
+            ended = [key for key, place in self.places.items() if place.client_order_id == record.client_order_id]
+            for key in ended:
+                del self.places[key]
+
+    def undecided(self) -> tuple[Undecided, ...]:
+        return tuple(
+            Undecided(
+                symbol=place.symbol,
+                side=place.side,
+                price=place.price,
+                quantity=place.quantity,
+                client_order_id=place.client_order_id,
+                sent_ms=place.not_after_ns // 1_000_000,
+            )
+            for place in self.places.values()
+        )
 
 
 def recover(path: Path, instance: str) -> Recovery:
     """What the runs on this account instance left undecided. Raises IntentsCorrupt."""
-    places: dict[tuple[str, int], Place] = {}
-    trades: dict[str, int] = {}
-    fills: deque[Fill] = deque(maxlen=KNOWN_FILLS_MAX)
-    boot, boots, records, current = "", 0, 0, False
+    ledgers: dict[str, Ledger] = {instance: Ledger()}
+    current, records = "", 0
     for record in read(path):
         records += 1
         if isinstance(record, BootRecord):
-            boot, current = record.boot, record.instance == instance
-            boots += current
-        elif not current:
-            continue
-        elif isinstance(record, IntentRecord) and isinstance(record.command, Place):
-            places[boot, record.command.command_id] = record.command
-        elif isinstance(record, ResultRecord) and record.outcome != Outcome.UNKNOWN.value:
-            places.pop((boot, record.command_id), None)
-        elif isinstance(record, FillRecord):
-            fills.append(record.fill)
-            trades[record.fill.symbol] = max(record.fill.trade_id, trades.get(record.fill.symbol, -1))
-        elif isinstance(record, EndRecord):
-            places = {key: place for key, place in places.items() if place.client_order_id != record.client_order_id}
-    undecided = tuple(
-        Undecided(
-            symbol=place.symbol,
-            side=place.side,
-            price=place.price,
-            quantity=place.quantity,
-            client_order_id=place.client_order_id,
-            sent_ms=place.not_after_ns // 1_000_000,
-        )
-        for place in places.values()
+            current = record.instance
+        ledgers.setdefault(current, Ledger()).take(record)
+    own = ledgers.pop(instance)
+    return Recovery(
+        instance=instance,
+        last_trade_ids=tuple(own.trades.items()),
+        known_fills=tuple(own.fills),
+        undecided=own.undecided(),
+        undecided_elsewhere=sum(len(ledger.places) for ledger in ledgers.values()),
+        boots=own.boots,
+        records=records,
     )
-    return Recovery(last_trade_ids=tuple(trades.items()), known_fills=tuple(fills), undecided=undecided, boots=boots, records=records)
 
 
-def rotate(path: Path, recovery: Recovery) -> bool:
-    """At start only: put a large file aside once nothing in it is undecided; True where it was moved."""
-    if recovery.undecided or not path.exists() or path.stat().st_size < ROTATE_AT_BYTES:
+def rotate(path: Path, recovery: Recovery, at_bytes: int = ROTATE_AT_BYTES) -> bool:
+    """At start only: put a large file aside once nothing in it is undecided, on any instance; True where it was moved.
+
+    The newest fills go over into the new file, so that they are never booked again and the trades after them are still read. A disk that refuses
+    leaves the old file in use.
+    """
+    is_small = not path.exists() or path.stat().st_size < at_bytes
+    if is_small or recovery.undecided or recovery.undecided_elsewhere:
         return False
-    path.replace(path.with_suffix(".old"))
+    draft, old = path.with_suffix(".new"), path.with_suffix(".old")
+    try:
+        _write_carried(draft, recovery)
+        old.unlink(missing_ok=True)
+        os.link(path, old)
+        os.replace(draft, path)  # in one step: a kill at any point leaves either the whole old file or the whole new one at `path`
+    except OSError:
+        return False
     return True
+
+
+def _write_carried(draft: Path, recovery: Recovery) -> None:
+    """The file that takes over: a boot record and the newest fills, the newest of each symbol among them. Raises OSError."""
+    newest = {fill.symbol: fill for fill in sorted(recovery.known_fills, key=lambda fill: fill.trade_id)}
+    draft.unlink(missing_ok=True)
+    writing = Intents(draft)
+    writing.start()
+    try:
+        writing._write(BootRecord(boot="carried", venue="", instance=recovery.instance, order_tag="", at_ns=0))
+        for fill in dict.fromkeys([*newest.values(), *recovery.known_fills[-CARRIED_FILLS_MAX:]]):
+            writing._write(FillRecord(fill=fill))
+    finally:
+        writing.stop(0)
