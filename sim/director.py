@@ -48,6 +48,10 @@ class Director:
         for link in self._links.values():
             link.unmute()
 
+    def trouble(self) -> None:
+        """One more fault, after `stop`: a place whose answer never comes."""
+        self._faults.arm(self._faults.rng.choice((Kind.PLACE_LATE, Kind.PLACE_REPLY_LOST, Kind.PLACE_LOST, Kind.PLACE_TOO_LATE)))
+
     def _wait(self) -> None:
         self._scheduler.after(self._faults.rng.expovariate(1 / self._setup.fault_wait_ms), self._strike)
 

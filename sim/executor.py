@@ -94,7 +94,7 @@ class VirtualLane:
 
     def _finish(self, job: Job, reply: Reply) -> None:
         _, command, future = job
-        del self.outstanding[command.command_id]
+        self.outstanding.pop(command.command_id, None)
         self._free += 1
         future.set_result(reply)
         self._assign()

@@ -41,6 +41,7 @@ class Kind(StrEnum):
     USER_TWICE = "user event twice"
     USER_REORDERED = "user events reordered"
     USER_MISSING = "user event missing"
+    FILL_MISSING = "report of a fill missing"
     USER_DOWN = "user stream down"
     USER_SILENT = "user stream silent"
     USER_GAP = "user stream gap"
@@ -76,7 +77,7 @@ EITHER = (
 )
 REQUEST = (*PLACE, *CANCEL, *EITHER, Kind.READ_LOST)
 EVENT = {
-    Connection.USER: (Kind.USER_TWICE, Kind.USER_REORDERED, Kind.USER_MISSING),
+    Connection.USER: (Kind.USER_TWICE, Kind.USER_REORDERED, Kind.USER_MISSING, Kind.FILL_MISSING),
     Connection.MARKET: (Kind.MARKET_GAP,),
 }
 FOREIGN = (Kind.STRANGER_ORDER, Kind.STRANGER_FILL, Kind.MOVEMENT)  # they move funds that are not ours to know
@@ -149,9 +150,9 @@ class Faults:
         self.note(kind, now_ns + int(longest_ms * 1_000_000))
         return plan
 
-    def strike(self, connection: Connection) -> Kind | None:
+    def strike(self, connection: Connection, is_fill: bool) -> Kind | None:
         """The fault that hits the next event of this connection, if any."""
-        return self._take(EVENT[connection])
+        return self._take(tuple(kind for kind in EVENT[connection] if is_fill or kind is not Kind.FILL_MISSING))
 
     def _take(self, fitting: tuple[Kind, ...]) -> Kind | None:
         for kind in self._armed:

@@ -4,15 +4,16 @@ Who calls it: sim.world after every step and at the end, sim.venue at its door. 
 Never: a repair, a belief of the bot taken as truth. Invariant numbers are those of DESIGN 11.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 
 from core.commands import AnyCommand, Cancel, CancelAll, Place, ReadAccount, Reconnect
+from core.depth import DepthBook
 from core.engine import Engine, Step
 from core.events import AccountSnapshot, AnyEvent, Outcome, Reply, StreamDown, StreamGap, StreamUp
 from core.light import Colour
 from core.notices import ProofDone
-from core.orders import Order
+from core.orders import Order, Orders
 from core.types import Connection, Side, VenueError
 from exchange.paper.matching import Matching
 from sim.faults import FOREIGN, Faults, Kind, Plan
@@ -21,6 +22,8 @@ from sim.scheduler import MS, Scheduler
 
 FAILURES_MAX = 20
 STRANGER = "web_"
+SILENCE_GRACE_MS = 600  # a snapshot from before the silence may still be on its way; the age is judged at the latest with the next Timer
+PULL_MS_MAX = 3000  # from a stale book to the venue's word on the last cancel
 PRICE_FILTERS = (-1013, -1111)
 INSUFFICIENT = "Account has insufficient balance for requested action."
 
@@ -33,7 +36,7 @@ class Oracle:
         self.requests = Requests(matching, recv_window_ms)
         self.failures: list[str] = []
         self.checks: dict[str, int] = {}
-        self.engine: Engine | None = None
+        self.market_silent_ms: Callable[[str], int] = lambda symbol: 0
         self._open: dict[str, Order] = {}
         self._banned_until_ns = 0
         self._resync_since_ns: int | None = 0  # a user stream came up, or had a gap, and the account was not merged since
@@ -76,7 +79,7 @@ class Oracle:
         self._hear(events, now_ns)
         self._judge_endings(engine)
         for command in step.commands:
-            self._judge_command(command, now_ns)
+            self._judge_command(engine, command, now_ns)
         for notice in step.notices:
             if isinstance(notice, ProofDone) and not notice.equal:
                 self.check("PROOF", self.is_excused(notice.lines), f"a false alarm: {notice.lines}")
@@ -104,13 +107,15 @@ class Oracle:
         if asked_ns is not None and since_ns is not None and isinstance(reply.answer, AccountSnapshot) and asked_ns >= since_ns:
             self._resync_since_ns = None
 
-    def _judge_command(self, command: AnyCommand, now_ns: int) -> None:
+    def _judge_command(self, engine: Engine, command: AnyCommand, now_ns: int) -> None:
         if isinstance(command, Reconnect):
             return
         self.check("I26", now_ns >= self._banned_until_ns, f"{type(command).__name__} during a ban")
         if isinstance(command, ReadAccount):
             self._reads[command.command_id] = now_ns
         elif isinstance(command, Place):
+            silent_ms, limit_ms = self.market_silent_ms(command.symbol), engine.timing.book_age_ms_max
+            self.check("I22", silent_ms <= limit_ms + SILENCE_GRACE_MS, f"{command.client_order_id} after {silent_ms} ms of silence")
             self._judge_place(command, now_ns)
             self.requests.emit(command, now_ns)
         elif isinstance(command, Cancel):
@@ -147,12 +152,16 @@ class Oracle:
                 lives = self.requests.may_live(order.symbol, client_id, self._scheduler.now_ns)
                 self.check("I5", not lives, f"{client_id} {order.status} by {order.evidence}, but it lives or may still arrive")
                 self.check("I5", order.evidence is not None, f"{client_id} {order.status} without evidence")
+                self._judge_fills(order, orders)
             for client_id in orders.open_ids:
                 self._open[client_id] = orders.by_client_id[client_id]
         for order in self._open.values():
-            if order.booked != order.executed:
-                self.check("I4", order.booked <= order.executed, f"{order.client_order_id} booked {order.booked} of {order.executed}")
-                self.check("I4", order.client_order_id in orders.attention, f"{order.client_order_id} is short and nobody asks")
+            self._judge_fills(order, orders)
+
+    def _judge_fills(self, order: Order, orders: Orders) -> None:
+        if order.booked != order.executed:
+            self.check("I4", order.booked <= order.executed, f"{order.client_order_id} booked {order.booked} of {order.executed}")
+            self.check("I4", order.client_order_id in orders.attention, f"{order.client_order_id} is short and nobody asks")
 
     def is_excused(self, differences: Sequence[str]) -> bool:
         """A deposit that a silent stream did not report is rightly unexplained; an order without the venue's word is rightly undecided."""
@@ -174,8 +183,25 @@ class Oracle:
                 known = books.orders.by_client_id.get(paper.client_order_id)
                 self.check("I10", known is not None and known.is_open, f"{paper.client_order_id} is open at the venue only")
         for symbol in books.rules:
+            self._judge_silence(engine, symbol)
+            self._judge_depth(books.market[symbol].depth, symbol)
             for side in Side:
                 self._judge_reason(engine, symbol, side)
+
+    def _judge_silence(self, engine: Engine, symbol: str) -> None:
+        """I22: with a silent market stream the quotes are gone soon after the book's age passes its limit."""
+        silent_ms = self.market_silent_ms(symbol)
+        if silent_ms <= engine.timing.book_age_ms_max + PULL_MS_MAX or self._banned_until_ns:
+            return
+        left = [paper.client_order_id for paper in self._matching.open_orders(symbol) if not paper.client_order_id.startswith(STRANGER)]
+        self.check("I22", not left, f"{len(left)} quotes stand after {silent_ms} ms of silence")
+
+    def _judge_depth(self, depth: DepthBook, symbol: str) -> None:
+        """I24: a book that has caught up equals the venue's, level by level."""
+        book = self._matching.books[symbol]
+        if depth.in_step and depth.update_id == book.update_id and not book.changed:
+            _, bids, asks = self._matching.depth(symbol, 50)
+            self.check("I24", depth.depth(50) == (tuple(bids), tuple(asks)), f"{symbol} differs from the venue's book at {depth.update_id}")
 
     def _judge_reason(self, engine: Engine, symbol: str, side: Side) -> None:
         books = engine.books

@@ -77,6 +77,7 @@ class Setup:
     orders_min: int = 30
     faults_min: int = 8
     with_faults: bool = True
+    stops_in_trouble: bool = False  # the stop comes while the outcome of orders may be unknown
     shared: dict[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -105,5 +106,6 @@ class Setup:
             stream_latency_ms=rng.uniform(1, 10) if fast else rng.uniform(10, 120),
             market_wait_ms=rng.uniform(500, 900),
             fault_wait_ms=rng.uniform(1500, 2500),
+            stops_in_trouble=rng.random() < 0.25,
             allowed=tuple(kind for kind in Kind if not (is_tight and kind in FOREIGN)),
         )

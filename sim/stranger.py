@@ -24,6 +24,7 @@ class Stranger:
         self._matching, self._market, self._scheduler = matching, market, scheduler
         self._publish, self._rng = publish, rng
         self._number = 0
+        self.is_gone = False  # once the bot has finished, nobody may move what it has proven
         self.moved: dict[str, Decimal] = {}
 
     def name(self) -> str:
@@ -61,7 +62,7 @@ class Stranger:
 
     def hit(self, order: PaperOrder, share: Decimal) -> None:
         """The market trades against this order, if it still rests."""
-        if order.order_id in self._matching.archives[order.symbol].open_ids:
+        if order.order_id in self._matching.archives[order.symbol].open_ids and not self.is_gone:
             self._market.hit(self._matching.order(order.symbol, order.order_id), share, self._scheduler.now_ms)
             self._publish()
 

@@ -33,7 +33,7 @@ class Link:
         self._latency_ms = latency_ms
         self.is_up = False
         self.is_mute = False
-        self.delivered_ns = 0
+        self._lost_since_ns: dict[str, int] = {}  # per symbol, when a silent socket first swallowed something
         self._epoch = 0
         self._arrives_ns = 0
         self._held: AnyEvent | None = None
@@ -42,17 +42,20 @@ class Link:
     # -- the venue's side ------------------------------------------------------------------------
     def send(self, make: Callable[[int], AnyEvent]) -> None:
         """Hand one event to the network; `make` gets the time of receipt in ns."""
-        if not self.is_up or self.is_mute:
+        if not self.is_up:
+            return
+        if self.is_mute:
+            self._lost_since_ns.setdefault(getattr(make(0), "symbol", ""), self._scheduler.now_ns)
             return
         delay_ms = self._latency_ms * self._rng.uniform(0.7, 1.5) + self._scheduler.stall_ms()
         self._arrives_ns = max(self._arrives_ns, self._scheduler.now_ns + int(delay_ms * MS))
         event = make(self._arrives_ns)
         if isinstance(event, ExecutionReport) and (event.symbol, event.venue_order_id) in self.hushed:
             return
-        strike = self._faults.strike(self.connection)
+        strike = self._faults.strike(self.connection, isinstance(event, ExecutionReport) and event.fill is not None)
         if strike is not None:
             self._faults.note(strike, self._arrives_ns)
-            if strike in (Kind.USER_MISSING, Kind.MARKET_GAP):
+            if strike in (Kind.USER_MISSING, Kind.FILL_MISSING, Kind.MARKET_GAP):
                 return
             if strike is Kind.USER_REORDERED and self._held is None:
                 self._held = event
@@ -68,7 +71,6 @@ class Link:
     def _deliver(self, epoch: int, event: AnyEvent) -> None:
         if epoch != self._epoch or self.is_mute:
             return
-        self.delivered_ns = self._scheduler.now_ns
         self._post(event)
         self._release(epoch)
 
@@ -87,7 +89,7 @@ class Link:
         if epoch == self._epoch:
             self.is_up, self.is_mute, self._held = True, False, None
             self._arrives_ns = self._scheduler.now_ns
-            self.delivered_ns = self._scheduler.now_ns
+            self._lost_since_ns.clear()
             self._post(StreamUp(connection=self.connection))
 
     def drop(self, reason: str) -> int:
@@ -116,5 +118,11 @@ class Link:
         self._held = None
         self._post(StreamGap(connection=self.connection, reason=reason))
 
+    def silent_ms(self, symbol: str) -> int:
+        """For how long an open socket has kept something about this symbol to itself; 0 where it is honest."""
+        since_ns = self._lost_since_ns.get(symbol)
+        return (self._scheduler.now_ns - since_ns) // MS if since_ns is not None and self.is_up and self.is_mute else 0
+
     def unmute(self) -> None:
         self.is_mute = False
+        self._lost_since_ns.clear()

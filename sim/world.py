@@ -90,6 +90,7 @@ class World:
             connection: Link(connection, self.scheduler, self.post, self.faults, Random(f"{connection}-{seed}"), setup.stream_latency_ms)
             for connection in Connection
         }
+        self.oracle.market_silent_ms = self.links[Connection.MARKET].silent_ms
         self.stranger = Stranger(self.matching, self.market, self.scheduler, self.publish, Random(f"stranger-{seed}"))
         self.director = Director(self.setup, self.scheduler, self.faults, self.venue, self.links, self.stranger, self.post)
         self.engine = Engine(MarketMaker(setup.quoting), RiskChecks(Limits(open_orders_max=20)), setup.timing)
@@ -252,7 +253,10 @@ class World:
             self.oracle.fail("I7", f"not green {START_S_MAX} s after the start: {self._dark(begun_ns)}")
             return self._result()
         self._quote()
-        self._recover()
+        if self.setup.stops_in_trouble:
+            self._trouble()
+        else:
+            self._recover()
         self._stop()
         return self._result()
 
@@ -279,25 +283,37 @@ class World:
         timing = self.setup.timing
         return max(2 * timing.order_timeout_ms, RECV_WINDOW_MS + 10_000) + 2 * timing.resolver_interval_ms_max
 
+    def _trouble(self) -> None:
+        """Run on until a place is on its way that the bot will hear nothing of, or for a few seconds."""
+        self.director.trouble()
+        self._run_until(8, lambda: self.faults.last_ns > self.scheduler.now_ns)
+        self.director.stop()
+
     def _recover(self) -> None:
         """I7: with the faults over, every side is green again within the bound."""
-        quiet_ns = max(self.faults.last_ns, self.scheduler.now_ns)
-        bound_s = (quiet_ns - self.scheduler.now_ns) // (1000 * MS) + self.liveness_ms() // 1000 + 1
+        quiet_ns, bound_s = max(self.faults.last_ns, self.scheduler.now_ns), self._trouble_s()
         came_back = self._run_until(bound_s, lambda: not self._dark(quiet_ns))
         self.oracle.check("I7", came_back, f"dark {bound_s} s after the last fault: {self._dark(quiet_ns)}")
 
     def _stop(self) -> None:
-        deadline_ns = self.scheduler.now_ns + STOP_S_MAX * 1000 * MS
-        self.manager.stop_by(deadline_ns)
+        """In peace: proof within 5 s. In trouble: no proof before the last doubt is gone, and that within the liveness bound."""
+        stop_s = STOP_S_MAX + (self.setup.stops_in_trouble and self._trouble_s())
+        if not self.setup.stops_in_trouble:
+            self.manager.stop_by(self.scheduler.now_ns + STOP_S_MAX * 1000 * MS)
         self.post(StopRequested(reason="end of the world"))
-        finished = self._run_until(STOP_S_MAX, lambda: self.engine.finished)
+        finished = self._run_until(stop_s, lambda: self.engine.finished)
         verdict = self.engine.audit.stop_proof
         proven = verdict is not None and (verdict.equal or self.oracle.is_excused(verdict.differences))
-        self.oracle.check("STOP", finished and proven, f"no proof of zero within {STOP_S_MAX} s: {verdict}")
-        self._market_goes = False
-        self.scheduler.run(self.scheduler.now_ns + REST_S * 1000 * MS, lambda: not self._lane_calls())
+        self.oracle.check("STOP", finished and proven, f"no proof of zero within {stop_s} s: {verdict}")
+        self._market_goes, self.stranger.is_gone = False, finished
+        self.scheduler.run(self.scheduler.now_ns + REST_S * 1000 * MS)
         if finished:
             self.oracle.at_rest(self.engine, dict(self.setup.balances), self.stranger.foreign(), self._lane_calls())
+
+    def _trouble_s(self) -> int:
+        """What is left of the last fault, and then the liveness bound."""
+        left_ns = max(0, self.faults.last_ns - self.scheduler.now_ns)
+        return left_ns // (1000 * MS) + self.liveness_ms() // 1000 + 1
 
     # -- questions -------------------------------------------------------------------------------
     def _run_until(self, seconds: float, enough: Callable[[], bool]) -> bool:
