@@ -107,7 +107,7 @@ def open_venue(loaded: Loaded, state_dir: Path, parts: Lifecycle, console: Conso
     config = loaded.config
     if config.venue != "paper" or config.exchange.urls.rest:
         return {}, read_keys(os.environ, state_dir)
-    paper = PaperProcess(paper_arguments(config, state_dir / "paper"), ROOT)
+    paper = PaperProcess(paper_arguments(config, state_dir / "paper"), ROOT, lambda line: console.line("BOOT", "", line))
     parts.start("paper exchange", paper)
     ready = paper.ready
     said = "continued" if ready.get("continued") else "new account"
@@ -177,8 +177,8 @@ class Run:
                 self.stopper.ask(f"{self.arguments.run_for:g} s are over")
             elif self.arguments.cycles and self._cycles() >= self.arguments.cycles:
                 self.stopper.ask(f"{self.arguments.cycles} round trips done")
-            elif self.paper and not self._paper_runs():
-                self.stopper.ask("the paper exchange has ended")
+            elif why := self._paper_fault():
+                self.stopper.ask(why)
             elif not self.loop.is_running:
                 self.stopper.ask("the trading thread has ended")
 
@@ -190,9 +190,12 @@ class Run:
         first = {symbol: quoting_of(self.config, symbol).bid_bands[0].quantity for symbol in self.config.symbols}
         return sum(int(Decimal(done) / first[symbol]) for symbol, done in snapshot.round_trips)
 
-    def _paper_runs(self) -> bool:
+    def _paper_fault(self) -> str:
+        """Why the embedded exchange is of no use any more; empty while it is, or where there is none."""
         process = self.paper.get("process")
-        return isinstance(process, PaperProcess) and process.is_running
+        if not isinstance(process, PaperProcess):
+            return ""
+        return process.broken if process.is_running else f"the paper exchange has ended: {process.last_words}"
 
     def _tell(self, at_ns: int, step: Step) -> None:
         for notice in step.notices:
@@ -265,6 +268,8 @@ class Run:
     def _exit_code(self, proven: bool, snapshot: Snapshot | None) -> int:
         if not proven or snapshot is None or snapshot.proof is None or not snapshot.proof.equal or snapshot.orders_open:
             return EXIT_UNCLEAN
+        if self._paper_fault():
+            return EXIT_USAGE
         return EXIT_RISK if snapshot.halted.startswith("risk") else EXIT_OK
 
     def _last_words(self, code: int, snapshot: Snapshot | None, seconds: float) -> None:

@@ -11,11 +11,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 READY_TIMEOUT_S = 30.0
 LINES_KEPT_MAX = 50
+OVER, BROKEN = "the recording is over", "the book stands still"  # the child's own words
 
 
 class PaperFailed(Exception):
@@ -29,7 +30,10 @@ class PaperFailed(Exception):
 class PaperProcess:
     """Resource. `ready` holds the JSON line once started."""
 
-    def __init__(self, arguments: Sequence[str], root: Path) -> None:
+    def __init__(self, arguments: Sequence[str], root: Path, on_line: Callable[[str], None] = lambda line: None) -> None:
+        """`on_line` hears what the child says on stderr, on a thread of its own."""
+        self._on_line = on_line
+        self.broken = ""  # what is wrong with the recording, once the child has met it
         self._command = [sys.executable, "-m", "exchange.paper", *arguments]
         self._root = root
         self._child: subprocess.Popen[str] | None = None
@@ -101,7 +105,15 @@ class PaperProcess:
         assert self._child is not None and self._child.stderr is not None
         try:
             for line in self._child.stderr:
-                self._errors.append(line.rstrip())
-                del self._errors[:-LINES_KEPT_MAX]
+                self._hear(line.rstrip())
         except ValueError:
             return  # the pipe was closed by stop
+
+    def _hear(self, line: str) -> None:
+        self._errors.append(line)
+        del self._errors[:-LINES_KEPT_MAX]
+        if self.ready:
+            said = line.removeprefix("paper: ")
+            if said.endswith(BROKEN) and not said.startswith(OVER):
+                self.broken = said
+            self._on_line(said)
