@@ -1,4 +1,4 @@
-"""Who may call: API key, HMAC signature and the two timing rules (binance-wire 1).
+"""Who may call: API key, signature (HMAC or Ed25519) and the two timing rules (binance-wire 1).
 
 Called by the REST and WS API handlers on the event loop. Pure apart from the clock value it is given; it never
 logs or returns the secret.
@@ -6,10 +6,14 @@ logs or returns the secret.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import re
 from collections.abc import Mapping
+
+from Crypto.PublicKey import ECC
+from Crypto.Signature import eddsa
 
 from exchange.paper.model import Reject
 from exchange.paper.params import Params, illegal, missing
@@ -26,11 +30,24 @@ LATE_TEXT = "Timestamp for this request is outside of the recvWindow."
 
 
 class Credentials:
-    """One API key with its HMAC secret."""
+    """One API key: HMAC with a secret, or Ed25519 with the public half of the client's key.
 
-    def __init__(self, api_key: str, api_secret: str) -> None:
+    Raises ValueError when the PEM text holds no Ed25519 public key.
+    """
+
+    def __init__(self, api_key: str, api_secret: str, ed25519_pem: str | None = None) -> None:
         self.api_key = api_key
         self.api_secret = api_secret
+        self._public: ECC.EccKey | None = None
+        if ed25519_pem is not None:
+            self._public = ECC.import_key(ed25519_pem)
+            if self._public.curve != "Ed25519":
+                raise ValueError(f"the key is of the curve {self._public.curve}, not Ed25519")
+
+    @property
+    def can_log_on(self) -> bool:
+        """session.logon takes Ed25519 keys only (binance-wire 6)."""
+        return self._public is not None
 
     def check_key(self, sent: str | None) -> None:
         """Raise -2014 when no key was sent, -2015 when it is not ours (both HTTP 401)."""
@@ -43,9 +60,21 @@ class Credentials:
         """Raise -1102 when there is no signature, -1022 when it does not fit. Hex case does not matter."""
         if not signature:
             raise missing("signature")
-        wanted = hmac.new(self.api_secret.encode(), payload, hashlib.sha256).hexdigest()
-        if not hmac.compare_digest(wanted.encode(), signature.lower().encode()):
+        fits = self._fits_ed25519(payload, signature) if self._public else self._fits_hmac(payload, signature)
+        if not fits:
             raise Reject(-1022, "Signature for this request is not valid.")
+
+    def _fits_hmac(self, payload: bytes, signature: str) -> bool:
+        wanted = hmac.new(self.api_secret.encode(), payload, hashlib.sha256).hexdigest()
+        return hmac.compare_digest(wanted.encode(), signature.lower().encode())
+
+    def _fits_ed25519(self, payload: bytes, signature: str) -> bool:
+        assert self._public is not None
+        try:
+            eddsa.new(self._public, "rfc8032").verify(payload, base64.b64decode(signature, validate=True))
+        except ValueError:
+            return False
+        return True
 
 
 def rest_payload(query: str, body: bytes) -> bytes:

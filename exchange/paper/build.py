@@ -49,6 +49,7 @@ class Options:
     fresh: bool
     api_key: str | None
     api_secret: str | None
+    ed25519_public: Path | None
     connections: ConnectionSettings
 
     @property
@@ -138,7 +139,7 @@ def _desk(options: Options, rules: list[SymbolRules], matching: WallClockMatchin
     desk = Desk(
         matching=matching,
         rules=rules,
-        credentials=Credentials(options.api_key or secrets.token_hex(32), options.api_secret or secrets.token_hex(32)),
+        credentials=_credentials(options),
         limits=Limits(LimitSettings()),
         faults=Faults(options.seed),
         fees=Fees(options.maker_fee, options.taker_fee),
@@ -147,6 +148,16 @@ def _desk(options: Options, rules: list[SymbolRules], matching: WallClockMatchin
     )
     matching.wall_ms = desk.now_ms
     return desk
+
+
+def _credentials(options: Options) -> Credentials:
+    key, secret = options.api_key or secrets.token_hex(32), options.api_secret or secrets.token_hex(32)
+    if options.ed25519_public is None:
+        return Credentials(key, secret)
+    try:
+        return Credentials(key, secret, options.ed25519_public.read_text())
+    except (OSError, ValueError) as error:
+        raise BuildError(f"--ed25519-public {options.ed25519_public}: {error}") from error
 
 
 def _rest_of(desk: Desk, market_name: str) -> Json:

@@ -60,7 +60,10 @@ class Operation:
 
 @dataclass(slots=True)
 class Call:
-    """One request on its way: the operation, its parameters and what was signed."""
+    """One request on its way: the operation, its parameters and what was signed.
+
+    `logged_on`: session.logon has vouched for the connection, key and signature may be missing.
+    """
 
     operation: Operation
     params: Params
@@ -69,6 +72,7 @@ class Call:
     payload: bytes
     signature: str | None
     window: tuple[float, float] | None = None
+    logged_on: bool = False
 
 
 @dataclass(slots=True)

@@ -51,6 +51,7 @@ class Session(Connection):
         self._events = events
         self._return_rate_limits = return_rate_limits
         self._opened_ms = desk.now_ms()
+        self._logged_on_ms: int | None = None
         self._subscription: int | None = None
         self._next_subscription = 0
         self._waiting: set[asyncio.Task[None]] = set()
@@ -100,6 +101,7 @@ class Session(Connection):
         payload = auth.ws_payload(values) if operation.signed else b""
         params = Params({name: value for name, value in values.items() if name != "returnRateLimits"})
         call = Call(operation, params, "ws", params.raw("apiKey"), payload, params.raw("signature"))
+        call.logged_on = self._logged_on_ms is not None
         planned = plan(self._desk, call)
         if planned is not None:
             self._wait_for(asyncio.create_task(self._faulty(request_id, call, planned, with_limits, special)))
@@ -206,10 +208,10 @@ class Session(Connection):
         return [] if self._subscription is None else [{"subscriptionId": self._subscription}]
 
     def status(self, params: Params) -> Json:
-        """session.status: never authenticated here, because the key is HMAC."""
+        """session.status: who is logged on, since when."""
         return {
-            "apiKey": None,
-            "authorizedSince": None,
+            "apiKey": None if self._logged_on_ms is None else self._desk.credentials.api_key,
+            "authorizedSince": self._logged_on_ms,
             "connectedSince": self._opened_ms,
             "returnRateLimits": self._return_rate_limits,
             "serverTime": self._now_ms(),
@@ -218,11 +220,21 @@ class Session(Connection):
 
     def logon(self, params: Params) -> Json:
         """session.logon takes Ed25519 keys only; with an HMAC key the venue says -1022 (observed)."""
-        raise Reject(-1022, "Signature for this request is not valid.")
+        if not self._desk.credentials.can_log_on:
+            raise Reject(-1022, "Signature for this request is not valid.")
+        self._logged_on_ms = self._now_ms()
+        return self.status(params)
 
-    def needs_logon(self, params: Params) -> Json:
-        """userDataStream.subscribe without session.logon."""
-        raise Reject(-2015, "Invalid API-key, IP, or permissions for action.", 401)
+    def logout(self, params: Params) -> Json:
+        """session.logout: later calls need key and signature again."""
+        self._logged_on_ms = None
+        return self.status(params)
+
+    def subscribe_logged_on(self, params: Params) -> Json:
+        """userDataStream.subscribe: only after session.logon."""
+        if self._logged_on_ms is None:
+            raise Reject(-2015, "Invalid API-key, IP, or permissions for action.", 401)
+        return self.subscribe(params)
 
 
 SpecialMethod = Callable[[Session, Params], object]
@@ -237,11 +249,11 @@ def _special(name: str, method: SpecialMethod, accepts: str = "", signed: bool =
 _SPECIAL: dict[str, Special] = dict(
     [
         _special("userDataStream.subscribe.signature", Session.subscribe, signed=True),
-        _special("userDataStream.subscribe", Session.needs_logon),
+        _special("userDataStream.subscribe", Session.subscribe_logged_on),
         _special("userDataStream.unsubscribe", Session.unsubscribe, "subscriptionId"),
         _special("session.subscriptions", Session.subscriptions),
         _special("session.status", Session.status),
-        _special("session.logout", Session.status),
-        _special("session.logon", Session.logon, "apiKey timestamp recvWindow signature"),
+        _special("session.logout", Session.logout),
+        _special("session.logon", Session.logon, signed=True),
     ]
 )
