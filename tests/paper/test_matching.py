@@ -180,7 +180,7 @@ def test_cancel_of_what_is_not_open_is_2011() -> None:
     resting = engine.place(BUY, "0.1", "99").order
     for arguments in ({"order_id": filled.order_id}, {"order_id": 999_999}, {"client_order_id": "never"}):
         with pytest.raises(Reject) as refusal:
-            engine.matching.cancel(BTC, 1, **arguments)  # type: ignore[arg-type]
+            engine.matching.cancel(BTC, 1, **arguments)
         assert (refusal.value.code, refusal.value.message) == (-2011, "Unknown order sent.")
     with pytest.raises(Reject) as refusal:
         engine.matching.cancel(BTC, 1, order_id=resting.order_id, client_order_id="other")

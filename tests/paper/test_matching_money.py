@@ -110,7 +110,8 @@ def _check_orders(engine: Engine) -> None:
         executed[trade.order_id] = executed.get(trade.order_id, D(0)) + trade.quantity
         quote[trade.order_id] = quote.get(trade.order_id, D(0)) + trade.quote_quantity
     book = engine.matching.books[BTC]
-    resting = {segment.order_id: segment.lots for side in book.sides.values() for level in side.values() for segment in level.queue if segment.order_id}
+    segments = [segment for side in book.sides.values() for level in side.values() for segment in level.queue]
+    resting = {segment.order_id: segment.lots for segment in segments if segment.order_id}
     for order in engine.matching.all_orders(BTC):
         assert order.executed == executed.get(order.order_id, D(0))
         assert order.cumulative_quote == quote.get(order.order_id, D(0))
