@@ -101,7 +101,10 @@ class Venue:
     def _started(self, port: int) -> Exchange:
         pings = ("--ping-period-s", str(PING_PERIOD_S), "--ping-deadline-s", str(PING_DEADLINE_S))
         keys = ("--api-key", "k" * 64, "--api-secret", "s" * 64)
-        return Exchange("--symbols", SYMBOL, "--seed", "7", "--port", str(port), *pings, *keys, *self._arguments)
+        exchange = Exchange("--symbols", SYMBOL, "--seed", "7", "--port", str(port), *pings, *keys, *self._arguments)
+        # The oracle's readings come from the same address as the bot's and must not eat its request weight.
+        exchange.control("POST", "limits", {"weight_1m": 1_000_000, "connections_5m": 100_000})
+        return exchange
 
     @property
     def rest_wire(self) -> WireFaults:
@@ -310,6 +313,8 @@ class Rig:
         """Before a drill: no faults, the market runs, both sides quote."""
         self.venue.clear()
         self.venue.pause(False)
+        for stream in (self.bot.session.market, self.bot.session.user):
+            stream._backoff.reset()  # as if every drill came a minute of calm after the one before
         wait_until(lambda: self.bot.is_quoting, READY_S, f"both sides quote; {[side.no_quote_because for side in self.bot.snapshot.sides]}")
 
     def door(self, after: int) -> list[Row]:
@@ -341,7 +346,11 @@ class Rig:
 
     def check(self, bound_s: float | None = None) -> float:
         """After a drill: no red within the bound, books equal by proof and by the oracle, no id created twice. Returns the seconds to recover."""
-        took_s = wait_until(lambda: self.bot.is_quoting, bound_s or self.bound_known_s, self._why())
+        asked_ns = self.bot.mark()
+        try:
+            took_s = wait_until(lambda: self.bot.snapshot.at_ns >= asked_ns and self.bot.is_quoting, bound_s or self.bound_known_s)
+        except Late as late:
+            raise Late("\n".join([f"{late}; {self._why()}", *list(self.bot.said)[-30:]])) from None
         self.venue.pause(True)
         seen: list[str] = ["never compared"]
 
@@ -361,7 +370,7 @@ class Rig:
         return took_s
 
     def _why(self) -> str:
-        return f"quoting again; {[(side.colour, side.reason, side.no_quote_because) for side in self.bot.snapshot.sides]}"
+        return f"not quoting again: {[(side.colour, side.reason, side.no_quote_because) for side in self.bot.snapshot.sides]}"
 
 
 @contextmanager

@@ -1,0 +1,117 @@
+"""The cable of a stream is pulled, in every way we know. One bot lives through all of it (issue 2, "Must be seen" 6; DESIGN 11: I21-I24)."""
+
+import time
+
+import pytest
+
+from tests.drills.harness import Rig, wait_until
+
+
+def cancels(drill: Rig, after: int) -> set[int]:
+    """Order ids whose cancel reached the venue's door."""
+    return {row["order_id"] for row in drill.door(after) if row["method"] == "order.cancel"}
+
+
+def pulled(drill: Rig, working: set[int], after: int) -> bool:
+    """Every order of that moment was canceled or filled: none of it rests any more."""
+    return not working & set(drill.venue.open_orders()) and bool(cancels(drill, after))
+
+
+def shows(drill: Rig, since_ns: int, text: str) -> bool:
+    return any(text in reason for reason in drill.bot.reasons(since_ns))
+
+
+@pytest.mark.parametrize("which", ["market", "user"])
+def test_stream_reset(drill: Rig, which: str) -> None:
+    """A stream reset without a close frame: red with its reason, quotes pulled, reconnect, resync, quoting (hummingbot #8250, nautilus #4991)."""
+    mark, after, working = drill.bot.mark(), drill.sequence(), set(drill.venue.open_orders())
+    (drill.venue.stream_wire if which == "market" else drill.venue.user_wire).reset_all()
+    wait_until(lambda: shows(drill, mark, f"{which} stream down: connection lost"), 1.0, "red with its reason")
+    wait_until(lambda: pulled(drill, working, after), 2.0, "quotes pulled")
+    drill.check()
+
+
+@pytest.mark.parametrize(("which", "direction"), [("market", "down"), ("user", "down"), ("market", "up"), ("user", "up")])
+def test_silent_stream(drill: Rig, which: str, direction: str) -> None:
+    """Bytes vanish one way, the connection stays: noticed by silence, or by the venue that misses our pongs (python-binance, websocket-client)."""
+    mark, after, working = drill.bot.mark(), drill.sequence(), set(drill.venue.open_orders())
+    wire = drill.venue.stream_wire if which == "market" else drill.venue.user_wire
+    wire.silence(direction)
+    wait_until(lambda: shows(drill, mark, f"{which} stream down: "), 5.0, "red with its reason")
+    wire.clear()
+    wait_until(lambda: pulled(drill, working, after), 2.0, "quotes pulled")
+    drill.check()
+
+
+@pytest.mark.parametrize("then", ["stall", "reset"])
+def test_half_frame(drill: Rig, then: str) -> None:
+    """Half a frame and then nothing: the reader does not hang, the quotes are pulled, a new connection comes (websocket-client)."""
+    mark, after, working = drill.bot.mark(), drill.sequence(), set(drill.venue.open_orders())
+    drill.venue.stream_wire.half_frame("down", then)
+    wait_until(lambda: shows(drill, mark, "market stream down: "), 4.0, "red with its reason")
+    wait_until(lambda: pulled(drill, working, after), 2.0, "quotes pulled")
+    drill.check()
+
+
+def test_depth_gap(drill: Rig) -> None:
+    """A lost depth update: red until a new snapshot bridges; the quotes are held, for the book is out of step only for a moment (hummingbot book)."""
+    mark, gaps = drill.bot.mark(), drill.bot.snapshot.symbols[0].book_gaps
+    drill.venue.exchange.fault("depth_gap", count=1)
+    wait_until(lambda: shows(drill, mark, "book not in step"), 3.0, "red with its reason")
+    took_s = drill.check()
+    assert took_s < 2.0
+    assert drill.bot.snapshot.symbols[0].book_gaps == gaps + 1
+    assert drill.bot.snapshot.symbols[0].book_crossed == 0
+    assert not any("out of step" in said for said in drill.bot.said), "held, not pulled"
+
+
+@pytest.mark.xfail(reason="the paper exchange saves its account before the shutdown grace: cancels acknowledged after it come back", strict=False)
+def test_server_shutdown(drill: Rig) -> None:
+    """The venue announces its shutdown, is gone for a second and comes back: red, reconnect, resync, the same account."""
+    mark = drill.bot.mark()
+    drill.venue.terminate()
+    wait_until(lambda: shows(drill, mark, "stream down: "), 2.0, "red with its reason")
+    time.sleep(1.0)
+    drill.venue.come_back()
+    drill.check(bound_s=drill.bound_s)
+    assert any("announced a shutdown" in said for said in drill.bot.said)
+
+
+def test_connection_refused(drill: Rig) -> None:
+    """Nobody lets us in for 3 s, REST and both streams: red, nothing decided from errors, quoting after it (hummingbot #8457, nautilus #3820)."""
+    mark, working = drill.bot.mark(), set(drill.venue.open_orders())
+    for wire in drill.venue.wires:
+        wire.refuse()
+        wire.reset_all()
+    wait_until(lambda: shows(drill, mark, "stream down: "), 2.0, "red with its reason")
+    time.sleep(3.0)
+    assert {order["venue_order_id"] for order in drill.bot.books()["open_orders"]} >= set(drill.venue.open_orders()), "no order was forgotten"
+    for wire in drill.venue.wires:
+        wire.clear()
+    wait_until(lambda: not working & set(drill.venue.open_orders()), drill.bound_s, "quotes pulled")
+    drill.check(bound_s=drill.bound_s)
+
+
+def test_muted_user_stream(drill: Rig) -> None:
+    """The user stream lives but says nothing: an order the venue took and never mentioned gives it away; resync, nothing lost (python-binance)."""
+    mark = drill.bot.mark()
+    drill.venue.exchange.fault("events_mute")
+    touch = drill.venue.exchange.touch()
+    drill.venue.exchange.take("SELL", str(float(touch["bidPrice"]) * 0.999), "3")
+    wait_until(lambda: shows(drill, mark, "resync") or shows(drill, mark, "user stream down"), 12.0, "the deaf stream is noticed")
+    drill.venue.clear()
+    drill.check()
+
+
+def test_duplicate_and_reordered_events(drill: Rig) -> None:
+    """Every user event comes three times and out of order while strangers take our quotes: each fill is booked once (nautilus #3493, hummingbot #2642)."""
+    before = len(drill.venue.trades())
+    drill.venue.exchange.fault("events_duplicate", copies=2)
+    drill.venue.exchange.fault("events_reorder", hold_ms=100, probability=0.5)
+    for side, factor in (("SELL", 0.9997), ("BUY", 1.0003)) * 2:
+        touch = drill.venue.exchange.touch()
+        drill.venue.exchange.take(side, f"{float(touch['bidPrice']) * factor:.2f}", "2")
+        time.sleep(0.3)
+    drill.venue.clear()
+    drill.check()
+    assert len(drill.venue.trades()) > before, "the drill needs fills"
