@@ -5,6 +5,7 @@ Never: a decision about orders.
 """
 
 import random
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -43,6 +44,7 @@ from trading.risk import Limits, RiskChecks
 CLOCK_EVERY_S = 60.0
 BPS = 10_000
 CANCEL_ALL_MS = 4000
+SAME_SECOND_S_MAX = 1.5
 
 
 # -- config -> the words of the deciding half ----------------------------------------------------
@@ -106,6 +108,10 @@ def paper_arguments(config: Config, folder: Path) -> list[str]:
 
 
 # -- a session -----------------------------------------------------------------------------------
+class KeyTooPowerful(Exception):
+    """The live key may do more than trade; the text says what to change."""
+
+
 class Session:
     """Everything between the inbox and the venue. `start` brings it up in order inside a Lifecycle; the loop's `finished` ends it."""
 
@@ -135,14 +141,16 @@ class Session:
             Limits(order_notional_max=risk.order_notional_max, open_orders_max=risk.open_orders_max, loss_quote_max=risk.loss_quote_max)
         )
         self.engine = Engine(strategy, checks, timing_of(config))
-        workers = config.lanes
-        self.lanes = (Lane("cancel", workers.cancel_workers), Lane("place", workers.place_workers), Lane("query", workers.query_workers))
+        sizes = {"cancel": config.lanes.cancel_workers, "place": config.lanes.place_workers, "query": config.lanes.query_workers}
+        cancel, place, query = (Lane(name, workers, prepare=self.venue.sync_clock) for name, workers in sizes.items())
+        self.lanes = (cancel, place, query)
         self.manager = OrderBookManager(self.venue, self.intents, self.inbox.post, self.clock, self.lanes, self._orders, self._light)
         rng, silence_ms = random.Random(self.boot), config.exchange.silence_ms_max
         self.market = market_stream(urls.stream, config.symbols, self.inbox.post, self.clock, rng, silence_ms)
         signer = Signer(keys.api_key, keys.api_secret)
         self.user = user_stream(urls.ws_api, signer, self.venue_clock, self.inbox.post, self.clock, rng, silence_ms)
         self.beats = 0
+        self.key_notes: tuple[str, ...] = ()
         self._tell_person = tell
         self.loop = TradingLoop(
             self.engine,
@@ -158,14 +166,22 @@ class Session:
         self.clock_refresh = Periodic("venue-clock", CLOCK_EVERY_S, self.venue.sync_clock, lambda error: None)
 
     def learn(self) -> tuple[tuple[SymbolRules, ...], tuple[RateLimit, ...], str]:
-        """The blocking calls of a start: clock, rules, account. Raises Refused, NotSent, errors.UnknownOutcome."""
+        """The blocking calls of a start: clock, rules, account. Raises Refused, NotSent, errors.UnknownOutcome, KeyTooPowerful."""
         self.venue.sync_clock()
+        if self.config.venue == "binance":
+            powers = self.venue.key_powers()
+            self.key_notes = powers.warnings
+            if powers.refusals:
+                raise KeyTooPowerful("; ".join(powers.refusals))
+        elif self.config.venue != "paper":
+            self.key_notes = (f"{self.config.venue} has no apiRestrictions: what the key may do is not checked",)
         rules, limits = self.venue.exchange_info()
         return rules, limits, self.venue.account_identity()
 
     def start(self, parts: Lifecycle, rules: tuple[SymbolRules, ...], limits: tuple[RateLimit, ...], instance: str) -> Boot:
         """Recover, post Boot as the first event, then start every part. Raises IntentsCorrupt."""
         recovery = journal.recover(self.intents.path, instance)
+        self._outlast(recovery.last_boot)
         journal.rotate(self.intents.path, recovery)
         parts.start("intents", self.intents)
         boot = Boot(
@@ -190,6 +206,13 @@ class Session:
         parts.start("ws-api", self.user)
         parts.start("market-stream", self.market)
         return boot
+
+    def _outlast(self, last_boot: str) -> None:
+        """Boot ids are seconds: a restart within the same second waits for the next one, so that no client id is used twice."""
+        ends_s = time.monotonic() + SAME_SECOND_S_MAX
+        while self.boot == last_boot and time.monotonic() < ends_s:
+            time.sleep(0.02)
+            self.boot = boot_id(self.clock())
 
     @property
     def pong_ms_max(self) -> float:

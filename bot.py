@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from assembly import Session, cancel_at_venue, paper_arguments, quoting_of, urls_of
+from assembly import KeyTooPowerful, Session, cancel_at_venue, paper_arguments, quoting_of, urls_of
 from core.commands import Cancel, Place
 from core.engine import Step
 from core.events import Operator, OperatorAction, StopRequested
@@ -26,7 +26,7 @@ from core.snapshot import Snapshot, picture
 from exchange.binance.errors import UnknownOutcome
 from runtime import summary, verbs
 from runtime.command_line import parser
-from runtime.config import ConfigErrors, Loaded, load
+from runtime.config import ConfigErrors, Loaded, load, show_config
 from runtime.console import Console
 from runtime.control import ControlServer, ask
 from runtime.instance_lock import InstanceLock, LockHeld
@@ -92,7 +92,7 @@ def run(loaded: Loaded, state_dir: Path, arguments: Namespace) -> int:
             except Interrupted:
                 console.line("EXIT", "", f"{stopper.reason} while starting · nothing was placed")
                 return EXIT_STARTING
-            except (LockHeld, KeysError, IntentsCorrupt) as error:
+            except (LockHeld, KeysError, KeyTooPowerful, IntentsCorrupt) as error:
                 return refuse(console, str(error), EXIT_USAGE)
             except PaperFailed as error:
                 return refuse(console, str(error), EXIT_USAGE if error.is_usage else EXIT_UNREACHABLE)
@@ -139,7 +139,8 @@ class Run:
         paper: dict[str, object],
         keys: Keys,
     ) -> None:
-        self.config, self.state_dir, self.arguments = loaded.config, state_dir, arguments
+        self.loaded, self.config = loaded, loaded.config
+        self.state_dir, self.arguments = state_dir, arguments
         self.parts, self.console, self.stopper, self.paper = parts, console, stopper, paper
         tag = self.config.exchange.order_tag or order_tag(state_dir)
         self.session = Session(self.config, keys, urls_of(self.config, paper), state_dir, tag, self._tell, self._on_fault)
@@ -156,9 +157,11 @@ class Run:
         self.console.line(
             "BOOT",
             "",
-            f"greenlight {VERSION} · venue {config.venue} · account {instance} · {', '.join(config.symbols)} · run {session.boot} · tag {session.tag}"
+            f"greenlight {VERSION} · {len(show_config(self.loaded))} settings ok · venue {config.venue} · account {instance} · {', '.join(config.symbols)} · run {session.boot} · tag {session.tag}"
             f" · clock {clock.offset_ms:+d} ms (round trip {clock.round_trip_ms} ms)",
         )
+        for note in session.key_notes:
+            self.console.line("BOOT", "", note)
         control = ControlServer(self.state_dir / "control.sock", self._verbs())
         self.parts.start("control", control)
         self.stopper.starting = False

@@ -77,6 +77,7 @@ class Recovery(msgspec.Struct, frozen=True, kw_only=True):
     undecided_elsewhere: int = 0  # on other account instances in the same file
     undecided: tuple[Undecided, ...] = ()
     boots: int = 0
+    last_boot: str = ""
     records: int = 0
 
 
@@ -260,11 +261,11 @@ class Ledger:
 def recover(path: Path, instance: str) -> Recovery:
     """What the runs on this account instance left undecided. Raises IntentsCorrupt."""
     ledgers: dict[str, Ledger] = {instance: Ledger()}
-    current, records = "", 0
+    current, last_boot, records = "", "", 0
     for record in read(path):
         records += 1
         if isinstance(record, BootRecord):
-            current = record.instance
+            current, last_boot = record.instance, record.boot
         ledgers.setdefault(current, Ledger()).take(record)
     own = ledgers.pop(instance)
     return Recovery(
@@ -274,6 +275,7 @@ def recover(path: Path, instance: str) -> Recovery:
         undecided=own.undecided(),
         undecided_elsewhere=sum(len(ledger.places) for ledger in ledgers.values()),
         boots=own.boots,
+        last_boot=last_boot,
         records=records,
     )
 

@@ -34,7 +34,8 @@ IMPURE = {
     "asyncio", "concurrent", "datetime", "importlib", "logging", "multiprocessing", "os", "queue", "requests", "secrets", "selectors", "signal",
     "socket", "sqlite3", "subprocess", "threading", "time", "urllib", "uuid", "websocket",
 }  # fmt: skip
-MONEY_FILES = ("core/account.py", "core/orders.py", "core/money.py", "core/depth.py", "trading/", "exchange/binance/wire.py")
+MONEY_FILES = ("core/account.py", "core/orders.py", "core/money.py", "core/depth.py", "trading/", "exchange/binance/wire.py", "exchange/binance/frames.py", "exchange/binance/symbols.py")
+PURE_FILES = ("strategy.py", "exchange/binance/wire.py", "exchange/binance/frames.py", "exchange/binance/symbols.py")
 
 
 class Tree:
@@ -132,7 +133,7 @@ def circles(tree: Tree) -> list[str]:
 
 def pure_files(tree: Tree) -> list[str]:
     """The deciding rooms, the wire encoder, and the matching engine with every paper module it stands on."""
-    pure = {n for n, _ in tree.sources() if n.startswith(("core/", "trading/")) or n in ("strategy.py", "exchange/binance/wire.py")}
+    pure = {n for n, _ in tree.sources() if n.startswith(("core/", "trading/")) or n in PURE_FILES}
     waiting = [n for n in ("exchange/paper/matching.py",) if n in tree.parsed]
     while waiting:
         name = waiting.pop()
