@@ -1,5 +1,6 @@
 """Where the console writes: a terminal, a pipe nobody reads, a closed stdout, log files, a full disk."""
 
+import itertools
 import logging
 import os
 import pty
@@ -78,7 +79,8 @@ def on_a_terminal(root: Path, environ: dict[str, str], **options: object) -> str
     """What a terminal of 80 columns receives from a short run."""
     ours, theirs = pty.openpty()
     bench = Bench(root, stream=open(theirs, "w", encoding="utf-8"), environ=environ, **options)  # noqa: SIM115
-    bench.console.status(lambda: "green BTCUSDT " + "." * 300)
+    drawn = itertools.count()
+    bench.console.status(lambda: f"green BTCUSDT {next(drawn)} " + "." * 300)
     bench.console.start()
     bench.console.line("FILL", "BTCUSDT", "BUY 0.1 @ 5")
     received = b""

@@ -128,6 +128,9 @@ def test_a_second_bot_is_refused_with_the_holder_s_pid(tmp_path: Path) -> None:
     """One bot per state folder; the refusal comes at once and names the holder; a stopped one leaves the way free."""
     first, second = InstanceLock(tmp_path / "state"), InstanceLock(tmp_path / "state")
     first.start()
+    first.stop(time.monotonic())
+    (tmp_path / "state" / "lock").write_text("99999999999999\n")  # a longer pid of an earlier bot
+    first.start()
     with pytest.raises(LockHeld, match=rf"pid {os.getpid()}\b.*state"):
         second.start()
     assert first.is_running and not second.is_running
