@@ -154,12 +154,10 @@ class Run:
         session, config = self.session, self.config
         rules, limits, instance = session.learn()
         clock = session.venue_clock
-        self.console.line(
-            "BOOT",
-            "",
-            f"greenlight {VERSION} · {len(show_config(self.loaded))} settings ok · venue {config.venue} · account {instance} · {', '.join(config.symbols)} · run {session.boot} · tag {session.tag}"
-            f" · clock {clock.offset_ms:+d} ms (round trip {clock.round_trip_ms} ms)",
-        )
+        settings = f"{len(show_config(self.loaded))} settings ok"
+        self.console.line("BOOT", "", f"greenlight {VERSION} · {settings} · venue {config.venue} · {', '.join(config.symbols)} · run {session.boot}")
+        skew = f"clock {clock.offset_ms:+d} ms (round trip {clock.round_trip_ms} ms)"
+        self.console.line("BOOT", "", f"account {instance} · orders tagged {session.tag} · {skew}")
         for note in session.key_notes:
             self.console.line("BOOT", "", note)
         control = ControlServer(self.state_dir / "control.sock", self._verbs())
