@@ -225,12 +225,9 @@ def test_every_tag_in_the_source_is_of_the_documented_set() -> None:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if not isinstance(node, ast.Call):
                 continue
-            said |= {
-                word.value.value
-                for word in node.keywords
-                if word.arg == "tag" and isinstance(word.value, ast.Constant) and word.value.value is not True
-            }
-            is_line = isinstance(node.func, ast.Attribute) and node.func.attr == "line" and node.args
-            if is_line and isinstance(node.args[0], ast.Constant):
-                said.add(str(node.args[0].value))
+            words = [word.value for word in node.keywords if word.arg == "tag"]
+            if isinstance(node.func, ast.Attribute) and node.func.attr == "line":
+                words += node.args[:1]
+            values = [word.value for word in words if isinstance(word, ast.Constant)]
+            said.update(value for value in values if isinstance(value, str))
     assert said - set(LEVELS) == set() and len(said) > 8
