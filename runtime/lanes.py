@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import wait as wait_for
 from typing import TypeVar
 
 C = TypeVar("C")
@@ -22,25 +23,36 @@ class LaneFull(Exception):
 class Lane:
     """Resource. Its threads are named after it: cancel_0, cancel_1 ..."""
 
-    def __init__(self, name: str, workers: int, waiting_max: int = 2000) -> None:
+    def __init__(self, name: str, workers: int, waiting_max: int = 2000, prepare: Callable[[], object] | None = None) -> None:
+        """`prepare` runs once on every worker while starting (a connection opened, a clock read), so that the first order finds it done."""
         self.name = name
+        self._prepare = prepare
         self._workers, self._waiting_max = workers, waiting_max
         self._pool: ThreadPoolExecutor | None = None
         self._threads: tuple[threading.Thread, ...] = ()
 
     def start(self) -> None:
-        """Start every worker now: a cold submit costs a thread start (119-296 us against 3-4 us, DESIGN 2). Raises BrokenBarrierError."""
+        """Start every worker now: a cold submit costs a thread start (119-296 us against 3-4 us, DESIGN 2). Raises BrokenBarrierError.
+
+        A preparation that fails or takes longer than WARM_UP_S costs its worker's first call some time, not the start.
+        """
         pool = ThreadPoolExecutor(max_workers=self._workers, thread_name_prefix=self.name)
         gate = threading.Barrier(self._workers + 1)
         try:
-            for _ in range(self._workers):
-                pool.submit(gate.wait, WARM_UP_S)
+            ready = [pool.submit(self._warm_up, gate) for _ in range(self._workers)]
             gate.wait(WARM_UP_S)
         except BaseException:
             gate.abort()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
         self._pool, self._threads = pool, tuple(pool._threads)
+        wait_for(ready, WARM_UP_S)
+
+    def _warm_up(self, gate: threading.Barrier) -> None:
+        """On each worker: nobody passes the gate before all run, so that each worker has exactly one of these."""
+        gate.wait(WARM_UP_S)
+        if self._prepare is not None:
+            self._prepare()
 
     def submit(self, call: Callable[[C], R], command: C, /) -> "Future[R]":
         pool = self._pool

@@ -1,0 +1,58 @@
+"""API keys: where they are read, when they are refused, and that they are never shown (DESIGN 10)."""
+
+from pathlib import Path
+
+import pytest
+
+from runtime.keys import Keys, KeysError, read_keys
+
+KEY, SECRET = "planted-key-1234", "planted-secret-5678"
+
+
+def key_file(folder: Path, text: str, mode: int = 0o600) -> None:
+    path = folder / "keys.yaml"
+    path.write_text(text, encoding="utf-8")
+    path.chmod(mode)
+
+
+def test_environment_beats_file(tmp_path: Path) -> None:
+    """The environment is asked first, the file second."""
+    key_file(tmp_path, "api_key: filekey\napi_secret: filesecret\n")
+    keys = read_keys({"GREENLIGHT_API_KEY": KEY, "GREENLIGHT_API_SECRET": f" {SECRET}\n"}, tmp_path)
+    assert (keys.api_key, keys.api_secret) == (KEY, SECRET)
+    assert read_keys({}, tmp_path) == Keys("filekey", "filesecret")
+
+
+def test_keys_are_never_shown() -> None:
+    """repr and str of the keys hold neither key nor secret."""
+    keys = Keys(KEY, SECRET)
+    for text in (repr(keys), str(keys), f"{keys}", repr([keys]), f"{keys!r:>40}"):
+        assert KEY not in text and SECRET not in text
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o666])
+def test_a_file_others_can_open_is_refused(tmp_path: Path, mode: int) -> None:
+    """A key file open to group or world is refused, with the command that mends it."""
+    key_file(tmp_path, f"api_key: {KEY}\napi_secret: {SECRET}\n", mode)
+    with pytest.raises(KeysError, match="chmod 600") as caught:
+        read_keys({}, tmp_path)
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "api_key: a\n", f"{KEY}: {SECRET}\n", f"api_key: {KEY}\napi_secret: [{SECRET}]\n", f"api_key: '{SECRET}\n", "- a\n"]
+)
+def test_an_unusable_file_is_refused_without_its_content(tmp_path: Path, text: str) -> None:
+    """A key file that cannot be used says what it must hold, never what it holds."""
+    key_file(tmp_path, text)
+    with pytest.raises(KeysError, match="must hold two lines") as caught:
+        read_keys({}, tmp_path)
+    assert SECRET not in str(caught.value) and KEY not in str(caught.value)
+
+
+def test_half_a_pair_is_refused(tmp_path: Path) -> None:
+    """A key without its secret names the missing one; nothing at all says both ways to give keys."""
+    with pytest.raises(KeysError, match="GREENLIGHT_API_SECRET is not set"):
+        read_keys({"GREENLIGHT_API_KEY": KEY}, tmp_path)
+    with pytest.raises(KeysError, match=r"set GREENLIGHT_API_KEY and GREENLIGHT_API_SECRET, or write .*keys\.yaml \(mode 0600\)"):
+        read_keys({}, tmp_path)
