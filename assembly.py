@@ -149,7 +149,7 @@ class Session:
         self.market = market_stream(urls.stream, config.symbols, self.inbox.post, self.clock, rng, silence_ms)
         signer = Signer(keys.api_key, keys.api_secret)
         self.user = user_stream(urls.ws_api, signer, self.venue_clock, self.inbox.post, self.clock, rng, silence_ms)
-        self.beats = 0
+        self.beat: Callable[[], None] = lambda: None  # told at every turn of the trading thread
         self.key_notes: tuple[str, ...] = ()
         self._tell_person = tell
         self.loop = TradingLoop(
@@ -234,7 +234,7 @@ class Session:
         self._tell_person(at_ns, step)
 
     def _beat(self) -> None:
-        self.beats += 1
+        self.beat()
 
 
 def cancel_at_venue(config: Config, keys: Keys, tag: str) -> tuple[list[str], list[str]]:

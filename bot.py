@@ -29,11 +29,12 @@ from runtime.command_line import parser
 from runtime.config import ConfigErrors, Loaded, load, show_config
 from runtime.console import Console
 from runtime.control import ControlServer, ask
-from runtime.instance_lock import InstanceLock, LockHeld
+from runtime.instance_lock import InstanceLock, LockHeld, RunFile
 from runtime.keys import Keys, KeysError, read_keys
 from runtime.lifecycle import Lifecycle
 from runtime.paper_process import PaperFailed, PaperProcess
 from runtime.stopping import Interrupted, Stopper
+from runtime.watchdog import Watchdog
 from state.identity import order_tag
 from state.intents import IntentsCorrupt
 
@@ -43,6 +44,8 @@ EXIT_OK, EXIT_USAGE, EXIT_UNREACHABLE, EXIT_RISK, EXIT_UNCLEAN, EXIT_STARTING = 
 SOCKETS_SHUT_BEFORE_END_S = 1.0
 LAST_LINE_BEFORE_END_S = 0.5
 POLL_S = 0.05
+INTERPRETER_S = 0.3  # of timing.stop_s, for the interpreter's own end
+TRADING_STALL_S, INBOX_AGE_MS_MAX = 2.0, 1000.0
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -82,7 +85,7 @@ def run(loaded: Loaded, state_dir: Path, arguments: Namespace) -> int:
     stopper.listen()
     console = Console(config, ui=arguments.ui, verbose=arguments.verbose, quiet=arguments.quiet, to_stderr=arguments.json, root=ROOT)
     try:
-        with Lifecycle(config.timing.stop_s) as parts:
+        with Lifecycle(config.timing.stop_s - INTERPRETER_S) as parts:
             parts.start("console", console)
             try:
                 lock = InstanceLock(state_dir)
@@ -162,6 +165,11 @@ class Run:
             self.console.line("BOOT", "", note)
         control = ControlServer(self.state_dir / "control.sock", self._verbs())
         self.parts.start("control", control)
+        self.parts.start("run file", RunFile(self.state_dir, {"boot": session.boot, "venue": config.venue, "symbols": config.symbols}))
+        watchdog = Watchdog(config.log_path(ROOT), self._stalled, self._stalled)
+        session.beat = watchdog.heart("trading", TRADING_STALL_S)
+        watchdog.gauge("inbox age", lambda: session.inbox.age_ms, INBOX_AGE_MS_MAX)
+        self.parts.start("watchdog", watchdog)
         self.stopper.starting = False
         session.start(self.parts, rules, limits, instance)
         self.console.status(self._status_line)
@@ -212,6 +220,9 @@ class Run:
         self.console.line("RISK", "all", f"the trading thread failed: {type(error).__name__}: {error}")
         self.stopper.ask("a fault in the trading thread")
 
+    def _stalled(self, name: str, text: str) -> None:
+        self.console.line("RISK", "all", text)
+
     def _status_line(self) -> str:
         snapshot = self.loop.snapshot
         return summary.status_line(snapshot) if snapshot is not None else "starting"
@@ -248,14 +259,15 @@ class Run:
         snapshot = picture(self.session.engine)
         self.shutdown_ms = round((time.monotonic() - begun_s) * 1000)
         code = self._exit_code(proven, snapshot)
-        self._last_words(code, snapshot, seconds)
         guard = threading.Timer(max(0.1, deadline_s - time.monotonic()), os._exit, (EXIT_UNCLEAN,))
         guard.daemon = True
         guard.start()
+        self._last_words(code, snapshot, seconds)
         self.parts.stop()
         guard.cancel()
         if self.parts.failures:
-            print("; ".join(self.parts.failures), file=sys.stderr)
+            print("; ".join(self.parts.failures), file=sys.stderr, flush=True)
+            os._exit(EXIT_UNCLEAN)  # a thread still lives; the interpreter would wait for it
         return code
 
     def _wait_for_proof(self, until_s: float) -> bool:
