@@ -18,6 +18,7 @@ from core.types import Connection
 RETRY_MS = 500
 SECOND_READING_MS = 1000
 STOP_READING_MS = 250
+READ_CALLS_COUNTED_MAX = 10  # a read of many symbols still ends
 RANK = {Purpose.STOP: 2, Purpose.RESYNC: 1, Purpose.PROOF: 0}
 
 
@@ -72,16 +73,17 @@ class Audit:
             self.wanted = None
 
     def _read(self, books: Books, purpose: Purpose, weight: int) -> None:
+        timeout_ms = books.timing.read_timeout_ms * min(read_calls(len(books.rules)), READ_CALLS_COUNTED_MAX)
         command = ReadAccount(
             command_id=books.number(),
             reason=purpose.value,
-            timeout_ms=books.timing.read_timeout_ms,
+            timeout_ms=timeout_ms,
             purpose=purpose,
             trades_after=tuple(books.proven_trade_id.items()),
         )
         self.wanted = None
         self.asked, self.asked_purpose = command.command_id, purpose
-        self.asked_deadline_ns = books.now_ns + (2 * books.timing.read_timeout_ms + 1000) * MS
+        self.asked_deadline_ns = books.now_ns + (timeout_ms + 1000) * MS
         self.reads += 1
         self.weight += weight
         books.budget.spend(books.now_ns, weight=weight)
@@ -140,3 +142,8 @@ class Audit:
 def read_weight(symbols: int) -> int:
     """Request weight of one account read: open orders 6 per symbol (80 for all above 13), account 20, trades 20 per symbol (binance-wire 2)."""
     return (6 * symbols if symbols <= 13 else 80) + 20 + 20 * symbols
+
+
+def read_calls(symbols: int) -> int:
+    """Calls of one account read, one after the other: each may take its whole time-out, or a slow venue is never read to the end."""
+    return (symbols if symbols <= 13 else 1) + 1 + symbols

@@ -13,6 +13,7 @@ from core.orders import Asked, Order
 from core.types import OrderStatus, Side
 
 QUERY_WEIGHT = 9  # order 4 + trades of that order 5 (binance-wire 2)
+QUERY_CALLS = 2  # the same two, one after the other; each may take its whole time-out
 BACKOFF_MS_FIRST = 250
 QUERIES_PER_STEP_MAX = 20
 
@@ -63,10 +64,11 @@ def _query_order(books: Books, order: Order) -> None:
     order.not_before_ns = books.now_ns + wait_ms * MS
     age_ms = (books.now_ns - order.created_ns) // MS
     search = order.status is OrderStatus.UNSEEN and order.venue_order_id is None and age_ms > PLACE_GRACE_MS + books.timing.place_not_after_ms
+    timeout_ms = books.timing.read_timeout_ms * (QUERY_CALLS + search)
     command = Query(
         command_id=books.number(),
         reason="outcome unknown" if order.is_open else "fills incomplete",
-        timeout_ms=books.timing.read_timeout_ms,
+        timeout_ms=timeout_ms,
         symbol=order.symbol,
         side=order.side,
         client_order_id=order.client_order_id,
@@ -77,7 +79,7 @@ def _query_order(books: Books, order: Order) -> None:
         since_ms=order.created_ns // MS - 1000 if search else None,
         attributed=_attributed(books, order) if search else (),
     )
-    order.query_asked = Asked(command.command_id, books.now_ns, books.now_ns + (books.timing.read_timeout_ms + 500) * MS)
+    order.query_asked = Asked(command.command_id, books.now_ns, books.now_ns + (timeout_ms + 500) * MS)
     books.budget.spend(books.now_ns, weight=QUERY_WEIGHT)
     books.commands.append(command)
 
@@ -89,14 +91,15 @@ def _attributed(books: Books, order: Order) -> tuple[int, ...]:
 
 def _query_orphan(books: Books, key: tuple[str, int]) -> None:
     symbol, venue_order_id = key
-    books.orphan_not_before_ns[key] = books.now_ns + (books.timing.read_timeout_ms + 1000) * MS
+    timeout_ms = books.timing.read_timeout_ms * QUERY_CALLS
+    books.orphan_not_before_ns[key] = books.now_ns + (timeout_ms + 1000) * MS
     books.notices.append(Said(tag="PENDING", symbol=symbol, text=f"asking whose order {venue_order_id} is: it has trades we did not book"))
     books.budget.spend(books.now_ns, weight=QUERY_WEIGHT)
     books.commands.append(
         Query(
             command_id=books.number(),
             reason="trades of an order we cannot name",
-            timeout_ms=books.timing.read_timeout_ms,
+            timeout_ms=timeout_ms,
             symbol=symbol,
             side=Side.BUY,
             client_order_id="",

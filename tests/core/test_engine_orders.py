@@ -235,7 +235,7 @@ def test_late_answer_of_an_older_query_is_ignored() -> None:
     place = desk.place()
     desk.lose(place)
     first = desk.query()
-    later = [command for command in desk.wait(4000) if isinstance(command, Query)]
+    later = [command for command in desk.wait(7000) if isinstance(command, Query)]
     assert later
     desk.reply(first, OrderAnswer(facts=None, searched=True))
     assert desk.order(place.client_order_id).is_open
