@@ -307,7 +307,7 @@ def _write_carried(draft: Path, recovery: Recovery) -> None:
     writing = Intents(draft)
     writing.start()
     try:
-        writing._write(BootRecord(boot="carried", venue="", instance=recovery.instance, order_tag="", at_ns=0))
+        writing._write(BootRecord(boot=recovery.last_boot, venue="", instance=recovery.instance, order_tag="", at_ns=0))
         for fill in dict.fromkeys([*newest.values(), *recovery.known_fills[-CARRIED_FILLS_MAX:]]):
             writing._write(FillRecord(fill=fill))
     finally:

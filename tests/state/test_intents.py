@@ -286,6 +286,7 @@ def test_rotation_carries_the_fills(intents: Intents) -> None:
     assert not rotate(intents.path, before)
     assert rotate(intents.path, before, at_bytes=1)
     after = recover(intents.path, HERE)
+    assert after.last_boot == before.last_boot == "b1"
     assert dict(after.last_trade_ids) == dict(before.last_trade_ids) == {"ETHUSDT": 1, "BTCUSDT": 1499}
     assert set(before.known_fills[-1000:]) <= set(after.known_fills) <= set(before.known_fills)
     assert intents.path.with_suffix(".old").exists() and not intents.path.with_suffix(".new").exists()
