@@ -235,11 +235,16 @@ class Run:
             "halt": lambda request: self._operate(OperatorAction.HALT, "halted; python bot.py resume"),
             "cancel-all": lambda request: self._operate(OperatorAction.CANCEL_ALL, "halted and canceling our orders; python bot.py resume"),
             "proof": lambda request: self._operate(OperatorAction.PROVE, "reading the venue's books"),
+            "stop": lambda request: self._asked_to_stop(),
         }
 
     def _shown(self) -> dict[str, object]:
         snapshot = self.loop.snapshot
         return {"ok": snapshot is not None, "snapshot": msgspec.to_builtins(snapshot), "run_id": self.session.boot}
+
+    def _asked_to_stop(self) -> dict[str, object]:
+        self.stopper.ask("asked to over the control socket")
+        return {"ok": True, "text": "stopping"}
 
     def _operate(self, action: OperatorAction, text: str) -> dict[str, object]:
         self.session.inbox.post(Operator(action=action))
@@ -336,5 +341,14 @@ def cancel_all(loaded: Loaded, state_dir: Path, arguments: Namespace) -> int:
     return EXIT_UNCLEAN if failed else EXIT_OK
 
 
+def _whole() -> int:
+    """main(), and a reader of our output who went away is no fault of ours."""
+    try:
+        return main()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_OK
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(_whole())

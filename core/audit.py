@@ -123,8 +123,9 @@ class Audit:
         self.want(next_purpose, books.now_ns + wait_ms * MS)
 
     def _conclude(self, books: Books, purpose: Purpose, finding: Finding, equal: bool) -> None:
-        verdict = Proof(purpose=purpose.value, equal=equal, compared=finding.lines, differences=finding.differences, at_ns=books.now_ns)
         first = self.last is None
+        label = "start" if first else purpose.value
+        verdict = Proof(purpose=label, equal=equal, compared=finding.lines, differences=finding.differences, at_ns=books.now_ns)
         self.last = verdict
         self.equal_proofs += equal
         self.suspicion = ()
@@ -134,7 +135,6 @@ class Audit:
             for asset, delta in finding.unexplained:
                 books.account.move(asset, delta)
         if first or not equal or purpose is not Purpose.RESYNC:
-            label = "start" if first else purpose.value
             lines = finding.lines if equal else finding.differences
             books.notices.append(ProofDone(tag="PROOF", purpose=label, equal=equal, lines=lines))
 
