@@ -211,6 +211,9 @@ class Console:
 
     def _say(self, line: Line) -> None:
         self._files.write_event(line.json())
+        if line.tag == "EXIT":  # the last line is the last: what was still being counted is told before it
+            for told in self._repeats.due(line.at_ns, ends_all=True):
+                self._write(told)
         if self._repeats.admits(line):
             self._write(line)
 

@@ -12,8 +12,8 @@ EXIT_UNCLEAN = 5
 NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 
 
-class Interrupted(Exception):
-    """A stop was asked for before trading began."""
+class Interrupted(BaseException):
+    """A stop was asked for before trading began. No `except Exception` on the way (a REST call judges every one it sees) may take it for its own."""
 
 
 class Stopper:
