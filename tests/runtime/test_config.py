@@ -146,6 +146,7 @@ BROKEN = [
     ("inventory: {cap: .5}", "config.yaml:1:18: inventory.cap must be a number in plain digits (got '.5'); write 0.5"),
     ("inventory: {cap: .inf}", "config.yaml:1:18: inventory.cap must be a number in plain digits (got '.inf')"),
     ("quoting: {cooldown_ms: 1.5}", "config.yaml:1:24: quoting.cooldown_ms must be a whole number (got '1.5')"),
+    ("paper: {seed: 5.0}", "config.yaml:1:15: paper.seed must be a whole number (got '5.0')"),
     ("paper: {fresh: no}", "config.yaml:1:16: paper.fresh must be true or false (got 'no'); write false"),
     (
         "venue: binanse",
@@ -264,6 +265,7 @@ LEAKS = [
     f"api_secret: |\n  {SECRET}\n bad: - x",
     f"secret:\n  - {SECRET}\nsymbols: {SECRET}",
     f"api_secret: !{SECRET} x",
+    f"api_secret: !{SECRET}! x",
     f"api_secret: {SECRET}: y",
 ]
 

@@ -29,7 +29,7 @@ from core.events import (
 )
 from core.types import Connection
 from runtime import inbox as inbox_module
-from runtime.inbox import DIFFS_MAX, Inbox
+from runtime.inbox import DIFFS_MAX, Inbox, summarise
 
 MS = 1_000_000
 ONE = Decimal(1)
@@ -151,14 +151,25 @@ def test_trades_above_the_cap_are_summarised(inbox: Inbox, monkeypatch: pytest.M
     taken = drained(inbox, *(trade(number, price=1 + number % 3, quantity=number, buyer_is_maker=number % 2 == 0) for number in range(1000)))
     prints = [event for event in taken if isinstance(event, MarketTrade)]
     assert len(prints) <= 101 and sum(one.count for one in prints) == 1000 and sum(one.quantity for one in prints) == sum(range(1000))
-    assert {(one.price, one.buyer_is_maker) for one in prints} == {(Decimal(price), maker) for price in (1, 2, 3) for maker in (True, False)}
+
+
+def test_a_summary_is_exact_per_price_and_side() -> None:
+    """One print per price and maker side, under the newest id, summaries of summaries included."""
+    first = summarise([trade(1), trade(2, buyer_is_maker=False), trade(3, quantity=4), trade(4, price=2)])
+    assert [(one.trade_id, int(one.price), int(one.quantity), one.buyer_is_maker, one.count) for one in first] == [
+        (2, 1, 1, False, 1),
+        (3, 1, 5, True, 2),
+        (4, 2, 1, True, 1),
+    ]
+    second = summarise([trade(0), *first])
+    assert {(int(one.quantity), one.count) for one in second} == {(1, 1), (6, 3)}
 
 
 def test_a_new_market_socket_forgets_the_old_ones_events(inbox: Inbox) -> None:
     """What waited from the socket that died says nothing about the new one; the user side is untouched."""
     down = StreamDown(connection=Connection.MARKET, reason="silent")
     up = StreamUp(connection=Connection.MARKET)
-    assert drained(inbox, ticker(1), private(1), down, up, ticker(2)) == [private(1), down, up, ticker(2)]
+    assert drained(inbox, diff(1, 1), trade(1), private(1), down, up, ticker(2)) == [private(1), down, up, ticker(2)]
     assert drained(inbox, ticker(1), StreamUp(connection=Connection.USER)) == [StreamUp(connection=Connection.USER), ticker(1)]
 
 
@@ -208,7 +219,17 @@ def test_age_of_the_oldest(inbox: Inbox, clock: VirtualClock) -> None:
 
 
 def test_a_post_wakes_the_taker(inbox: Inbox) -> None:
-    """A waiting trading thread has the event as soon as it is posted; no wake-up is lost between many posters."""
+    """A waiting trading thread has the event as soon as it is posted, long before its time-out."""
+    taken: list[AnyEvent] = []
+    taker = threading.Thread(target=lambda: taken.extend(inbox.take(60.0)), daemon=True)
+    taker.start()
+    inbox.post(reply(1))
+    taker.join(20)
+    assert taken == [reply(1)]
+
+
+def test_many_posters_lose_nothing(inbox: Inbox) -> None:
+    """Every event of every poster is taken once, in that poster's order."""
     taken: list[AnyEvent] = []
     total = 4 * 2000
 

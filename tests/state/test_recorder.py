@@ -55,6 +55,17 @@ def test_everything_taken_is_written_before_the_stop_returns(intents: Intents) -
     assert not recorder.is_running and recorder.left_out == 0
 
 
+def test_idle_times_do_not_end_it(intents: Intents, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A recorder without work waits for the next fill, however long."""
+    monkeypatch.setattr(recorder_module, "POLL_S", 0.001)
+    recorder = Recorder(intents)
+    recorder.start()
+    time.sleep(0.05)
+    recorder.take([filled(1)])
+    recorder.stop(time.monotonic() + 10)
+    assert list(read(intents.path)) == [FillRecord(fill=fill(1))]
+
+
 def test_a_full_queue_is_counted_and_never_waits(intents: Intents, monkeypatch: pytest.MonkeyPatch) -> None:
     """The trading thread never waits for the disk: what does not fit is left out and counted."""
     monkeypatch.setattr(recorder_module, "WAITING_MAX", 3)
