@@ -116,7 +116,7 @@ class Order:
 
     @property
     def is_leaving(self) -> bool:
-        return self.is_open and (self.cancel_asked is not None or bool(self.cancel_wanted))
+        return (self.cancel_asked is not None or bool(self.cancel_wanted)) and self.is_open
 
     @property
     def is_working(self) -> bool:
@@ -131,7 +131,7 @@ class Orders:
     closed_max: int = 5000
     by_client_id: dict[str, Order] = field(default_factory=dict)
     by_venue_id: dict[tuple[str, int], Order] = field(default_factory=dict)
-    open_ids: dict[str, None] = field(default_factory=dict)  # insertion-ordered set of client ids
+    open_ids: dict[str, Order] = field(default_factory=dict)  # by client id, in the order of their making
     attention: dict[str, None] = field(default_factory=dict)  # client ids to query, open or not
     booked_trades: dict[tuple[str, int], None] = field(default_factory=dict)
     contradictions: int = 0
@@ -140,8 +140,7 @@ class Orders:
 
     # -- reading ---------------------------------------------------------------------------------
     def open(self, symbol: str | None = None, side: Side | None = None) -> Iterator[Order]:
-        for client_id in self.open_ids:
-            order = self.by_client_id[client_id]
+        for order in self.open_ids.values():
             if (symbol is None or order.symbol == symbol) and (side is None or order.side is side):
                 yield order
 
@@ -160,7 +159,7 @@ class Orders:
     def add(self, order: Order) -> Order:
         assert order.client_order_id not in self.by_client_id, f"client id {order.client_order_id} used twice"
         self.by_client_id[order.client_order_id] = order
-        self.open_ids[order.client_order_id] = None
+        self.open_ids[order.client_order_id] = order
         if order.venue_order_id is not None:
             self.by_venue_id[order.symbol, order.venue_order_id] = order
         return order
