@@ -124,7 +124,7 @@ class Audit:
 
     def _conclude(self, books: Books, purpose: Purpose, finding: Finding, equal: bool) -> None:
         first = self.last is None
-        label = "start" if first else purpose.value
+        label = "start" if first and purpose is Purpose.RESYNC else purpose.value
         verdict = Proof(purpose=label, equal=equal, compared=finding.lines, differences=finding.differences, at_ns=books.now_ns)
         self.last = verdict
         self.equal_proofs += equal

@@ -58,8 +58,8 @@ class Source:
 
     @property
     def holds_secret(self) -> bool:
-        """A word like api_secret stands in the text: then no source line is ever printed."""
-        return any(SECRET_LINE.search(line) for line in self.lines)
+        """A word like api_secret stands in the text, comments apart: then no source line is ever printed."""
+        return any(SECRET_LINE.search(line) for line in self.lines if not line.lstrip().startswith("#"))
 
     def place_of(self, path: KeyPath) -> Place:
         """The place of the path or of the nearest section around it."""
