@@ -307,6 +307,19 @@ def test_self_trade_prevention_follows_the_takers_mode(mode: str, maker_status: 
     assert engine.balance("USDT")[1] == open_locked
 
 
+FOK = [("EXPIRE_TAKER", "EXPIRED"), ("EXPIRE_BOTH", "EXPIRED"), ("EXPIRE_MAKER", "FILLED"), ("NONE", "FILLED")]
+
+
+@pytest.mark.parametrize(("mode", "status"), FOK)
+def test_fill_or_kill_counts_what_its_mode_lets_it_trade_with(mode: str, status: str) -> None:
+    """FOK is all or nothing also where an own order stands in the way: a mode that stops there kills it before any trade."""
+    engine = Engine()
+    engine.place(SELL, "0.3", "100.10", stp="NONE")
+    order = engine.place(BUY, "2", "100.12", tif="FOK", stp=mode).order
+    assert order.status == status
+    assert order.executed in (D(0), D(2))
+
+
 def test_our_own_orders_are_no_liquidity_for_a_market_order() -> None:
     """A MARKET order is priced on what it can trade with, so that expiring own orders on the way never makes it overspend."""
     engine = Engine(empty=True)

@@ -176,6 +176,25 @@ def test_a_trade_that_arrives_after_its_depth_counts_once(tmp_path: Path) -> Non
     assert book(matching)[0]["99.99"] == "1.50001"
 
 
+def test_a_fall_of_an_older_depth_event_explains_no_trade_of_a_newer_one(tmp_path: Path) -> None:
+    """Only the newest depth event can hold a late trade: what left before, for whatever reason, is not credited to it."""
+    path = write(
+        tmp_path / "btc.gz",
+        [
+            (0, depth(1, 1, [], [])),
+            (0, snapshot(10)),
+            (100, depth(11, 11, [["100.00", "1.00000"]], [], event_ms=5000)),
+            (200, depth(12, 12, [["100.00", "2.00000"]], [], event_ms=5100)),
+            (201, trade("100.00", "1.00000", True, time_ms=5090)),
+        ],
+    )
+    matching, market = opened(path)
+    order_id = place(matching, "BUY", "1", "100.00")
+    market.step(START_MS + 201)
+    assert matching.size_ahead(BTC, order_id) == 0
+    assert book(matching)[0]["100.00"] == "3.00000"
+
+
 def test_the_recorded_book_moving_through_our_order_is_not_shown(tmp_path: Path) -> None:
     """Without a trade there is no fill: the crossing asks are withheld while our bid rests, and appear when it is canceled."""
     moved = depth(11, 11, [["100.00", "0.00000"]], [["99.995", "1.00000"]])
@@ -228,6 +247,16 @@ def test_rules_are_inferred_and_said_or_read_from_beside_the_data(tmp_path: Path
     (tmp_path / "exchangeInfo_2024.json").write_text("{")
     with pytest.raises(RecordingError, match="exchangeInfo_2024.json:0: not an exchangeInfo answer"):
         rules_of_recording([path])
+
+
+def test_crumbs_of_an_old_step_do_not_make_the_step_finer(tmp_path: Path) -> None:
+    """One size in a thousand with more decimals is a crumb: it is not the step, and what is less than a lot of it is not shown."""
+    bids: Rows = [[f"{100 - number / 100:.2f}", f"{1 + number / 10:.1f}0000"] for number in range(400)]
+    path = write(tmp_path / "btc.gz", [(0, depth(1, 1, [], [])), (1, snapshot(10, [["100.01", "0.123456"], *bids], ASKS))])
+    (rules,), _ = rules_of_recording([path])
+    assert rules.step == Decimal("0.1")
+    matching, _ = opened(path)
+    assert matching.touch(BTC)[:2] == (Decimal("100.01"), Decimal("0.1"))
 
 
 # -- faults --------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import pytest
 
 from exchange.paper.listing import default_rules, opening_price, rules_for
 from exchange.paper.matching import Matching
+from exchange.paper.model import PlaceRequest
 from exchange.paper.synthetic import SyntheticMarket
 from tests.paper.quoting import Quoter
 
@@ -82,13 +83,13 @@ def test_the_market_is_alive_and_plausible() -> None:
 
 
 def test_a_swept_book_refills() -> None:
-    """After both sides are taken away entirely, a hundred levels a side are back within ten seconds."""
+    """After both sides are taken away entirely, a hundred levels a side are back within three seconds."""
     matching, market = _market(4, ["BTCUSDT"])
     market.step(5_000)
     for side in ("BUY", "SELL"):
         matching.aggress("BTCUSDT", side, Decimal(10_000), None, 5_000)
     assert matching.touch("BTCUSDT")[0] is matching.touch("BTCUSDT")[2] is None
-    market.step(15_000)
+    market.step(8_000)
     _, bids, asks = matching.depth("BTCUSDT", 1_000)
     assert len(bids) >= 100 and len(asks) >= 100
     assert bids[0][0] < asks[0][0]
@@ -110,6 +111,21 @@ def test_makers_suffer_adverse_selection() -> None:
     means = [statistics.mean(Quoter(seed, away_bps=0.0, tolerance_bps=0.3).run(SECONDS).mark_outs_bps()) for seed in range(8)]
     assert statistics.mean(means) < -0.5
     assert sum(mean < 0 for mean in means) >= 6
+
+
+def test_what_is_on_the_wrong_side_of_the_fair_value_is_taken_at_once() -> None:
+    """When the hidden fair value jumps beyond our resting order, informed takers have it within three seconds: no waiting for chance."""
+    for seed in range(6):
+        matching, market = _market(seed, ["BTCUSDT"])
+        market.step(3_000)
+        ask = matching.touch("BTCUSDT")[2]
+        assert ask is not None
+        price = ask + 12
+        request = PlaceRequest("BTCUSDT", "SELL", "LIMIT_MAKER", None, Decimal("0.01"), None, price, "mine")
+        order_id = matching.place(request, 3_000).order.order_id
+        market.flows["BTCUSDT"].fair = float(price / matching.rules["BTCUSDT"].tick) * 1.0006
+        market.step(6_000)
+        assert matching.order("BTCUSDT", order_id=order_id).status == "FILLED"
 
 
 def test_ten_times_the_size_in_front_fills_less() -> None:
