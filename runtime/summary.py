@@ -6,8 +6,10 @@ Who calls it: bot.py, on the main thread, after the trading thread has ended. Ne
 from collections.abc import Mapping
 from decimal import Decimal
 
+from core.commands import Purpose
 from core.engine import Engine
 from core.money import plain
+from core.proof import Proof
 from core.snapshot import Snapshot, books_of, fees_of
 
 LINES_MAX = 25
@@ -16,7 +18,7 @@ EXIT_UNCLEAN = 5
 
 def run_json(engine: Engine, snapshot: Snapshot, measured: Mapping[str, object]) -> dict[str, object]:
     """One JSON-ready object; `measured` brings what the runtime measured (run_id, seconds, pong_ms_max, step_ms_max, shutdown_ms ...)."""
-    proof = snapshot.proof
+    proof = end_proof(snapshot)
     maker = sum(shown.maker_fills for shown in snapshot.symbols)
     taker = sum(shown.taker_fills for shown in snapshot.symbols)
     return {
@@ -41,7 +43,7 @@ def run_json(engine: Engine, snapshot: Snapshot, measured: Mapping[str, object])
             "equal": proof.equal if proof else False,
             "purpose": proof.purpose if proof else "none",
             "compared": list(proof.compared) if proof else [],
-            "differences": list(proof.differences) if proof else ["no proof was reached"],
+            "differences": list(proof.differences) if proof else [_no_proof(snapshot)],
             "request_weight": snapshot.proof_weight,
         },
         "books": books_of(engine),
@@ -67,12 +69,24 @@ def run_lines(summary: Mapping[str, object], snapshot: Snapshot, quote: str) -> 
     lines.append("light    " + " · ".join(f"{colour} {seconds:.1f} s" for colour, seconds in snapshot.light_seconds.items()))
     lines.append(f"rejects  {_pairs(snapshot.rejects) or 'none'} · weight {snapshot.weight_used}/{snapshot.weight_limit}")
     lines.append(f"limits   step max {summary['step_ms_max']} ms · pong max {summary['pong_ms_max']} ms · stop took {summary['shutdown_ms']} ms")
-    proof = snapshot.proof
-    if proof is not None:
+    proof = end_proof(snapshot)
+    if proof is None:
+        lines.append(f"proof    {_no_proof(snapshot)}")
+    else:
         lines.append(
             f"proof    {'books equal' if proof.equal else 'BOOKS DIFFER'}: {', '.join(proof.compared if proof.equal else proof.differences)}"
         )
     return lines[:LINES_MAX]
+
+
+def end_proof(snapshot: Snapshot) -> Proof | None:
+    """The proof of the stop; one from before it proves nothing about the end."""
+    return snapshot.proof if snapshot.proof is not None and snapshot.proof.purpose == Purpose.STOP else None
+
+
+def _no_proof(snapshot: Snapshot) -> str:
+    last = snapshot.proof
+    return "no proof at the stop" + (f"; the last one ({last.purpose}) {'was equal' if last.equal else 'differed'}" if last is not None else "")
 
 
 def _pairs(values: Mapping[str, object]) -> str:
