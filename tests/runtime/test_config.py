@@ -265,7 +265,7 @@ LEAKS = [
     f"api_secret: |\n  {SECRET}\n bad: - x",
     f"secret:\n  - {SECRET}\nsymbols: {SECRET}",
     f"api_secret: !{SECRET} x",
-    f"api_secret: !{SECRET}! x",
+    f"api_secret: !{SECRET}!x",
     f"api_secret: {SECRET}: y",
 ]
 
