@@ -103,6 +103,7 @@ class Plan:
 
 
 NO_FAULT = Plan()
+CUT_OFF = Plan(lost=True)
 
 
 class Faults:
@@ -115,6 +116,7 @@ class Faults:
         self.counts: dict[Kind, int] = {}
         self.last_ns = 0
         self.stopped = False
+        self.is_cut_off = False  # nothing reaches the venue any more
         self._armed: deque[Kind] = deque(maxlen=ARMED_MAX)
 
     @property
@@ -139,6 +141,8 @@ class Faults:
 
     def plan(self, command: AnyCommand, timeout_s: float, now_ns: int) -> Plan:
         """The fate of a request that leaves now."""
+        if self.is_cut_off:
+            return CUT_OFF
         if isinstance(command, CancelAll):
             return NO_FAULT
         fitting = (*PLACE, *EITHER) if isinstance(command, Place) else (*CANCEL, *EITHER) if isinstance(command, Cancel) else (Kind.READ_LOST,)

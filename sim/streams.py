@@ -14,6 +14,7 @@ from sim.faults import Faults, Kind
 from sim.scheduler import MS, Scheduler
 
 REORDER_HELD_MS = 30
+RETRY_MS = 1000  # between two tries to reach a venue that does not answer
 
 
 class Link:
@@ -42,7 +43,7 @@ class Link:
     # -- the venue's side ------------------------------------------------------------------------
     def send(self, make: Callable[[int], AnyEvent]) -> None:
         """Hand one event to the network; `make` gets the time of receipt in ns."""
-        if not self.is_up:
+        if not self.is_up or self._faults.is_cut_off:
             return
         if self.is_mute:
             self._lost_since_ns.setdefault(getattr(make(0), "symbol", ""), self._scheduler.now_ns)
@@ -86,7 +87,9 @@ class Link:
         self._scheduler.after(after_ms, partial(self._up, self._epoch))
 
     def _up(self, epoch: int) -> None:
-        if epoch == self._epoch:
+        if epoch == self._epoch and self._faults.is_cut_off:
+            self._scheduler.after(RETRY_MS, partial(self._up, epoch))
+        elif epoch == self._epoch:
             self.is_up, self.is_mute, self._held = True, False, None
             self._arrives_ns = self._scheduler.now_ns
             self._lost_since_ns.clear()
