@@ -65,6 +65,8 @@ def on_depth_reply(books: Books, command: ReadDepth, reply: Reply) -> None:
     if market.depth.in_step:
         _confirm(books, command.symbol, market, reply.answer)
         return
+    if command.limit < SYNC_LEVELS:
+        return  # asked to confirm a book that broke meanwhile: too few levels to build one; the next step asks for a whole one
     if not market.depth.on_snapshot(reply.answer):
         _retry_later(books, market)
         return

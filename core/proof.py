@@ -43,9 +43,11 @@ def compare(books: Books, snapshot: AccountSnapshot) -> Finding:
     differences: list[str] = []
     for symbol, order_id in sorted(theirs - ours.keys()):
         differences.append(f"order {order_id} {symbol} is open at the venue only")
-    missing = [ours[key] for key in sorted(ours.keys() - theirs)]
+    unlisted = [ours[key] for key in sorted(ours.keys() - theirs)]
+    missing = [order for order in unlisted if order.client_order_id not in books.orders.attention]
+    asked_about = [order for order in unlisted if order.client_order_id in books.orders.attention]
     differences.extend(f"order {order.client_order_id} is open in our book only" for order in missing)
-    differences.extend(f"order {order.client_order_id} is undecided" for order in undecided)
+    differences.extend(f"order {order.client_order_id} is undecided" for order in (*undecided, *asked_about))
     fill_lines, fill_differences = _compare_fills(books, snapshot)
     asset_lines, unexplained = _compare_assets(books)
     differences.extend(fill_differences)
