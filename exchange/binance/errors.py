@@ -20,6 +20,7 @@ UNKNOWN_CODES = frozenset({-1000, -1001, -1006, -1007, -1008})
 REFUSED_STATUSES_WITHOUT_BODY = frozenset({401, 403, 404, 405, 410, 413, 414, 415, 418, 429, 451})
 TIMESTAMP_CODE = -1021
 DUPLICATE_TEXT = "Duplicate order sent."
+ERRNO = re.compile(r"\[Errno -?\d+\] ")
 BANNED_UNTIL = re.compile(r"banned until (\d{13})")
 RETRY_AFTER_MS_MAX = 3 * 86_400_000  # the longest ban (binance-wire 4)
 TEXT_CHARS_MAX = 300
@@ -82,8 +83,17 @@ def from_exception(error: Exception) -> NotSent | UnknownOutcome:
     if isinstance(error, NotSent | UnknownOutcome):
         return error
     if _never_connected(error):
-        return NotSent(note)
+        return NotSent(_no_connection(error) or note)
     return UnknownOutcome(note)
+
+
+def _no_connection(error: Exception) -> str:
+    """Where nothing answered and why, in a person's words; empty where the error is of another form."""
+    cause = error.args[0] if error.args else None
+    if not isinstance(cause, wire_errors.MaxRetryError) or cause.pool is None:
+        return ""
+    why = ERRNO.sub("", str(cause.reason).rpartition(": ")[2])
+    return scrub(f"no connection to {cause.pool.host}:{cause.pool.port} ({why.lower()})")
 
 
 def _never_connected(error: Exception) -> bool:
