@@ -31,6 +31,8 @@ def on_diff(books: Books, event: DepthDiff) -> None:
     if not market.depth.on_diff(event):
         what = "crossed" if market.depth.crossed > crossed else f"gap at update {event.first_id}"
         books.session.symbols[event.symbol].book_in_step = False
+        # A confirming read may have put the next read off for seconds; a broken book cannot wait for it.
+        market.read_not_before_ns = min(market.read_not_before_ns, books.now_ns + RETRY_MS_FIRST * MS)
         books.notices.append(Said(tag="WS", symbol=event.symbol, text=f"book {what} · reading a new snapshot"))
     market.touch.on_book(market.depth)
     _seen(books, event.symbol)

@@ -1,17 +1,14 @@
 """Planted one-line bugs must each be caught: a simulator that finds nothing proves nothing."""
 
-import importlib.util
-import sys
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
-from types import ModuleType
 
 import pytest
 
 from sim.faults import Kind
 from sim.setup import Setup
 from sim.world import World
+from tests.sim.mutations import ALL
 
 SEEDS_MAX = 40
 PLACES = (Kind.PLACE_LOST, Kind.PLACE_REPLY_LOST, Kind.PLACE_LATE, Kind.PLACE_FILLED, Kind.ERROR_5XX_DONE)
@@ -40,19 +37,6 @@ SHOWN: dict[str, tuple[tuple[Kind, ...], str]] = {
 }
 
 
-def load() -> ModuleType:
-    """The file beside this one; tests are not a package."""
-    spec = importlib.util.spec_from_file_location("sim_mutations", Path(__file__).with_name("mutations.py"))
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["sim_mutations"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-MUTATIONS = load()
-
-
 def failures_of(seed: int, allowed: tuple[Kind, ...]) -> list[str]:
     """What the oracle says of one world with only these faults; an exception counts as a failure without a number."""
     setup = replace(Setup.drawn(seed), allowed=allowed, stops_in_trouble=seed % 2 == 1)
@@ -63,7 +47,7 @@ def failures_of(seed: int, allowed: tuple[Kind, ...]) -> list[str]:
         return [*world.oracle.failures, f"RAISED {error}"]
 
 
-@pytest.mark.parametrize("plant", MUTATIONS.ALL, ids=lambda plant: str(plant.__name__))
+@pytest.mark.parametrize("plant", ALL, ids=lambda plant: str(plant.__name__))
 def test_planted_bug_is_caught(plant: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch) -> None:
     """A world with this bug breaks the invariant that forbids it."""
     allowed, invariant = SHOWN[plant.__name__]

@@ -1,0 +1,107 @@
+"""What the simulator found, retold by hand: one short scene per bug, so that each stays fixed even when the worlds change."""
+
+from decimal import Decimal
+
+from core.commands import Query, ReadAccount, ReadDepth
+from core.events import OrderAnswer, Timer
+from core.types import Balance, OrderStatus, Side
+from tests.core.builders import START_MS, Desk, balances, depth_snapshot, diff, facts, fill, position, report, want
+
+D = Decimal
+
+
+def read_account(desk: Desk) -> ReadAccount:
+    """Wait for the next periodic proof."""
+    for _ in range(400):
+        desk.step(Timer(), after_ms=100)
+        if reads := desk.sent(ReadAccount):
+            return reads[0]
+    raise AssertionError("no account read")
+
+
+def unknown_place(desk: Desk) -> str:
+    place = desk.place(want(price="99"))
+    desk.lose(place)
+    return place.client_order_id
+
+
+def orphan_query(desk: Desk) -> Query:
+    (query,) = [command for command in desk.sent(Query) if not command.client_order_id]
+    return query
+
+
+def test_trades_read_before_the_place_is_answered_are_ours() -> None:
+    """Seed 12: an account read brings trades of an order whose place has no answer; asked whose they are, the venue names us: booked once."""
+    desk = Desk().connect()
+    client_id = unknown_place(desk)
+    trade = fill(501, 77, price="99")
+    desk.reply(read_account(desk), desk.account(trades=(trade,), update_ms=START_MS + 60_000))
+    desk.reply(orphan_query(desk), OrderAnswer(facts=facts(client_id, 77, "FILLED", "1", price="99")))
+    order = desk.order(client_id)
+    assert (order.booked, order.venue_order_id, order.status) == (D(1), 77, OrderStatus.FILLED)
+    assert not any(desk.books.account.movements.values())
+    assert desk.books.account.own_change["BTC"] == 1
+
+
+def test_trades_of_a_renamed_order_are_taken_back() -> None:
+    """Seed 100: a stranger canceled and so renamed our order; its trade looked foreign until the order list gave the order back to us."""
+    desk = Desk().connect()
+    client_id = unknown_place(desk)
+    trade = fill(501, 77, price="99", quantity="0.4")
+    desk.reply(read_account(desk), desk.account(trades=(trade,), update_ms=START_MS + 60_000))
+    stolen = facts("web_9", 77, "CANCELED", "0.4", price="99", fills=(trade,))
+    desk.reply(orphan_query(desk), OrderAnswer(facts=stolen))
+    assert desk.books.account.movements["BTC"] == D("0.4")
+    for _ in range(400):
+        desk.step(Timer(), after_ms=100)
+        for query in desk.sent(Query):
+            desk.reply(query, OrderAnswer(facts=stolen if query.since_ms else None, searched=query.since_ms is not None))
+        if not desk.order(client_id).is_open:
+            break
+    assert (desk.order(client_id).status, desk.order(client_id).booked) == (OrderStatus.CANCELED, D("0.4"))
+    assert not any(desk.books.account.movements.values())
+    assert desk.books.account.own_change["BTC"] == D("0.4")
+
+
+def test_two_fills_of_one_ms() -> None:
+    """Seed 122: a sweep fills two orders within one ms; the balance between the two fills must not promise the second fill's funds again."""
+    desk = Desk().connect()
+    first = desk.rest(want(Side.SELL, "101", "4", (0, 0)), 11)
+    second = desk.rest(want(Side.SELL, "102", "4", (1, 0)), 12)
+    at_ms = START_MS + 90_000
+    for order, trade_id in ((first, 501), (second, 502)):
+        trade = fill(trade_id, order.venue_order_id or 0, side=Side.SELL, price=str(order.price), quantity="4", time_ms=at_ms)
+        desk.step(report(order.client_order_id, order.venue_order_id or 0, "FILLED", "4", trade=trade, side=Side.SELL, quantity="4"))
+        if order is first:
+            desk.step(position(at_ms, Balance(asset="BTC", free=D(2), locked=D(4))))
+    assert desk.books.account.available("BTC", desk.books.orders) == 2
+    desk.step(position(at_ms, Balance(asset="BTC", free=D(2), locked=D(0))))
+    assert desk.books.account.available("BTC", desk.books.orders) == 2
+
+
+def test_five_levels_never_build_a_book() -> None:
+    """Seed 2388: the answer to a confirming read arrives after a gap; its few levels must not become the book."""
+    desk = Desk().connect()
+    for _ in range(200):
+        desk.step(Timer(), after_ms=100)
+        if confirm := desk.sent(ReadDepth):
+            break
+    assert confirm[0].limit == 5
+    desk.step(diff(105, 106))
+    assert not desk.books.market["BTCUSDT"].depth.in_step
+    desk.reply(confirm[0], depth_snapshot(110))
+    assert not desk.books.market["BTCUSDT"].depth.in_step
+    assert [read.limit for read in desk.wait(300) if isinstance(read, ReadDepth)] == [1000]
+
+
+def test_an_order_being_asked_about_is_undecided_not_different() -> None:
+    """Seed 2367: while a cancel's outcome is asked for, a proof may call the order undecided, never "open in our book only"."""
+    desk = Desk().connect()
+    order = desk.rest()
+    desk.lose(desk.cancel(order))
+    desk.reply(read_account(desk), desk.account(held=balances()))
+    for _ in range(3):
+        desk.reply(read_account(desk), desk.account(held=balances()))
+    verdict = desk.engine.audit.last
+    assert verdict is not None
+    assert not any("open in our book only" in line for line in verdict.differences)
