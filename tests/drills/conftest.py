@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.drills.harness import Rig, rig
+from tests.drills.rig import Rig, rig
 
 QUICK = ("timing.order_timeout_ms=1000", "exchange.read_timeout_ms=1000", "exchange.silence_ms_max=1500", "quoting.cooldown_ms=50")
 

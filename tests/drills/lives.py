@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from runtime.lifecycle import Lifecycle, Resource
-from tests.drills.harness import READY_S, Bot, Venue, venue, wait_until
+from tests.drills.harness import READY_S, Venue, venue, wait_until
+from tests.drills.rig import Bot
 
 PAGE_KB = os.sysconf("SC_PAGE_SIZE") // 1024
 OVERRIDES = ("paper.seed=7",)
@@ -133,13 +134,14 @@ def _one(at: Venue, state_dir: Path, lives: Lives) -> None:
     lives.proven += made.stop()
     lives.worst_stop_s = max(lives.worst_stop_s, time.monotonic() - began_s)
     session = made.session
-    lives.waiting += len(session.inbox) + len(session.engine.pending) + sum(lane.waiting for lane in session.lanes) + session.recorder._waiting.qsize()
+    lives.waiting += len(session.inbox) + len(session.engine.pending) + session.recorder._waiting.qsize()
+    lives.waiting += sum(lane.waiting for lane in session.lanes)
     lives.own_cpu_s += parts.whole_cpu_s - parts.parts_cpu_s
     lives.failures += parts.failures
 
 
 def live(folder: Path, count: int) -> Lives:
-    """Start and stop a session `count` times on one venue; the first two lives warm up what Python loads once."""
+    """Start and stop a session `count` times on one venue, after two that warm up what Python loads once."""
     lives = Lives()
     with venue() as at:
         warm = Lives()

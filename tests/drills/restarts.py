@@ -1,7 +1,7 @@
 """Three starts in a row in a copy of the project, the second killed with -9 (issue 2, "Must be seen" 1; field cases 8, 11, 18).
 
-Who calls it: test_restart.py for a few seconds each, benchmarks/drill_restart.py for a minute. The oracle is the paper exchange itself, started once more
-on the state folder it left behind, asked over REST for every trade of the account.
+Who calls it: test_restart.py for a few seconds each, benchmarks/drill_restart.py for a minute. The oracle is the paper exchange itself, started
+once more on the state folder it left behind, asked over REST for every trade of the account.
 """
 
 import os
@@ -14,8 +14,10 @@ from pathlib import Path
 
 from assembly import paper_arguments
 from state.intents import BootRecord, FillRecord, read
-from tests.drills.harness import ROOT, SYMBOL, BotProcess, Row, config_of, wait_until
-from tests.paper.exchange_client import Exchange
+from tests.drills.harness import SYMBOL, Row, wait_until
+from tests.drills.process import BotProcess
+from tests.drills.rig import config_of
+from tests.paper.exchange_client import ROOT, Exchange
 
 FIRST_FILL_S = 10.0
 NOT_COPIED = shutil.ignore_patterns(".git", "__pycache__", ".venv", ".*_cache", ".hypothesis", "logs", "reports", "tests", "benchmarks", "docs")
@@ -58,7 +60,7 @@ class Restarts:
         if self.open_at_venue:
             found.append(f"{self.open_at_venue} orders left")
         found += [f"run {run}: first FILL after {at_s} s" for run, at_s in enumerate(self.first_fill_s, 1) if at_s is None or at_s > FIRST_FILL_S]
-        found += [f"-2010 in run {run}: {result['rejects']}" for run, result in ((1, self.first), (3, self.third)) if "400/-2010" in result["rejects"]]
+        found += [f"refused for want of funds: {result['rejects']}" for result in (self.first, self.third) if "400/-2010" in result["rejects"]]
         return found
 
     def summary(self) -> list[str]:

@@ -8,7 +8,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.drills.harness import Bot, LateClock, Rig, Venue, bot, venue, wait_until
+from tests.drills.harness import LateClock, Venue, venue, wait_until
+from tests.drills.rig import Bot, Rig, bot
 
 ANSWER_MS = 2000
 FIRST_QUOTES_S = 45.0
@@ -48,7 +49,8 @@ class Seen:
             f"  disconnects {self.disconnects} · pings {self.pings} · pongs {self.pongs}",
             f"  worst pong {self.pong_ms_venue:.1f} ms as the venue sees it, {self.pong_ms_bot:.2f} ms from reading the ping to sending the pong",
             f"  worst step {self.step_ms:.2f} ms (control thread at that moment late by {self.step_late_ms:.2f} ms), {self.steps} steps",
-            f"  control thread: worst lateness {self.control_ms:.1f} ms · pong beyond it {self.pong_beyond_ms:.1f} · step beyond it {self.step_beyond_ms:.2f}",
+            f"  control thread: worst lateness {self.control_ms:.1f} ms",
+            f"  beyond the control thread: pong {self.pong_beyond_ms:.1f} ms, step {self.step_beyond_ms:.2f} ms",
             f"  orders placed {self.placed} · canceled {self.canceled} · fills {self.fills}",
         ]
 

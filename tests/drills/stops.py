@@ -10,7 +10,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.drills.harness import BotProcess, Row, wait_until
+from tests.drills.harness import Row, wait_until
+from tests.drills.process import BotProcess
 
 GONE_S = 5.0
 READY_S, CYCLES_S = 15.0, 240.0
@@ -63,7 +64,8 @@ class Stop:
 
     def line(self) -> str:
         verdict = "ok" if not self.wrong else "WRONG: " + ", ".join(self.wrong)
-        return f"{self.moment.kind:<9} +{self.moment.after_s:5.2f} s · exit {self.code:>3} after {self.took_s:.2f} s · {verdict} · {self.last_line[:90]}"
+        when = f"{self.moment.kind:<9} +{self.moment.after_s:5.2f} s"
+        return f"{when} · exit {self.code:>3} after {self.took_s:.2f} s · {verdict} · {self.last_line[13:110]}"
 
 
 def _settings(folder: str) -> list[str]:

@@ -3,7 +3,8 @@
 import pytest
 
 from core.events import Operator, OperatorAction
-from tests.drills.harness import Rig, wait_until
+from tests.drills.harness import wait_until
+from tests.drills.rig import Rig
 
 IN_FLIGHT_MS = 60  # what had left before the ban was heard
 

@@ -4,7 +4,8 @@ import time
 
 import pytest
 
-from tests.drills.harness import Late, Rig, wait_until
+from tests.drills.harness import Late, wait_until
+from tests.drills.rig import Rig
 
 CREATE, CANCEL = b"POST /api/v3/order", b"DELETE /api/v3/order"
 

@@ -4,7 +4,8 @@ import time
 
 import pytest
 
-from tests.drills.harness import Rig, wait_until
+from tests.drills.harness import wait_until
+from tests.drills.rig import Rig
 
 
 def cancels(drill: Rig, after: int) -> set[int]:
@@ -104,7 +105,7 @@ def test_muted_user_stream(drill: Rig) -> None:
 
 
 def test_duplicate_and_reordered_events(drill: Rig) -> None:
-    """Every user event comes three times and out of order while strangers take our quotes: each fill is booked once (nautilus #3493, hummingbot #2642)."""
+    """User events come three times and out of order while strangers take our quotes: fills are booked once (nautilus #3493, hummingbot #2642)."""
     before = len(drill.venue.trades())
     drill.venue.exchange.fault("events_duplicate", copies=2)
     drill.venue.exchange.fault("events_reorder", hold_ms=100, probability=0.5)
