@@ -1,0 +1,152 @@
+"""The running bot as its user meets it: a process, its JSON, its verbs, its exit codes."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runtime.command_line import VERBS
+
+ROOT = Path(__file__).resolve().parent.parent
+FIELDS = [
+    "run_id",
+    "seconds",
+    "orders_placed",
+    "orders_canceled",
+    "fills",
+    "maker_fills",
+    "taker_fills",
+    "fees",
+    "pnl_quote",
+    "inventory",
+    "rejects",
+    "light_seconds",
+    "quote_uptime",
+    "pong_ms_max",
+    "step_ms_max",
+    "shutdown_ms",
+    "proof",
+    "books",
+]
+WAIT_S = 30.0
+
+
+def bot(*arguments: str, cwd: Path = ROOT) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, str(ROOT / "bot.py"), *arguments]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=60, check=False)
+
+
+def settings(folder: Path) -> list[str]:
+    return ["--config", str(ROOT / "config.yaml"), "--set", f"state.dir={folder / 'state'}", "--set", f"log.dir={folder / 'logs'}"]
+
+
+@contextmanager
+def running_bot(folder: Path) -> Iterator["subprocess.Popen[str]"]:
+    """A bot in the background, green before the test goes on, asked to stop at the end."""
+    command = [sys.executable, str(ROOT / "bot.py"), *settings(folder), "--ui", "plain"]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if "-> green" in line:
+                break
+        yield process
+    finally:
+        process.terminate()
+        process.communicate(timeout=WAIT_S)
+
+
+@pytest.fixture(scope="module")
+def summary(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The JSON of one real run of 10 s."""
+    done = bot(*settings(tmp_path_factory.mktemp("run")), "--run-for", "10", "--json")
+    assert done.returncode == 0, done.stderr[-2000:]
+    whole: dict[str, Any] = json.loads(done.stdout)
+    return whole
+
+
+def test_json_is_one_object_with_every_field(summary: dict[str, Any]) -> None:
+    """`--json` prints one object on stdout that holds at least the promised fields, with proof equal."""
+    assert [name for name in FIELDS if name not in summary] == []
+    assert summary["proof"]["equal"] is True
+    assert summary["orders_placed"] > 0
+
+
+def test_pnl_is_recomputed_from_the_books(summary: dict[str, Any]) -> None:
+    """pnl_quote = cash + inventory at mid - start at start mid, recomputed here from `books` alone."""
+    books = summary["books"]
+    mid, start_mid = Decimal(books["mids"]["BTCUSDT"]), Decimal(books["start_mids"]["BTCUSDT"])
+    now = {asset: Decimal(held["free"]) + Decimal(held["locked"]) for asset, held in books["balances"].items()}
+    start = {asset: Decimal(total) for asset, total in books["start_balances"].items()}
+    value = now["USDT"] + now["BTC"] * mid - start["USDT"] - start["BTC"] * start_mid
+    assert Decimal(summary["pnl_quote"]) == value
+
+
+def test_fills_and_fees_explain_the_balances(summary: dict[str, Any]) -> None:
+    """Start + every fill - every fee in its own asset = what the venue holds, to the last digit."""
+    books = summary["books"]
+    held = {asset: Decimal(total) for asset, total in books["start_balances"].items()}
+    for fill in books["fills"]:
+        sign = 1 if fill["side"] == "BUY" else -1
+        quantity, price = Decimal(fill["quantity"]), Decimal(fill["price"])
+        held["BTC"] += sign * quantity
+        held["USDT"] -= sign * quantity * price
+        held[fill["fee_asset"]] -= Decimal(fill["fee"])
+    stated = {asset: Decimal(both["free"]) + Decimal(both["locked"]) for asset, both in books["balances"].items()}
+    assert {asset: held[asset] for asset in ("BTC", "USDT")} == {asset: stated[asset] for asset in ("BTC", "USDT")}
+
+
+def test_verbs_reach_the_running_bot(tmp_path: Path) -> None:
+    """status and why answer while the bot runs; cancel-all halts it and leaves no order; resume ends the halt; a second bot is refused."""
+    with running_bot(tmp_path):
+        shown = json.loads(bot("status", "--json", *settings(tmp_path)).stdout)["snapshot"]
+        assert {side["symbol"] for side in shown["sides"]} == {"BTCUSDT"}
+        second = bot("--run-for", "3", "--ui", "plain", *settings(tmp_path))
+        assert second.returncode == 2 and "another bot" in second.stdout
+        assert bot("cancel-all", *settings(tmp_path)).returncode == 0
+        halted = wait_for_status(tmp_path, lambda seen: seen["halted"] == "cancel-all" and seen["orders_open"] == 0)
+        assert all(side["colour"] == "red" for side in halted["sides"])
+        assert "cancel-all" in bot("why", *settings(tmp_path)).stdout
+        assert bot("resume", *settings(tmp_path)).returncode == 0
+        wait_for_status(tmp_path, lambda seen: seen["halted"] == "" and seen["orders_open"] > 0)
+    assert bot("status", *settings(tmp_path)).returncode == 3
+
+
+def wait_for_status(folder: Path, is_so: Any) -> dict[str, Any]:
+    ends_s = time.monotonic() + WAIT_S
+    while time.monotonic() < ends_s:
+        answer = bot("status", "--json", *settings(folder))
+        seen: dict[str, Any] = json.loads(answer.stdout)["snapshot"] if answer.returncode == 0 else {}
+        if seen and is_so(seen):
+            return seen
+    raise AssertionError("the running bot never got there")
+
+
+def test_one_shot_verbs(tmp_path: Path) -> None:
+    """init writes a config that check accepts, and never writes over a file; schema is JSON; show-config names every origin."""
+    first, again = bot("init", cwd=tmp_path), bot("init", cwd=tmp_path)
+    assert (first.returncode, again.returncode) == (0, 2)
+    config = str(tmp_path / "config.yaml")
+    assert bot("check", "--config", config).returncode == 0
+    assert json.loads(bot("schema").stdout)["properties"]
+    shown = bot("show-config", "--config", config, "--set", "paper.seed=11").stdout
+    assert [line for line in shown.splitlines() if line.startswith("paper.seed") and "--set" in line]
+
+
+def test_real_money_needs_two_words() -> None:
+    """venue: binance without --live is refused before anything is contacted."""
+    done = bot("--config", str(ROOT / "config.yaml"), "--set", "venue=binance")
+    assert done.returncode == 2 and "--live" in done.stderr
+
+
+def test_readme_lists_every_verb() -> None:
+    """The README's table of verbs is the parser's."""
+    table = [line for line in (ROOT / "README.md").read_text(encoding="utf-8").splitlines() if line.startswith("| `")]
+    assert [verb for verb in VERBS if not any(f"`{verb}`" in line for line in table)] == []
