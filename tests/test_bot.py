@@ -15,26 +15,11 @@ import pytest
 from runtime.command_line import VERBS
 
 ROOT = Path(__file__).resolve().parent.parent
-FIELDS = [
-    "run_id",
-    "seconds",
-    "orders_placed",
-    "orders_canceled",
-    "fills",
-    "maker_fills",
-    "taker_fills",
-    "fees",
-    "pnl_quote",
-    "inventory",
-    "rejects",
-    "light_seconds",
-    "quote_uptime",
-    "pong_ms_max",
-    "step_ms_max",
-    "shutdown_ms",
-    "proof",
-    "books",
-]
+FIELDS = (
+    "run_id", "seconds", "orders_placed", "orders_canceled", "fills", "maker_fills",
+    "taker_fills", "fees", "pnl_quote", "inventory", "rejects", "light_seconds",
+    "quote_uptime", "pong_ms_max", "step_ms_max", "shutdown_ms", "proof", "books",
+)
 WAIT_S = 30.0
 
 
