@@ -76,7 +76,7 @@ class MarketMaker:
             order_band = bands[order.slot[0]]
         if quoting.order_age_s_max and view.now_ns - order.created_ns > quoting.order_age_s_max * NS_PER_S:
             return f"older than {quoting.order_age_s_max} s"
-        held = inventory(view, order.symbol, quoting)
+        held = inventory(view, order.symbol, quoting, order.side)
         toward = held if order.side is Side.BUY else -held
         if quoting.inventory_cap and toward + order.remaining > quoting.inventory_cap:
             return f"inventory {held:+f} with this order would pass the cap {plain(quoting.inventory_cap)}"

@@ -95,8 +95,12 @@ class View:
         bid, ask = self.best(symbol, Side.BUY), self.best(symbol, Side.SELL)
         return (bid + ask) / 2 if bid is not None and ask is not None else None
 
-    def base_held(self, symbol: str) -> Decimal:
-        return self._books.account.total(self._books.rules[symbol].base)
+    def base_held(self, symbol: str, side: Side | None = None) -> Decimal:
+        """The venue's balance. For a side: the greater (BUY) or smaller (SELL) of it and our own fills, which are known first (field case 30)."""
+        account, base = self._books.account, self._books.rules[symbol].base
+        if side is None:
+            return account.total(base)
+        return (max if side is Side.BUY else min)(account.total(base), account.expected(base))
 
     def base_at_start(self, symbol: str) -> Decimal:
         return self._books.account.baseline.get(self._books.rules[symbol].base, ZERO)

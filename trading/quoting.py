@@ -39,10 +39,10 @@ class SymbolQuoting(msgspec.Struct, frozen=True, kw_only=True):
         return self.bid_bands if side is Side.BUY else self.ask_bands
 
 
-def inventory(view: View, symbol: str, quoting: SymbolQuoting) -> Decimal:
-    """Base held above (+) or below (-) the target."""
+def inventory(view: View, symbol: str, quoting: SymbolQuoting, side: Side | None = None) -> Decimal:
+    """Base held above (+) or below (-) the target; for a side the worse of balance and booked fills, so that no cap is passed meanwhile."""
     target = view.base_at_start(symbol) if quoting.inventory_target is None else quoting.inventory_target
-    return view.base_held(symbol) - target
+    return view.base_held(symbol, side) - target
 
 
 def reference_price(view: View, symbol: str, side: Side, quoting: SymbolQuoting) -> Decimal | None:
@@ -71,7 +71,7 @@ def room(view: View, symbol: str, side: Side, quoting: SymbolQuoting) -> Decimal
     """Base quantity this side may still add, open and undecided orders counted; without a cap there is no bound but funds."""
     if not quoting.inventory_cap:
         return Decimal("Infinity")
-    held = inventory(view, symbol, quoting)
+    held = inventory(view, symbol, quoting, side)
     open_quantity = sum((order.remaining for order in view.open_orders(symbol, side)), ZERO)
     toward = held if side is Side.BUY else -held
     return max(ZERO, quoting.inventory_cap - toward - open_quantity)

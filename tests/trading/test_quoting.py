@@ -28,6 +28,7 @@ def desk(bid: str = "99.99", ask: str = "100.01") -> Desk:
 
 def hold(made: Desk, btc: str) -> View:
     made.books.account.on_position(balances(btc=btc), START_MS + 1)
+    made.books.account.move("BTC", D(btc) - made.books.account.expected("BTC"))
     return View(made.books)
 
 
