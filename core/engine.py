@@ -259,15 +259,19 @@ class Engine:
 
     def _on_timer(self, books: Books, event: AnyEvent) -> None:
         resolver.judge_deadlines(books)
+        self._judge_risk(books)
+        self._change_all(books)
+
+    def _judge_risk(self, books: Books) -> None:
         if books.started and not books.session.halted and (reason := self.risk.halt(View(books))):
             self._halt(books, f"risk: {reason}")
-        self._change_all(books)
 
     def _on_operator(self, books: Books, event: AnyEvent) -> None:
         assert isinstance(event, Operator)
         if event.action is OperatorAction.RESUME:
             books.session.halted = ""
             books.notices.append(Said(tag="RISK", symbol="all", text="resumed by the operator"))
+            self._judge_risk(books)  # a limit that is still broken halts again before anything is placed (field case 9)
         elif event.action is OperatorAction.PROVE:
             self.audit.want(Purpose.PROOF, books.now_ns)
         else:
