@@ -18,7 +18,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60.0)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        seen = slow_venue(Path(folder), options.seconds)
+        seen = slow_venue(Path(folder), options.seconds, from_start=True)
     print("\n".join(seen.lines()))
     good = seen.disconnects == 0 and seen.pong_beyond_ms < 100 and seen.step_beyond_ms < 20 and seen.placed > 0 and seen.canceled > 0
     return int(not good)

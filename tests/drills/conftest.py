@@ -9,7 +9,7 @@ from tests.drills.rig import Rig, rig
 QUICK = ("timing.order_timeout_ms=1000", "exchange.read_timeout_ms=1000", "exchange.silence_ms_max=1500", "quoting.cooldown_ms=50")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def living(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
     """Paper exchange with pings every 1 s and a 2 s deadline, three wire proxies, one bot."""
     folder = tmp_path_factory.mktemp("drill")

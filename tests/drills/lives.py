@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from runtime.lifecycle import Lifecycle, Resource
-from tests.drills.harness import READY_S, Venue, venue, wait_until
+from tests.drills.harness import READY_S, Late, Venue, venue, wait_until
 from tests.drills.rig import Bot
 
 PAGE_KB = os.sysconf("SC_PAGE_SIZE") // 1024
@@ -119,7 +119,8 @@ class Lives:
     def lines(self) -> list[str]:
         return [
             f"{self.count} lives in {self.seconds:.0f} s · {self.proven} ended with proof · worst stop {self.worst_stop_s:.2f} s",
-            f"  left behind: {self.left or 'nothing'} · events, calls and lines still waiting: {self.waiting} · stop failures: {self.failures or 'none'}",
+            f"  left behind: {self.left or 'nothing'} · stop failures: {self.failures or 'none'}",
+            f"  events, calls and lines still waiting: {self.waiting}",
             f"  memory {self.rss_kb[0]} KB after the first, {self.rss_kb[-1]} KB after the last life, slope {self.rss_kb_per_life:+.1f} KB per life",
             f"  lifecycle's own CPU {self.own_cpu_s * 1000:.1f} ms of {self.cpu_s:.1f} s = {self.own_percent:.3f} %",
         ]
@@ -129,7 +130,11 @@ def _one(at: Venue, state_dir: Path, lives: Lives) -> None:
     made = Bot(at.urls, at.keys, state_dir, OVERRIDES)
     made.parts = parts = Measured(made.config.timing.stop_s)
     made.start()
-    wait_until(lambda: made.is_quoting, READY_S, "quotes")
+    try:
+        wait_until(lambda: made.is_quoting, READY_S, "quotes")
+    except Late as late:
+        shown = made.session.loop.snapshot
+        raise Late(f"{late}; {shown and [side.no_quote_because for side in shown.sides]}; {list(made.said)[-10:]}") from None
     began_s = time.monotonic()
     lives.proven += made.stop()
     lives.worst_stop_s = max(lives.worst_stop_s, time.monotonic() - began_s)

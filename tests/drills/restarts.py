@@ -73,21 +73,21 @@ class Restarts:
         ]
 
 
-def three_starts(folder: Path, seconds: float, killed_after_s: float) -> Restarts:
+def three_starts(folder: Path, seconds: float, killed_after_s: float, *more: str) -> Restarts:
     """Run, run and kill -9, run; then ask the venue."""
     root = folder / "clone"
     shutil.copytree(ROOT, root, ignore=NOT_COPIED)
     for name in STATE_FILES:
         path = root / "state" / name
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-    first = BotProcess("--json", "--run-for", str(seconds), root=root)
+    first = BotProcess("--json", "--run-for", str(seconds), *more, root=root)
     codes = [first.wait(seconds + 30)]
-    second = BotProcess("--json", root=root)
+    second = BotProcess("--json", *more, root=root)
     wait_until(lambda: second.first_s("FILL") is not None, FIRST_FILL_S + 2, "the first FILL of run 2")
     time.sleep(killed_after_s)
     os.kill(second.process.pid, signal.SIGKILL)
     codes.append(second.wait(5))
-    third = BotProcess("--json", "--run-for", str(seconds), root=root)
+    third = BotProcess("--json", "--run-for", str(seconds), *more, root=root)
     codes.append(third.wait(seconds + 30))
     at_venue, open_at_venue = truth(root)
     return Restarts(

@@ -55,12 +55,15 @@ class Seen:
         ]
 
 
-def slow_venue(folder: Path, seconds: float) -> Seen:
-    """Start against a venue that is slow from its first answer, trade for `seconds`, compare the books, and say what was seen."""
+def slow_venue(folder: Path, seconds: float, from_start: bool) -> Seen:
+    """Trade for `seconds` with a venue that is slow (from its first answer, or from our first quotes), compare the books, say what was seen."""
+    fault = {"kind": "delay", "delay_ms": ANSWER_MS, "match": {"transport": "rest"}}
     faults = folder / "faults.json"
-    faults.write_text(json.dumps({"faults": [{"kind": "delay", "delay_ms": ANSWER_MS, "match": {"transport": "rest"}}]}))
+    faults.write_text(json.dumps({"faults": [fault] if from_start else []}))
     with venue("--faults", str(faults)) as at, bot(at, folder / "bot") as running:
         first_quote_s = wait_until(lambda: running.is_quoting, FIRST_QUOTES_S, f"the first quotes; {list(running.said)[-5:]}")
+        if not from_start:
+            at.exchange.control("POST", "faults", fault)
         with LateClock() as control:
             before = running.session.loop.step_times.count
             running.session.loop.step_times.worst_ms = 0.0

