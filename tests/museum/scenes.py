@@ -102,6 +102,16 @@ class Stage(World):
     def unknown(self) -> list[Order]:
         return [order for order in self.books.orders.open() if order.is_unknown]
 
+    def look(self) -> None:
+        """The oracle's now-and-then questions (I8, I10, I22, I24, I28), asked now."""
+        if not self.bot.is_dead and self.engine.books is not None:
+            self.oracle.look(self.engine, self.bot.calls())
+
+    def killed(self) -> None:
+        """kill -9 now; returns when the next boot runs."""
+        reborn_ns = self._crash()
+        self.scheduler.run(reborn_ns + SECOND)
+
     def recovers(self) -> None:
         """Every side green again within the liveness bound (I7), with no invariant broken on the way."""
         since_ns = max(self.scheduler.now_ns, self.faults.last_ns)

@@ -192,7 +192,7 @@ def test_row_12_no_silent_side_in_a_whole_world() -> None:
         stage.director.play(kind)
         for _ in range(8):
             stage.pass_s(1)
-            stage.oracle.look(stage.engine, stage.calls())
+            stage.look()
             shown = picture(stage.engine)
             assert shown is not None
             assert all(side.orders or side.no_quote_because for side in shown.sides)
@@ -287,5 +287,3 @@ def test_row_36_a_stream_that_says_nothing_is_found_out() -> None:
     stage.recovers()
     stage.ends_well()
 
-
-__all__ = ["AccountSnapshot", "BookTicker", "CancelAll", "Colour", "Reconnect", "Timing", "want"]
