@@ -8,6 +8,9 @@ from tests.drills.harness import wait_until
 from tests.drills.rig import Rig
 
 
+ECHO_S = 5.0  # core.books.Timing.echo_ms_max
+
+
 def cancels(drill: Rig, after: int) -> set[int]:
     """Order ids whose cancel reached the venue's door."""
     return {row["order_id"] for row in drill.door(after) if row["method"] == "order.cancel"}
@@ -97,12 +100,16 @@ def test_connection_refused(drill: Rig) -> None:
 
 def test_muted_user_stream(drill: Rig) -> None:
     """The user stream lives but says nothing: an order the venue took and never mentioned gives it away; resync, nothing lost (python-binance)."""
-    mark = drill.bot.mark()
+    mark, after = drill.bot.mark(), drill.sequence()
     drill.venue.exchange.fault("events_mute")
     touch = drill.venue.exchange.touch()
-    drill.venue.exchange.take("SELL", str(float(touch["bidPrice"]) * 0.999), "3")
-    wait_until(lambda: shows(drill, mark, "resync") or shows(drill, mark, "user stream down"), 12.0, "the deaf stream is noticed")
+    drill.venue.exchange.take("SELL", f"{float(touch['bidPrice']) * 0.999:.2f}", "3")
+    wait_until(lambda: any(row["method"] == "order.place" for row in drill.door(after)), 10.0, "an order placed while the stream is mute")
+    drill.venue.pause(True)  # it rests long enough for its echo to be missed
+    wait_until(lambda: any("no report of" in said for said in drill.bot.said), ECHO_S + 2.0, "the deaf stream is noticed")
+    wait_until(lambda: shows(drill, mark, "resync running"), 2.0, "resync")
     drill.venue.clear()
+    drill.venue.pause(False)
     drill.check()
 
 
