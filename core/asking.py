@@ -69,7 +69,7 @@ def send_cancels(books: Books) -> None:
             quantity=order.remaining,
             venue_order_id=order.venue_order_id,
             client_order_id=order.client_order_id,
-            cancel_id=f"{books.tag}-{books.boot}-{number}c",
+            cancel_id=f"{order.client_order_id}c",  # the venue renames the order to this: a search must still know it
         )
         _leave(books, command, "CANCEL")
 

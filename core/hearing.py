@@ -183,6 +183,7 @@ def _hear(books: Books, order: Order, status: str, executed: Decimal, evidence: 
                 price=order.price,
                 status=order.status.value,
                 evidence=evidence.value,
+                is_complete=order.booked >= order.executed,
             )
         )
     if books.orders.unknown_words > unknown_before:

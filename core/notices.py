@@ -65,10 +65,13 @@ class Acked(Notice, frozen=True, kw_only=True):
 
 
 class Ended(Notice, frozen=True, kw_only=True):
+    """`is_complete` is False where the venue has reported more fills than are booked: the order is still being asked about."""
+
     side: Side
     price: Decimal
     status: str
     evidence: str
+    is_complete: bool = True
 
     def words(self) -> str:
         return f"{self.side:<4} @ {plain(self.price)} {self.status} · evidence: {self.evidence}"

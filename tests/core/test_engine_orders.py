@@ -201,7 +201,7 @@ def test_not_found_counts_only_after_13_seconds_and_the_order_list() -> None:
 
 
 def test_unknown_cancel_is_queried_and_canceled_again() -> None:
-    """A lost cancel is not repeated blindly: query first, and if still open cancel again under a new id."""
+    """A lost cancel is not repeated blindly: query first, and if still open cancel again; both carry the name of their order."""
     desk = ready()
     order = desk.rest()
     first = desk.cancel(order)
@@ -212,7 +212,8 @@ def test_unknown_cancel_is_queried_and_canceled_again() -> None:
     assert query.venue_order_id == 11
     desk.reply(query, OrderAnswer(facts=facts(order.client_order_id, 11, price="99")))
     again = desk.one(Cancel)
-    assert again.cancel_id != first.cancel_id
+    assert again.cancel_id == first.cancel_id == f"{order.client_order_id}c"
+    assert again.command_id != first.command_id
     desk.reply(again, OrderAnswer(facts=facts(order.client_order_id, 11, "CANCELED", price="99")))
     assert desk.light().is_green
 
