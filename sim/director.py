@@ -8,7 +8,7 @@ from decimal import Decimal
 from functools import partial
 
 from core.commands import Cancel
-from core.events import AnyEvent, BalanceUpdate
+from core.events import BalanceUpdate
 from core.types import Connection
 from exchange.paper.model import PaperOrder
 from sim.faults import Faults, Kind
@@ -20,6 +20,7 @@ from sim.venue import SimVenue
 
 DOWN = {Kind.USER_DOWN: Connection.USER, Kind.MARKET_DOWN: Connection.MARKET}
 SILENT = {Kind.USER_SILENT: Connection.USER, Kind.MARKET_SILENT: Connection.MARKET}
+CRASHES_MAX = 3
 SILENCE_MS_MAX = 5000  # then the reader itself leaves the socket (exchange.silence_ms_max)
 
 
@@ -32,10 +33,10 @@ class Director:
         venue: SimVenue,
         links: Mapping[Connection, Link],
         stranger: Stranger,
-        post: Callable[[AnyEvent], None],
     ) -> None:
         self._setup, self._scheduler, self._faults, self._venue = setup, scheduler, faults, venue
-        self._links, self._stranger, self._post = links, stranger, post
+        self._links, self._stranger = links, stranger
+        self.crash: Callable[[], int] | None = None  # kills the bot; returns when the next one starts (ns)
         venue.after_place, venue.before_cancel = self._after_place, self._before_cancel
 
     def start(self) -> None:
@@ -83,6 +84,9 @@ class Director:
                 self._faults.note(kind, now_ns)
         elif kind is Kind.MOVEMENT:
             self._move()
+        elif kind is Kind.CRASH:
+            if self.crash is not None and self._faults.counts.get(kind, 0) < CRASHES_MAX:
+                self._faults.note(kind, self.crash())
         else:
             self._faults.arm(kind)
 

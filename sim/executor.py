@@ -12,9 +12,11 @@ from concurrent.futures import Future
 from typing import Protocol
 
 from core.commands import AnyCommand
-from core.events import Reply
+from core.events import Answer, Reply
+from core.ports import Answered
 from sim.scheduler import Scheduler
 
+Outcome = Answered[Answer] | Exception
 PICK_UP_MS = 0.05
 QUEUE_MAX = 10_000
 
@@ -28,9 +30,13 @@ class Leaving(BaseException):
 
 
 class Carrier(Protocol):
-    """What carries a request to the venue and calls `done` exactly once, when the worker has its answer or its time-out."""
+    """What carries a request to the venue and calls `done` exactly once, when the worker has its answer or its time-out.
 
-    def carry(self, leaving: Leaving, done: Callable[[], None]) -> None: ...
+    `hand` lays that answer ready for the second run of the call; `abandon` tells of a call that ended without sending anything.
+    """
+
+    def carry(self, leaving: Leaving, done: Callable[[Outcome], None]) -> None: ...
+    def hand(self, command: AnyCommand, outcome: Outcome) -> None: ...
     def abandon(self, command: AnyCommand) -> None: ...
 
 
@@ -56,6 +62,7 @@ class VirtualLane:
         self._free = workers
         self._queue: deque[Job] = deque()
         self.outstanding: dict[int, None] = {}
+        self._is_dead = False
 
     def submit(self, call: Callable[..., Reply], command: AnyCommand, /) -> "Future[Reply]":
         if len(self._queue) >= QUEUE_MAX:
@@ -74,17 +81,23 @@ class VirtualLane:
 
     def _work(self, job: Job) -> None:
         call, command, _ = job
+        if self._is_dead:
+            self._carrier.abandon(command)
+            return
         picked_ns = self._scheduler.now_ns
         try:
             reply = call(command)
         except Leaving as leaving:
-            self._carrier.carry(leaving, lambda: self._return(job, picked_ns))
+            self._carrier.carry(leaving, lambda outcome: self._return(job, picked_ns, outcome))
             return
         self._carrier.abandon(command)
         self._finish(job, reply)
 
-    def _return(self, job: Job, picked_ns: int) -> None:
+    def _return(self, job: Job, picked_ns: int, outcome: Outcome) -> None:
         call, command, _ = job
+        if self._is_dead:
+            return
+        self._carrier.hand(command, outcome)
         self._clock.as_of_ns = picked_ns
         try:
             reply = call(command)
@@ -98,3 +111,11 @@ class VirtualLane:
         self._free += 1
         future.set_result(reply)
         self._assign()
+
+    def die(self) -> None:
+        """The process is gone: what waits here never leaves, what comes back finds nobody."""
+        self._is_dead = True
+        for _, command, _ in self._queue:
+            self._carrier.abandon(command)
+        self._queue.clear()
+        self.outstanding.clear()

@@ -52,6 +52,7 @@ class Kind(StrEnum):
     STRANGER_FILL = "order of a stranger fills"
     STRANGER_CANCEL = "our order canceled by a stranger"
     MOVEMENT = "deposit or withdrawal"
+    CRASH = "crash and restart"
 
 
 PLACE = (

@@ -14,7 +14,7 @@ from core.events import AccountSnapshot, AnyEvent, Outcome, Reply, StreamDown, S
 from core.light import Colour
 from core.notices import ProofDone
 from core.orders import Order, Orders
-from core.types import Connection, Side, VenueError
+from core.types import Connection, Fill, Side, VenueError
 from exchange.paper.matching import Matching
 from sim.faults import FOREIGN, Faults, Kind, Plan
 from sim.requests import Requests
@@ -26,6 +26,10 @@ SILENCE_GRACE_MS = 600  # a snapshot from before the silence may still be on its
 PULL_MS_MAX = 3000  # from a stale book to the venue's word on the last cancel
 PRICE_FILTERS = (-1013, -1111)
 INSUFFICIENT = "Account has insufficient balance for requested action."
+
+
+def boot_of(client_order_id: str) -> str:
+    return client_order_id.split("-")[1]
 
 
 class Oracle:
@@ -53,6 +57,14 @@ class Oracle:
         self.checks[invariant] = self.checks.get(invariant, 0) + 1
         if not holds:
             self.fail(invariant, text)
+
+    def reborn(self) -> None:
+        """A new process: what the old one knew or waited for is gone; what it sent is not."""
+        self._open.clear()
+        self._reads.clear()
+        self._heard.clear()
+        self._banned_until_ns = 0
+        self._resync_since_ns = self._scheduler.now_ns
 
     # -- the venue's door ------------------------------------------------------------------------
     def left(self, command: AnyCommand, plan: Plan) -> None:
@@ -130,6 +142,7 @@ class Oracle:
         self.check("I23", self._resync_since_ns is None, f"{place.client_order_id} before the account was merged")
         pending = next(self.requests.pending_cancels(place.symbol, place.side, now_ns), None)
         self.check("I6", pending is None, f"{place.client_order_id} while a cancel of {pending and pending.client_order_id} is undecided")
+        boot = boot_of(place.client_order_id)  # an order of an earlier boot is adopted where its price falls; its slot is forgotten
         for other, request in self.requests.places.items():
             if other in self.closed:
                 continue
@@ -139,7 +152,7 @@ class Oracle:
                     self.closed[other] = None
                 continue
             assert isinstance(command, Place)
-            same = (command.symbol, command.side, command.slot) == (place.symbol, place.side, place.slot)
+            same = (command.symbol, command.side, command.slot) == (place.symbol, place.side, place.slot) and boot_of(other) == boot
             self.check("I9", not same, f"{place.client_order_id} beside {other} in slot {place.slot}")
 
     def _judge_endings(self, engine: Engine) -> None:
@@ -179,7 +192,7 @@ class Oracle:
                 if asked is not None and not asked.unknown:
                     self.check("I8", asked.command_id in engine.pending, f"{order.client_order_id} waits for call {asked.command_id}, which is over")
         for paper in self._matching.open_orders():
-            if not paper.client_order_id.startswith(STRANGER):
+            if not paper.client_order_id.startswith(STRANGER) and self._resync_since_ns is None:
                 known = books.orders.by_client_id.get(paper.client_order_id)
                 self.check("I10", known is not None and known.is_open, f"{paper.client_order_id} is open at the venue only")
         for symbol in books.rules:
@@ -213,8 +226,10 @@ class Oracle:
         self.check("I28", bool(reason), f"{symbol} {side} has no quote and no reason")
 
     # -- at the end ------------------------------------------------------------------------------
-    def at_rest(self, engine: Engine, start: dict[str, Decimal], foreign: dict[str, Decimal], calls: dict[int, None]) -> None:
-        """Everything has arrived: fills, money, calls and orders must agree to the last digit."""
+    def at_rest(
+        self, engine: Engine, fills: Sequence[Fill], start: dict[str, Decimal], foreign: dict[str, Decimal], calls: dict[int, None]
+    ) -> None:
+        """Everything has arrived: fills (those written down, by all boots), money, calls and orders must agree to the last digit."""
         books = engine.books
         assert books is not None
         self.check("I8", not calls, f"calls left: {sorted(calls)}")  # what comes back after the proof is not taken any more
@@ -225,22 +240,22 @@ class Oracle:
             if not self._first_name(symbol, trade.order_id).startswith(STRANGER)
         ]
         theirs = sorted((symbol, trade.trade_id) for symbol, trade in own)
-        ours = sorted(fill.key for fill in (*books.fills, *books.recovered))
+        ours = sorted(fill.key for fill in fills)
         self.check("I3", len(ours) == len(set(ours)), "a trade was booked twice")
         self.check("I2", set(theirs) <= set(ours), f"lost fills {sorted(set(theirs) - set(ours))[:5]}")
         self.check("I2", set(ours) <= set(theirs), f"fills of nobody {sorted(set(ours) - set(theirs))[:5]}")
         self.check("I12", all(trade.is_maker for _, trade in own), "a post-only order took")
-        self._judge_money(engine, start, foreign)
+        self._judge_money(engine, fills, start, foreign)
         for client_id, order in books.orders.by_client_id.items():
             self._judge_final(client_id, order)
         still = [order.client_order_id for order in self._matching.open_orders() if not order.client_order_id.startswith(STRANGER)]
         self.check("I10", not still, f"open after the stop: {still}")
 
-    def _judge_money(self, engine: Engine, start: dict[str, Decimal], foreign: dict[str, Decimal]) -> None:
+    def _judge_money(self, engine: Engine, fills: Sequence[Fill], start: dict[str, Decimal], foreign: dict[str, Decimal]) -> None:
         books = engine.books
         assert books is not None
         change: dict[str, Decimal] = {}
-        for fill in (*books.fills, *books.recovered):
+        for fill in fills:
             rules, sign = books.rules[fill.symbol], 1 if fill.side is Side.BUY else -1
             for asset, delta in ((rules.base, sign * fill.quantity), (rules.quote, -sign * fill.price * fill.quantity), (fill.fee_asset, -fill.fee)):
                 change[asset] = change.get(asset, Decimal(0)) + delta

@@ -27,25 +27,30 @@ class Request:
         return not self.is_settled and (self.expires_ns is None or now_ns <= self.expires_ns)
 
 
+def name_of(command: AnyCommand) -> str:
+    """Unique over all boots; empty for a read."""
+    return command.client_order_id if isinstance(command, Place) else f"{command.cancel_id}/{command.command_id}" if isinstance(command, Cancel) else ""
+
+
 @dataclass(slots=True)
 class Requests:
-    """All places and cancels of one world, by command id; unsettled ones apart."""
+    """All places and cancels of one world; unsettled ones apart."""
 
     matching: Matching
     recv_window_ms: int
     places: dict[str, Request] = field(default_factory=dict)  # by client order id
-    unsettled: dict[int, Request] = field(default_factory=dict)
+    unsettled: dict[str, Request] = field(default_factory=dict)  # by name: command numbers begin anew with each boot
     arrivals: dict[str, int] = field(default_factory=dict)  # how often each client id reached the create endpoint
     venue_ids: dict[str, int] = field(default_factory=dict)  # client id -> order id, for executed places
 
     def emit(self, command: Place | Cancel, now_ns: int) -> None:
         request = Request(command, now_ns)
-        self.unsettled[command.command_id] = request
+        self.unsettled[name_of(command)] = request
         if isinstance(command, Place):
             self.places[command.client_order_id] = request
 
     def left(self, command: AnyCommand, plan: Plan, now_ns: int) -> None:
-        if request := self.unsettled.get(command.command_id):
+        if request := self.unsettled.get(name_of(command)):
             request.expires_ns = now_ns + self.recv_window_ms * MS
             if plan.lost:
                 self._settle(request)
@@ -58,7 +63,7 @@ class Requests:
         return self.arrivals[command.client_order_id]
 
     def decided(self, command: AnyCommand, error: VenueError | None) -> None:
-        if request := self.unsettled.get(command.command_id):
+        if request := self.unsettled.get(name_of(command)):
             self._settle(request)
         if isinstance(command, Place) and error is None:
             try:
@@ -69,7 +74,7 @@ class Requests:
 
     def _settle(self, request: Request) -> None:
         request.is_settled = True
-        self.unsettled.pop(request.command.command_id, None)
+        self.unsettled.pop(name_of(request.command), None)
 
     # -- questions -------------------------------------------------------------------------------
     def is_open(self, symbol: str, client_order_id: str) -> bool:

@@ -110,6 +110,12 @@ class Link:
         if epoch == self._epoch:
             self._post(StreamDown(connection=self.connection, reason=reason))
 
+    def abandon(self) -> None:
+        """The process behind the socket is gone."""
+        self.is_up = False
+        self._epoch += 1
+        self._held = None
+
     def reconnect(self, reason: str) -> None:
         """The engine asked for a new socket."""
         if self.is_up:

@@ -15,7 +15,7 @@ from core.ports import Answered, Capabilities, Refused
 from core.types import Balance, Fill, RateLimit, VenueError
 from exchange.paper.matching import Matching
 from exchange.paper.model import PaperOrder, PlaceRequest, Reject
-from sim.executor import Leaving
+from sim.executor import Leaving, Outcome
 from sim.facts import facts_of, fill_of
 from sim.faults import Faults, Kind, Plan, banned, limited, stale
 from sim.scheduler import MS, Scheduler
@@ -45,7 +45,7 @@ class Ticket:
     plan: Plan
     sent_ns: int
     deadline_ns: int
-    done: Callable[[], None]
+    done: Callable[[Outcome], None]
     is_over: bool = False
     answer: list[Answer] = field(default_factory=list)
 
@@ -92,7 +92,7 @@ class SimVenue:
         self.before_cancel: Callable[[Kind, Cancel], None] = lambda kind, command: None
         self._scheduler, self._faults, self._door, self.publish = scheduler, faults, door, publish
         self._rng, self._latency_ms = rng, latency_ms
-        self._outcomes: dict[int, Answered[Answer] | Exception] = {}
+        self._outcomes: dict[int, Outcome] = {}
         self._banned_until_ns = 0
         self._places_until_ns = 0
         self.weight = Counter("REQUEST_WEIGHT", 60, WEIGHT_MAX)
@@ -132,11 +132,15 @@ class SimVenue:
     on_answer: Callable[[], None] = staticmethod(lambda: None)  # the world brings the manager's clock back to now
 
     # -- the way there ---------------------------------------------------------------------------
+    def hand(self, command: AnyCommand, outcome: Outcome) -> None:
+        """The answer for the second run of this call."""
+        self._outcomes[command.command_id] = outcome
+
     def abandon(self, command: AnyCommand) -> None:
         """The manager ended the call without sending anything."""
         self._door.decided(command, None)
 
-    def carry(self, leaving: Leaving, done: Callable[[], None]) -> None:
+    def carry(self, leaving: Leaving, done: Callable[[Outcome], None]) -> None:
         command, now_ns = leaving.command, self._scheduler.now_ns
         plan = self._faults.plan(command, leaving.timeout_s, now_ns)
         if plan.kind is Kind.REPLY_TWICE:
@@ -202,7 +206,7 @@ class SimVenue:
             answer = ticket.answer[0]
             assert isinstance(answer, OrderAnswer) and answer.facts is not None
             self.after_place(plan.kind, self.matching.order(answer.facts.symbol, answer.facts.venue_order_id))
-        outcome: Answered[Answer] | Exception | None = error
+        outcome: Outcome | None = error
         if plan.after is not None and error is None:
             outcome = plan.after
         if outcome is None and ticket.answer:
@@ -213,12 +217,11 @@ class SimVenue:
         final = outcome
         self._scheduler.after(delay_ms, lambda: self._end(ticket, final))
 
-    def _end(self, ticket: Ticket, outcome: Answered[Answer] | Exception) -> None:
+    def _end(self, ticket: Ticket, outcome: Outcome) -> None:
         if ticket.is_over:
             return
         ticket.is_over = True
-        self._outcomes[ticket.command.command_id] = outcome
-        ticket.done()
+        ticket.done(outcome)
 
     # -- what the venue does ---------------------------------------------------------------------
     def _stages(self, ticket: Ticket) -> Stages:
@@ -305,18 +308,20 @@ class SimVenue:
         ticket.answer.append(OrderAnswer(facts=facts_of(order, fills), searched=searched))
 
     def _search(self, command: Query) -> PaperOrder | None:
-        """The order list since then: by client id, else the one order of this shape that nobody else of ours owns (core.commands.Query)."""
+        """The order list since then: by its name or its cancel's, else the one that a stranger's cancel renamed (as in exchange.binance.venue)."""
         assert command.since_ms is not None
         self.weight.add(self._scheduler.now_ms, 20)
-        shape = (command.side.value, command.price, command.quantity)
-        tag = command.client_order_id.split("-")[0] + "-"
+        names = (command.client_order_id, command.client_order_id + "c")
+        shape = (command.side.value, command.price, command.quantity, "CANCELED")
+        ours = command.client_order_id.split("-")[0] + "-"
         found: PaperOrder | None = None
         for order in self.matching.all_orders(command.symbol):
-            if order.created_ms < command.since_ms or order.order_id in command.attributed:
+            if order.created_ms < command.since_ms:
                 continue
-            if order.client_order_id == command.client_order_id:
+            if order.client_order_id in names:
                 return order
-            if (order.side, order.price, order.quantity) == shape and not order.client_order_id.startswith(tag):
+            alike = (order.side, order.price, order.quantity, order.status) == shape
+            if alike and order.order_id not in command.attributed and not order.client_order_id.startswith(ours):
                 found = found or order
         return found
 

@@ -15,45 +15,27 @@ from random import Random
 import msgspec
 
 from core.commands import AnyCommand, Reconnect
-from core.engine import Engine
-from core.events import AnyEvent, BookTicker, Boot, DepthDiff, MarketTrade, Reply, StopRequested, Timer
-from core.light import Light
-from core.orders import Orders
+from core.engine import Engine, Step
+from core.events import AnyEvent, BookTicker, DepthDiff, MarketTrade, StopRequested, Timer
 from core.types import Connection, Side
 from exchange.paper.matching import Matching
 from exchange.paper.model import BalanceReport
-from order_book_manager import OrderBookManager
+from sim.bot import TIMER_MS, Bot, Memory
 from sim.director import Director
-from sim.executor import CallClock, VirtualLane
 from sim.facts import account_position, execution_report, market_trade, paper_rules
 from sim.faults import Faults
 from sim.market import LightMarket
 from sim.oracle import Oracle
 from sim.scheduler import MS, Scheduler
-from sim.setup import LIMITS, LOTS, MIDS, RECV_WINDOW_MS, START_MS, SYMBOLS, Setup
+from sim.setup import LOTS, MIDS, RECV_WINDOW_MS, START_MS, SYMBOLS, Setup
 from sim.stranger import Stranger
 from sim.streams import Link
 from sim.venue import SimVenue
-from strategy import MarketMaker
-from trading.risk import Limits, RiskChecks
 
-TAG, BOOT = "glsim", "m0"
-TIMER_MS = 100
-WAKE_MS = 0.3
 START_S_MAX = 20
 STOP_S_MAX = 5
 REST_S = 6
 FEE = Decimal("0.001")
-
-
-class Silence:
-    """The Journal of a world without disks."""
-
-    def intent(self, command: AnyCommand) -> None:
-        """Nothing to remember: this bot does not crash."""
-
-    def result(self, reply: Reply) -> None:
-        """See `intent`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,60 +74,72 @@ class World:
         }
         self.oracle.market_silent_ms = self.links[Connection.MARKET].silent_ms
         self.stranger = Stranger(self.matching, self.market, self.scheduler, self.publish, Random(f"stranger-{seed}"))
-        self.director = Director(self.setup, self.scheduler, self.faults, self.venue, self.links, self.stranger, self.post)
-        self.engine = Engine(MarketMaker(setup.quoting), RiskChecks(Limits(open_orders_max=20)), setup.timing)
-        clock = CallClock(self.scheduler)
-        self.venue.on_answer = partial(setattr, clock, "as_of_ns", None)
-        self.lanes = tuple(VirtualLane(self.scheduler, self.venue, clock, workers) for workers in (4, 4, 2))
-        self.manager = OrderBookManager(
-            self.venue, Silence(), self.post, clock, (self.lanes[0], self.lanes[1], self.lanes[2]), self._orders, self._light
-        )
-        self.inbox: list[AnyEvent] = []
+        self.director = Director(setup, self.scheduler, self.faults, self.venue, self.links, self.stranger)
+        self.director.crash = self._crash
+        self._rng = Random(f"world-{seed}")
+        self.memory = Memory()
         self.steps = 0
         self.verbose = verbose
         self.trace: list[str] = []
-        self._awake = False
+        self._placed = self._filled = 0
         self._digest = sha256()
         self._touches: dict[str, tuple[object, ...]] = {}
-        self._rng = Random(f"world-{seed}")
         self._market_goes = True
+        self._reborn_ns = 0
+        self.bot = self._new_bot()
+
+    @property
+    def engine(self) -> Engine:
+        return self.bot.engine
 
     # -- the bot's surroundings ------------------------------------------------------------------
-    def _orders(self) -> Orders:
-        assert self.engine.books is not None
-        return self.engine.books.orders
-
-    def _light(self, symbol: str, side: Side) -> Light:
-        assert self.engine.books is not None
-        return self.engine.books.light(symbol, side)
+    def _new_bot(self) -> Bot:
+        return Bot(self.setup, self.scheduler, self.venue, self.memory, self._rng, self._after_step, self._reconnect)
 
     def post(self, event: AnyEvent) -> None:
-        """The inbox: one wake-up for all that waits."""
-        self.inbox.append(event)
-        if isinstance(event, Reply) and event.command_id in self.venue.twice:
-            del self.venue.twice[event.command_id]
-            self.scheduler.after(self._rng.uniform(1, 500), partial(self.post, event))
-        if not self._awake:
-            self._awake = True
-            self.scheduler.after(WAKE_MS + self.scheduler.stall_ms(), self._take)
+        self.bot.post(event)
 
-    def _take(self) -> None:
-        """The trading thread: one batch, one step."""
-        self._awake = False
-        batch, self.inbox = self.inbox, []
-        if self.engine.finished:
-            return
-        step = self.engine.step(self.scheduler.now_ns, batch)
+    def _reconnect(self, command: Reconnect) -> None:
+        self.links[command.connection].reconnect(command.reason)
+
+    def _after_step(self, bot: Bot, batch: list[AnyEvent], step: Step) -> None:
         self.steps += 1
         if self.verbose:
             self._write(batch, step.commands, [f"{notice.tag} {notice.symbol} {notice.order_id} {notice.words()}" for notice in step.notices])
-        self.oracle.after_step(self.engine, batch, step)
+        self.oracle.after_step(bot.engine, batch, step)
         for command in step.commands:
             self._digest.update(msgspec.json.encode(command))
-        self.manager.hand_over(command for command in step.commands if not isinstance(command, Reconnect))
-        for command in step.commands:
-            if isinstance(command, Reconnect):
-                self.links[command.connection].reconnect(command.reason)
+
+    def _crash(self) -> int:
+        """kill -9, and a new boot a little later; returns when (ns)."""
+        if self.bot.is_dead or self.engine.books is None:
+            return self.scheduler.now_ns
+        self._add_up()
+        self.bot.die()
+        for link in self.links.values():
+            link.abandon()
+        if self.verbose:
+            self.trace.append(f"{(self.scheduler.now_ms - START_MS) / 1000:8.3f} XX killed")
+        self._reborn_ns = self.scheduler.now_ns + int(self._rng.uniform(50, 2500) * MS)
+        self.scheduler.at(self._reborn_ns, self._reboot)
+        return self._reborn_ns
+
+    def _reboot(self) -> None:
+        self.oracle.reborn()
+        self.bot = self._new_bot()
+        self._connect()
+
+    def _connect(self) -> None:
+        for link in self.links.values():
+            link.connect(self._rng.uniform(5, 60))
+        self.bot.start_timer(self._rng.uniform(10, TIMER_MS))
+
+    def _add_up(self) -> None:
+        """What this boot did, before it is gone."""
+        assert self.engine.books is not None
+        self._placed += self.engine.books.placed
+        self._filled += self.engine.books.fills_booked
+        self._digest.update(self.bot.signature())
 
     def _write(self, events: list[AnyEvent], commands: tuple[AnyCommand, ...], notices: list[str]) -> None:
         at = f"{(self.scheduler.now_ms - START_MS) / 1000:8.3f}"
@@ -154,21 +148,6 @@ class World:
                 self.trace.append(f"{at} <- {event}")
         self.trace.extend(f"{at} -> {command}" for command in commands)
         self.trace.extend(f"{at}    {notice}" for notice in notices)
-
-    def _timer(self) -> None:
-        if not any(isinstance(event, Timer) for event in self.inbox):
-            self.post(Timer())
-        if not self.engine.finished:
-            self.scheduler.after(TIMER_MS, self._timer)
-
-    def calls(self) -> dict[int, None]:
-        """Every call without a word: in the lanes, or answered and waiting in the inbox."""
-        held = self._lane_calls()
-        held.update({event.command_id: None for event in self.inbox if isinstance(event, Reply) and event.command_id in self.engine.pending})
-        return held
-
-    def _lane_calls(self) -> dict[int, None]:
-        return {command_id: None for lane in self.lanes for command_id in lane.outstanding}
 
     # -- the venue's events ----------------------------------------------------------------------
     def publish(self) -> None:
@@ -231,10 +210,7 @@ class World:
         """Boot is the first event; then the sockets open and the market begins."""
         self.market.start(self.scheduler.now_ms)
         self.publish()
-        self.post(Boot(boot=BOOT, tag=TAG, venue="sim", instance="sim-1", rules=SYMBOLS, limits=LIMITS))
-        for link in self.links.values():
-            link.connect(self._rng.uniform(5, 60))
-        self.scheduler.after(self._rng.uniform(10, TIMER_MS), self._timer)
+        self._connect()
         self.scheduler.after(self._rng.uniform(0, TIMER_MS), self._publish_depth)
         for symbol in self.matching.rules:
             self.scheduler.after(self._rng.expovariate(1 / self.setup.market_wait_ms), partial(self._market_step, symbol))
@@ -242,7 +218,8 @@ class World:
 
     def _look(self) -> None:
         if not self.engine.finished:
-            self.oracle.look(self.engine, self.calls())
+            if not self.bot.is_dead and self.engine.books is not None:
+                self.oracle.look(self.engine, self.bot.calls())
             self.scheduler.after(1000, self._look)
 
     def run(self) -> Result:
@@ -274,9 +251,11 @@ class World:
         if not self._run_until(setup.quote_s_max, enough) and setup.with_faults:
             self.oracle.fail("WORLD", f"thin: {self.faults.total} faults, {self._books_placed()} orders in {setup.quote_s_max} s")
         self.director.stop()
+        if self.bot.is_dead:
+            self.scheduler.run(self._reborn_ns + TIMER_MS * MS)
 
     def _books_placed(self) -> int:
-        return self.engine.books.placed if self.engine.books else 0
+        return self._placed + (self.engine.books.placed if self.engine.books and not self.bot.is_dead else 0)
 
     def liveness_ms(self) -> int:
         """max(2 x timeout, recv_window + 10 s) + 2 x resolver interval (DESIGN 4)."""
@@ -299,7 +278,7 @@ class World:
         """In peace: proof within 5 s. In trouble: no proof before the last doubt is gone, and that within the liveness bound."""
         stop_s = STOP_S_MAX + (self.setup.stops_in_trouble and self._trouble_s())
         if not self.setup.stops_in_trouble:
-            self.manager.stop_by(self.scheduler.now_ns + STOP_S_MAX * 1000 * MS)
+            self.bot.manager.stop_by(self.scheduler.now_ns + STOP_S_MAX * 1000 * MS)
         self.post(StopRequested(reason="end of the world"))
         finished = self._run_until(stop_s, lambda: self.engine.finished)
         verdict = self.engine.audit.stop_proof
@@ -309,7 +288,7 @@ class World:
         self._market_goes, self.stranger.is_gone = False, finished
         self.scheduler.run(self.scheduler.now_ns + REST_S * 1000 * MS)
         if finished:
-            self.oracle.at_rest(self.engine, dict(self.setup.balances), self.stranger.foreign(), self._lane_calls())
+            self.oracle.at_rest(self.engine, self.memory.fills, dict(self.setup.balances), self.stranger.foreign(), self.bot.lane_calls())
 
     def _trouble_s(self) -> int:
         """What is left of the last fault, and then the liveness bound."""
@@ -347,19 +326,14 @@ class World:
     def _result(self) -> Result:
         books = self.engine.books
         assert books is not None
-        for fill in books.fills:
-            self._digest.update(msgspec.json.encode(fill))
-        for order in books.orders.by_client_id.values():
-            self._digest.update(f"{order.client_order_id} {order.status} {order.booked}".encode())
-        for asset, holding in books.account.holdings.items():
-            self._digest.update(f"{asset} {holding.free} {holding.locked}".encode())
+        self._add_up()
         return Result(
             seed=self.setup.seed,
             failures=tuple(self.oracle.failures),
             faults={kind.value: count for kind, count in self.faults.counts.items()},
             checks=dict(self.oracle.checks),
-            orders=books.placed,
-            fills=books.fills_booked,
+            orders=self._placed,
+            fills=self._filled,
             steps=self.steps,
             virtual_s=(self.scheduler.now_ms - START_MS) / 1000,
             uptime={f"{symbol} {side}": self.engine.uptime.share(symbol, side) for symbol in books.rules for side in Side},
