@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tests.drills.lives import live
 
-SLOPE_KB_MAX = 16.0
+SLOPE_KB_MAX = 24.0  # of the allocator; the Python heap itself is flat (docs/drills.md)
 
 
 def main() -> int:

@@ -96,7 +96,8 @@ class Lives:
     proven: int = 0
     left: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
-    waiting: int = 0
+    waiting: int = 0  # calls and records: must be none
+    unread: int = 0  # a timer's or a socket's last event, after the trading thread had ended; it goes with its inbox
     rss_kb: list[int] = field(default_factory=list)
     seconds: float = 0.0
     cpu_s: float = 0.0
@@ -120,7 +121,7 @@ class Lives:
         return [
             f"{self.count} lives in {self.seconds:.0f} s · {self.proven} ended with proof · worst stop {self.worst_stop_s:.2f} s",
             f"  left behind: {self.left or 'nothing'} · stop failures: {self.failures or 'none'}",
-            f"  events, calls and lines still waiting: {self.waiting}",
+            f"  calls without an answer and records not written: {self.waiting} · events that came after the last step: {self.unread}",
             f"  memory {self.rss_kb[0]} KB after the first, {self.rss_kb[-1]} KB after the last life, slope {self.rss_kb_per_life:+.1f} KB per life",
             f"  lifecycle's own CPU {self.own_cpu_s * 1000:.1f} ms of {self.cpu_s:.1f} s = {self.own_percent:.3f} %",
         ]
@@ -139,7 +140,8 @@ def _one(at: Venue, state_dir: Path, lives: Lives) -> None:
     lives.proven += made.stop()
     lives.worst_stop_s = max(lives.worst_stop_s, time.monotonic() - began_s)
     session = made.session
-    lives.waiting += len(session.inbox) + len(session.engine.pending) + session.recorder._waiting.qsize()
+    lives.unread += len(session.inbox)
+    lives.waiting += len(session.engine.pending) + session.recorder._waiting.qsize()
     lives.waiting += sum(lane.waiting for lane in session.lanes)
     lives.own_cpu_s += parts.whole_cpu_s - parts.parts_cpu_s
     lives.failures += parts.failures

@@ -7,7 +7,6 @@ import pytest
 from tests.drills.harness import wait_until
 from tests.drills.rig import Rig
 
-
 ECHO_S = 5.0  # core.books.Timing.echo_ms_max
 
 
