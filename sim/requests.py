@@ -29,7 +29,9 @@ class Request:
 
 def name_of(command: AnyCommand) -> str:
     """Unique over all boots; empty for a read."""
-    return command.client_order_id if isinstance(command, Place) else f"{command.cancel_id}/{command.command_id}" if isinstance(command, Cancel) else ""
+    if isinstance(command, Place):
+        return command.client_order_id
+    return f"{command.cancel_id}/{command.command_id}" if isinstance(command, Cancel) else ""
 
 
 @dataclass(slots=True)

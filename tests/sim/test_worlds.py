@@ -49,7 +49,7 @@ def test_the_oracle_reads_the_venue_not_the_bot() -> None:
     world.start()
     assert world.scheduler.run(world.scheduler.now_ns + 5_000_000_000, lambda: bool(world.matching.open_orders()))
     order = world.matching.open_orders()[0]
-    world.oracle.look(world.engine, world.calls())
+    world.oracle.look(world.engine, world.bot.calls())
     assert not world.oracle.failures
     assert world.engine.books is not None
     world.engine.books.orders.open_ids.clear()
