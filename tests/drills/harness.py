@@ -4,6 +4,7 @@ Who uses it: the drills of this folder and the scripts `benchmarks/drill_*.py`. 
 (tests.paper.exchange_client); it shares no code with the bot. Never: a verdict taken from the bot alone.
 """
 
+import os
 import signal
 import threading
 import time
@@ -19,6 +20,7 @@ from runtime.keys import Keys
 from tests.paper.exchange_client import Exchange
 
 SYMBOL = "BTCUSDT"
+LONG = os.environ.get("GREENLIGHT_DRILLS") == "long"
 PING_PERIOD_S, PING_DEADLINE_S = 1, 2
 READY_S = 10.0
 CREATES = frozenset({"order.place", "order.cancelReplace"})

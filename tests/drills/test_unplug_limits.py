@@ -17,7 +17,7 @@ def banned(drill: Rig, since_ns: int) -> bool:
 def test_ban_is_silence_then_cancels_first(drill: Rig, kind: str, argument: str, status: int) -> None:
     """429 -1003 or 418: nothing leaves before Retry-After ends; what had to be canceled meanwhile leaves before anything is placed."""
     drill.venue.pause(True)  # no fills meanwhile: what works now must be canceled later
-    mark, after, ban_s = drill.bot.mark(), drill.sequence(), 2
+    mark, after, ban_s = drill.bot.mark(), drill.sequence(), 1
     drill.venue.exchange.fault(kind, count=1, match={"transport": "rest"}, **{argument: ban_s})
     drill.bot.session.inbox.post(Operator(action=OperatorAction.PROVE))  # the reading that is refused
     wait_until(lambda: banned(drill, mark), 3.0, "red, banned")

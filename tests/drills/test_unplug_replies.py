@@ -1,16 +1,15 @@
 """A request or its reply is lost, late or ambiguous: nothing is believed, nothing is sent twice, the venue is asked (issue 2, "Must be seen" 6)."""
 
-import os
 import time
 
 import pytest
 
-from tests.drills.harness import Late, wait_until
+from tests.drills.harness import LONG, Late, wait_until
 from tests.drills.rig import Rig
 
-LONG = os.environ.get("GREENLIGHT_DRILLS") == "long"
-EVENTS_MS = 3000
+EVENTS_MS = 1000
 TRIES_MAX = 5
+LONG_ONLY = pytest.mark.skipif(not LONG, reason="its twin runs in the quick set")
 CREATE, CANCEL = b"POST /api/v3/order", b"DELETE /api/v3/order"
 
 
@@ -74,7 +73,7 @@ def test_reply_lost(drill: Rig, what: str, text: bytes) -> None:
     drill.check()
 
 
-@pytest.mark.parametrize("operation", ["order.place", "order.cancel"])
+@pytest.mark.parametrize("operation", ["order.place", pytest.param("order.cancel", marks=LONG_ONLY)])
 def test_reply_late(drill: Rig, operation: str) -> None:
     """The reply comes after our time-out: unknown until the venue has answered the query; the late reply changes nothing."""
     mark = drill.bot.mark()
@@ -86,7 +85,7 @@ def test_reply_late(drill: Rig, operation: str) -> None:
     drill.check()
 
 
-@pytest.mark.parametrize("operation", ["order.place", "order.cancel"])
+@pytest.mark.parametrize("operation", [pytest.param("order.place", marks=LONG_ONLY), "order.cancel"])
 def test_status_unknown_executed(drill: Rig, operation: str) -> None:
     """-1007 although it was carried out: no second try before the query (nautilus #4215)."""
     mark = drill.bot.mark()
@@ -98,7 +97,7 @@ def test_status_unknown_executed(drill: Rig, operation: str) -> None:
     drill.check()
 
 
-@pytest.mark.skipif(not LONG, reason="14 s; GREENLIGHT_DRILLS=long runs it")
+@pytest.mark.skipif(not LONG, reason="14 s, in the long set")
 def test_status_unknown_not_executed(drill: Rig) -> None:
     """-1007 and nothing was carried out: the side stays red until "not found" counts (receive window + 10 s), never sooner, and then quotes again."""
     mark = drill.bot.mark()
@@ -126,7 +125,7 @@ def test_cancel_status_unknown_not_executed(drill: Rig) -> None:
     drill.check()
 
 
-@pytest.mark.parametrize(("operation", "html"), [("order.place", True), ("order.cancel", False)])
+@pytest.mark.parametrize(("operation", "html"), [("order.place", True), pytest.param("order.cancel", False, marks=LONG_ONLY)])
 def test_server_error_after_apply(drill: Rig, operation: str, html: bool) -> None:
     """A 502 page or a 5xx error after the venue did it: unknown, not failed."""
     mark = drill.bot.mark()
