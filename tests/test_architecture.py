@@ -34,8 +34,9 @@ IMPURE = {
     "asyncio", "concurrent", "datetime", "importlib", "logging", "multiprocessing", "os", "queue", "requests", "secrets", "selectors", "signal",
     "socket", "sqlite3", "subprocess", "threading", "time", "urllib", "uuid", "websocket",
 }  # fmt: skip
-MONEY_FILES = ("core/account.py", "core/orders.py", "core/money.py", "core/depth.py", "trading/", "exchange/binance/wire.py", "exchange/binance/frames.py", "exchange/binance/symbols.py")
-PURE_FILES = ("strategy.py", "exchange/binance/wire.py", "exchange/binance/frames.py", "exchange/binance/symbols.py")
+WIRE_FILES = ("exchange/binance/wire.py", "exchange/binance/frames.py", "exchange/binance/symbols.py")
+MONEY_FILES = ("core/account.py", "core/orders.py", "core/money.py", "core/depth.py", "trading/", *WIRE_FILES)
+PURE_FILES = ("strategy.py", *WIRE_FILES)
 
 
 class Tree:
