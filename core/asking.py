@@ -9,7 +9,7 @@ from typing import Protocol
 from core.account import hold_of
 from core.books import MS, Books
 from core.commands import Cancel, Place
-from core.light import Colour
+from core.light import NOT_YET, Colour
 from core.money import plain
 from core.notices import Sent
 from core.orders import Asked, Order
@@ -31,7 +31,7 @@ def pull_quotes(books: Books) -> None:
     session = books.session
     everywhere = f"stop: {session.stopping}" if session.stopping else f"halted by {session.halted}" if session.halted else ""
     for connection in Connection:
-        if not everywhere and not session.up[connection]:
+        if not everywhere and not session.up[connection] and not (session.down_reason[connection] == NOT_YET and _is_starting(books)):
             everywhere = f"{connection} stream down"
     for order in books.orders.open():
         reason = everywhere or _symbol_out(books, order.symbol)
@@ -39,8 +39,15 @@ def pull_quotes(books: Books) -> None:
             order.cancel_wanted = order.why_cancel = reason
 
 
+def _is_starting(books: Books) -> bool:
+    """An adopted order waits a moment for the first socket and the first book, or every restart would cost its queue place (field case 18)."""
+    return not books.started or books.now_ns - books.started_ns <= BOOK_OUT_MS_MAX * MS
+
+
 def _symbol_out(books: Books, symbol: str) -> str:
     state = books.session.symbols[symbol]
+    if not state.book_seen_ns and _is_starting(books):
+        return ""
     age_ms = (books.now_ns - state.book_seen_ns) // MS
     if state.book_in_step and age_ms > books.timing.book_age_ms_max:
         return f"book is stale ({age_ms} ms)"

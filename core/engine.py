@@ -121,6 +121,7 @@ class Engine:
         self.audit.ask(books, bool(books.session.stopping))
         self._show_lights(books)
         if books.started and not books.session.stopping:
+            books.budget.carry(books.now_ns, (order.created_ns for order in books.orders.open() if order.place_asked is not None))
             for symbol in self._changed:
                 self._decide(books, symbol)
         self._changed.clear()
@@ -197,6 +198,7 @@ class Engine:
     def _gap(self, books: Books, reason: str) -> None:
         """Private events may be missing: read the account before anything else is decided."""
         books.session.resyncing = True
+        books.user_gap_ns = books.now_ns
         self.audit.want(Purpose.RESYNC, books.now_ns)
         books.notices.append(Said(tag="WS", text=f"user stream: {reason} · reading orders, balances, trades"))
 
@@ -224,7 +226,7 @@ class Engine:
         command = self.pending.pop(event.command_id, None)
         if command is None:
             return
-        books.budget.count(event.limits, books.now_ns)
+        books.budget.count(event.limits, books.now_ns, event.sent_ns or None)
         if event.outcome is Outcome.REFUSED and event.error is not None:
             self._on_refusal(books, event)
         if isinstance(command, Place):

@@ -34,6 +34,7 @@ class Light(msgspec.Struct, frozen=True):
 
 Verdict = tuple[Colour, str, str]  # colour, reason, clears_when
 MS = 1_000_000
+NOT_YET = "not connected yet"
 GREEN: Verdict = (Colour.GREEN, "book fresh, funds free, nothing pending", "")
 
 
@@ -51,7 +52,7 @@ class Session:
     """The health of everything that is not an order."""
 
     up: dict[Connection, bool] = field(default_factory=lambda: dict.fromkeys(Connection, False))
-    down_reason: dict[Connection, str] = field(default_factory=lambda: dict.fromkeys(Connection, "not connected yet"))
+    down_reason: dict[Connection, str] = field(default_factory=lambda: dict.fromkeys(Connection, NOT_YET))
     resyncing: bool = True
     halted: str = ""
     stopping: str = ""

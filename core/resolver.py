@@ -32,7 +32,8 @@ def judge_deadlines(books: Books) -> None:
 def _expect_echo(books: Books, order: Order) -> None:
     """A place answered by the request but never mentioned by the user stream: that stream has gone deaf (field case 36)."""
     overdue_ns = books.timing.echo_ms_max * MS
-    if order.acked_ns and not order.reported and books.now_ns - order.acked_ns > overdue_ns:
+    is_owed = order.acked_ns and not order.reported and order.created_ns >= books.user_gap_ns
+    if is_owed and books.now_ns - order.acked_ns > overdue_ns:
         order.reported = True
         books.want_user_reconnect = f"no report of {order.client_order_id} in {books.timing.echo_ms_max} ms"
 

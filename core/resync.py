@@ -41,8 +41,9 @@ def merge(books: Books, snapshot: AccountSnapshot, read_sent_ns: int) -> int:
     _doubt_unlisted(books, listed, read_sent_ns)
     books.account.on_position(snapshot.balances, snapshot.balances_update_ms)
     if not books.started:
-        books.started = True
+        books.started, books.started_ns = True, books.now_ns
         books.account.begin()
+        count_early_fills(books)
         books.start_mids = books.mids()
     return adopted
 

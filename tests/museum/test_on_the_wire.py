@@ -1,0 +1,260 @@
+"""Rows marked W over real sockets: the bot in this process, the paper exchange in another, faults between and inside. Rows 1, 4, 7, 10, 17, 21,
+27, 32, 36, 38, 39 of the field cases."""
+
+import time
+from collections.abc import Callable
+from decimal import Decimal
+
+from core.events import Operator, OperatorAction
+from core.types import Side
+from state.intents import IntentRecord, read
+from tests.drills.harness import SYMBOL, Late, wait_until
+from tests.drills.rig import Rig
+
+D = Decimal
+
+
+def stir(live: Rig) -> None:
+    """A stranger takes the best levels of both sides: quotes fill and move."""
+    bid = D(live.venue.exchange.touch()["bidPrice"])
+    for side, factor in (("SELL", D("0.9997")), ("BUY", D("1.0003"))):
+        live.venue.exchange.take(side, f"{bid * factor:.2f}", "1.5")
+
+
+def stir_until(live: Rig, struck: Callable[[], object], seconds: float = 8) -> None:
+    for _ in range(int(seconds / 0.3)):
+        stir(live)
+        try:
+            wait_until(struck, 0.3)
+            return
+        except Late:
+            continue
+    raise Late("the fault never struck")
+
+
+def struck(live: Rig, kind: str) -> int:
+    return int(live.venue.exchange.control("GET", "faults")["struck"].get(kind, 0))
+
+
+def orders(live: Rig) -> object:
+    assert live.bot.session.engine.books is not None
+    return live.bot.session.engine.books.orders
+
+
+def shows(live: Rig, since_ns: int, text: str, colour: str = "red") -> bool:
+    return any(text in reason for reason in live.bot.reasons(since_ns, colour))
+
+
+def test_row_01_lost_create_and_cancel_all(live: Rig) -> None:
+    """hummingbot #493 (2019, again in 2026 builds): create times out, marked FAILED, the order rests, cancel-all skips it. Ours: red, and a
+    cancel-all in that very moment leaves nothing at the venue; after resume the bot quotes on."""
+    mark, wire = live.bot.mark(), live.venue.rest_wire
+    live.venue.exchange.fault("events_delay", delay_ms=700)
+    before = wire.counts.get("drop_after_apply", 0)
+    wire.drop_after_apply(b"POST /api/v3/order")
+    stir_until(live, lambda: wire.counts.get("drop_after_apply", 0) > before)
+    wait_until(lambda: shows(live, mark, "outcome unknown"), 2.5, "red, outcome unknown")
+    live.bot.session.inbox.post(Operator(action=OperatorAction.CANCEL_ALL))
+    wait_until(lambda: not live.venue.open_orders() and not live.bot.books()["open_orders"], live.bound_known_s, "nothing rests")
+    live.bot.session.inbox.post(Operator(action=OperatorAction.RESUME))
+    live.check()
+
+
+def test_row_04_a_fill_behind_not_open(live: Rig) -> None:
+    """hummingbot #4738: a cancel is answered "not open" and the order untracked before its fill arrives: the fill is lost. Ours: with the report
+    700 ms behind, the side is red until the query brings the fill, and the books equal the venue's."""
+    mark, fills = live.bot.mark(), len(live.venue.trades())
+    live.venue.exchange.fault("events_delay", delay_ms=700)
+    live.venue.exchange.fault("cancel_race", fraction=1, count=2)
+    before = struck(live, "cancel_race")
+    stir_until(live, lambda: struck(live, "cancel_race") > before)
+    wait_until(lambda: shows(live, mark, "outcome unknown") or shows(live, mark, "not complete"), 2.0, "red until asked")
+    live.check()
+    assert len(live.venue.trades()) > fills
+
+
+def test_row_07_no_hammering(live: Rig) -> None:
+    """hummingbot #462, #1291; Krypto #1070: unaffordable orders are re-sent until the address is banned. Ours: at most a handful of tries in 3 s
+    although the market moves, the reason in the light; after a 418 not one request reaches the door until it ends."""
+    mark, after = live.bot.mark(), live.sequence()
+    text = "Account has insufficient balance for requested action."
+    live.venue.exchange.fault("reject", code=-2010, text=text, match={"operation": "order.place"})
+    began_s = time.monotonic()
+    while time.monotonic() - began_s < 0.9:
+        stir(live)
+        time.sleep(0.1)
+    tries = [row for row in live.door(after) if row["method"] == "order.place"]
+    assert 2 <= len(tries) <= 12, len(tries)
+    assert shows(live, mark, "equal refusals (-2010)", "amber")
+    live.venue.clear()
+    live.check(bound_s=8.0)
+    mark = live.bot.mark()
+    live.venue.exchange.fault("banned", count=1, ban_s=1, match={"transport": "rest"})
+    live.bot.session.inbox.post(Operator(action=OperatorAction.PROVE))
+    wait_until(lambda: shows(live, mark, "banned by the venue"), 3.0, "red, banned")
+    quiet_from = live.sequence()
+    time.sleep(0.6)
+    assert live.door(quiet_from) == [], "something left during the ban"
+    live.check(bound_s=8.0)
+
+
+def test_row_10_close_after_close(live: Rig) -> None:
+    """hummingbot #8250, #5896: never recovers after a close; Krypto #374: cancels for ever what is gone. Ours: three closes in a row, each time
+    resync and green within the bound; no order is canceled more than twice."""
+    after = live.sequence()
+    for _ in range(3):
+        mark = live.bot.mark()
+        for wire in (live.venue.user_wire, live.venue.stream_wire):
+            wire.reset_all()
+        wait_until(lambda mark=mark: shows(live, mark, "stream down: "), 1.5, "red with its reason")  # type: ignore[misc]
+        live.check()
+        for stream in (live.bot.session.market, live.bot.session.user):
+            stream._backoff.reset()
+    cancels = [row["order_id"] for row in live.door(after) if row["method"] == "order.cancel"]
+    assert cancels
+    assert max(cancels.count(order_id) for order_id in cancels) <= 2
+
+
+def test_row_17_unknown_then_asked(live: Rig) -> None:
+    """nautilus #4215: -1007, accepted, retried, duplicate id, phantom reject. Ours: the id reaches create once, nothing else is placed on that side
+    until the query's answer, then the order is in the book."""
+    mark, after = live.bot.mark(), live.sequence()
+    live.venue.exchange.fault("events_delay", delay_ms=600)
+    live.venue.exchange.fault("unknown", executed=True, count=1, match={"operation": "order.place"})
+    before = struck(live, "unknown")
+    stir_until(live, lambda: struck(live, "unknown") > before)
+    wait_until(lambda: shows(live, mark, "outcome unknown"), 2.0, "red, outcome unknown")
+    took_s = live.check()
+    placed = [row for row in live.door(after) if row["method"] == "order.place"]
+    victim = next(row for row in placed if row["outcome"] != "200" or row["reply"] != "sent")
+    assert [row["client_order_id"] for row in placed].count(victim["client_order_id"]) == 1
+    found = live.venue.exchange.query(orderId=order_id_of(live, victim["client_order_id"])).json
+    assert found["clientOrderId"].startswith("gldril-")
+    assert took_s <= live.bound_known_s
+
+
+def order_id_of(live: Rig, client_order_id: str) -> int:
+    assert live.bot.session.engine.books is not None
+    order = live.bot.session.engine.books.orders.by_client_id[client_order_id]
+    assert order.venue_order_id is not None, "adopted: the venue's id is known"
+    return order.venue_order_id
+
+
+def test_row_21_an_outage_of_the_private_stream(live: Rig) -> None:
+    """nautilus #4991: updates during a private-stream outage are lost for ever. Ours: quotes fill while nobody can hear; after the reconnect every
+    trade, balance and order is in the books (I2)."""
+    before = len(live.venue.trades())
+    live.venue.user_wire.refuse()
+    live.venue.user_wire.reset_all()
+    stir(live)
+    stir(live)
+    assert len(live.venue.trades()) > before, "the row needs fills nobody reported"
+    time.sleep(0.5)
+    live.venue.user_wire.clear()
+    live.check(bound_s=live.bound_s)
+
+
+def test_row_27_a_stale_book_and_post_only(live: Rig) -> None:
+    """Krypto #934: a stale book makes endless post-only rejects. Ours: from red to green no place leaves, and a market that refuses every quote is
+    asked a handful of times, not thousands."""
+    mark = live.bot.mark()
+    live.venue.stream_wire.silence("down")
+    wait_until(lambda: shows(live, mark, "market stream down: "), 4.0, "red with its reason")
+    after = live.sequence()
+    time.sleep(0.7)
+    assert not [row for row in live.door(after) if row["method"] == "order.place"]
+    live.venue.stream_wire.clear()
+    live.check()
+    after = live.sequence()
+    text = "Order would immediately match and take."
+    live.venue.exchange.fault("reject", code=-2010, text=text, match={"operation": "order.place"})
+    for _ in range(4):
+        stir(live)
+        time.sleep(0.1)
+    tries = [row for row in live.door(after) if row["method"] == "order.place"]
+    live.venue.clear()
+    assert 2 <= len(tries) <= 10, len(tries)
+    live.check(bound_s=8.0)
+
+
+def test_row_32_after_a_lost_update_the_books_agree(live: Rig) -> None:
+    """hummingbot book: a gap unchecked, a ghost bid 100 while the best was 95, resync hourly. Ours: three lost updates, each noticed, and after them
+    every level equals the venue's (I24)."""
+    assert live.bot.session.engine.books is not None
+    market = live.bot.session.engine.books.market[SYMBOL]
+    gaps = market.depth.gaps
+    for number in range(1, 4):
+        live.venue.exchange.fault("depth_gap", count=1)
+        wait_until(lambda number=number: market.depth.gaps >= gaps + number, 3.0, "the gap is noticed")  # type: ignore[misc]
+        wait_until(lambda: live.bot.is_quoting, 3.0, "in step again")
+    live.venue.pause(True)
+
+    def equal() -> bool:
+        said = live.venue.exchange.public("GET", "/api/v3/depth", symbol=SYMBOL, limit=500).json
+        ours = market.depth.depth(500)
+        theirs = tuple(tuple((D(price), D(size)) for price, size in said[side]) for side in ("bids", "asks"))
+        return market.depth.in_step and market.depth.update_id == said["lastUpdateId"] and ours == theirs
+
+    wait_until(equal, 4.0, "every level equal at the same update id")
+    assert market.depth.crossed == 0
+    live.venue.pause(False)
+    live.check()
+
+
+def test_row_36_a_new_socket_is_subscribed(live: Rig) -> None:
+    """python-binance: the user socket reconnects without resubscribing: events stop silently. Ours: after the reconnect exactly one subscription
+    lives at the venue, and new orders are reported by the stream."""
+    live.venue.user_wire.reset_all()
+    time.sleep(0.2)
+    live.check()
+    assert live.venue.exchange.control("GET", "stats")["user_subscriptions"] == 1
+    assert live.bot.session.engine.books is not None
+    known = set(live.bot.session.engine.books.orders.by_client_id)
+    stir(live)
+
+    def reported() -> bool:
+        assert live.bot.session.engine.books is not None
+        fresh = [order for name, order in list(live.bot.session.engine.books.orders.by_client_id.items()) if name not in known]
+        return bool(fresh) and all(order.reported for order in fresh)
+
+    wait_until(reported, 3.0, "new orders are reported by the stream")
+
+
+def test_row_38_half_a_private_frame(live: Rig) -> None:
+    """websocket-client: half a frame hangs the reader for ever. Ours: of a private event only half arrives; the socket is left within the silence
+    limit, and the resync brings what the other half would have said."""
+    mark = live.bot.mark()
+    live.venue.user_wire.half_frame("down", "stall")
+    stir(live)
+    wait_until(lambda: shows(live, mark, "user stream down: "), 5.0, "red with its reason")
+    live.check()
+
+
+def test_row_39_a_stuck_save_stops_nobody(live: Rig) -> None:
+    """The lock convoy: one mutex shared by the step and the state save froze SELL and EXIT while ticks went on. Ours: with the recorder stuck in a
+    save for a second both sides place and cancel on, and no step waits; every place is in the intents before it reached the door."""
+    recorder, steps = live.bot.session.recorder, live.bot.session.loop.step_times
+    real, held_s = recorder._intents.fill, 1.0
+
+    def stuck(fill: object) -> None:
+        time.sleep(held_s)
+        real(fill)  # type: ignore[arg-type]
+
+    after = live.sequence()
+    recorder._intents.fill = stuck  # type: ignore[method-assign,assignment]
+    try:
+        steps.worst_ms, count = 0.0, steps.count
+        began_s = time.monotonic()
+        while time.monotonic() - began_s < held_s:
+            stir(live)
+            time.sleep(0.1)
+        rows = live.door(after)
+    finally:
+        recorder._intents.fill = real  # type: ignore[method-assign]
+    assert steps.count - count > 10
+    assert steps.worst_ms < 300, "a step waited for the save"
+    assert {row["params"]["side"] for row in rows if row["method"] == "order.place"} == {side.value for side in Side}
+    kept = {record.command.client_order_id for record in read(live.bot.session.intents.path) if isinstance(record, IntentRecord)
+            and hasattr(record.command, "client_order_id")}
+    assert {row["client_order_id"] for row in rows if row["method"] == "order.place"} <= kept
+    live.check(bound_s=10.0)
