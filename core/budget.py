@@ -13,6 +13,7 @@ from core.types import RateLimit, VenueError
 WEIGHT, ORDERS = "REQUEST_WEIGHT", "ORDERS"
 RESERVED_SHARE_PERCENT = 20  # of the weight, for cancels and queries
 NS_PER_S = 1_000_000_000
+SHORT_WINDOW_S = 60
 BAN_FALLBACK_S = 60  # a ban without Retry-After
 
 
@@ -25,9 +26,13 @@ class Window:
     limit: int
     used: int = 0
     index: int = -1
+    carried: int = 0  # places sent before this window began and not answered yet: they may be counted in it
+
+    def index_of(self, time_ns: int) -> int:
+        return time_ns // (self.interval_s * NS_PER_S)
 
     def roll(self, now_ns: int) -> None:
-        index = now_ns // (self.interval_s * NS_PER_S)
+        index = self.index_of(now_ns)
         if index > self.index:
             self.index, self.used = index, 0
 
@@ -46,14 +51,31 @@ class Budget:
         """The rules, from exchangeInfo."""
         self.windows = [Window(limit.kind, limit.interval_s, limit.limit) for limit in limits if limit.kind in (WEIGHT, ORDERS)]
 
-    def count(self, limits: Iterable[RateLimit], now_ns: int) -> None:
-        """The venue's own counters, from the headers or `rateLimits` of a reply; they replace ours."""
+    def count(self, limits: Iterable[RateLimit], now_ns: int, sent_ns: int | None = None) -> None:
+        """The venue's own counters, from the headers or `rateLimits` of the reply to a request sent at `sent_ns`; they replace ours.
+
+        Not so in a short window of orders: the counter of one reply does not know the places that were under way beside it, so it may only raise
+        ours; and where the request left before the window began, the counter may be the old window's, so only that one order is added.
+        """
         for limit in limits:
             for window in self.windows:
                 if limit.count is not None and (limit.kind, limit.interval_s) == (window.kind, window.interval_s):
                     window.roll(now_ns)
-                    window.used = limit.count
                     window.limit = limit.limit or window.limit
+                    if window.kind != ORDERS or window.interval_s > SHORT_WINDOW_S:
+                        window.used = limit.count
+                    elif sent_ns is not None and window.index_of(sent_ns) < window.index:
+                        window.used += 1
+                    else:
+                        window.used = max(window.used, limit.count)
+
+    def carry(self, now_ns: int, unanswered_ns: Iterable[int]) -> None:
+        """When the places without an answer were sent: those from before a window may still be counted in it."""
+        sent = tuple(unanswered_ns)
+        for window in self.windows:
+            if window.kind == ORDERS:
+                window.roll(now_ns)
+                window.carried = sum(window.index_of(at_ns) < window.index for at_ns in sent)
 
     def on_refusal(self, error: VenueError, now_ns: int) -> bool:
         """Learn from a 429 or 418; True where it is a ban (nothing leaves until it ends)."""
@@ -82,7 +104,7 @@ class Budget:
             return "order count limit of the venue (-1015)", self.places_until_ns
         for window in self.windows:
             window.roll(now_ns)
-            if window.kind == ORDERS and window.used + 1 > window.limit:
+            if window.kind == ORDERS and window.used + window.carried + 1 > window.limit:
                 return f"order budget used: {window.used} of {window.limit} per {window.interval_s} s", window.ends_ns()
             if window.kind == WEIGHT and window.used + 1 > window.limit * (100 - RESERVED_SHARE_PERCENT) // 100:
                 return f"request weight used: {window.used} of {window.limit}, the rest is kept for cancels", window.ends_ns()

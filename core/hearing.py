@@ -37,10 +37,7 @@ def book_fill(books: Books, order: Order, fill: Fill) -> None:
         return
     if was_foreign:  # a stranger had renamed the order; its trades were no foreign movement after all
         books.account.on_foreign_fill(named, taken_back=True)
-    books.fills.append(named)
-    books.fills_booked += 1
-    books.account.on_own_fill(named)
-    books.totals[named.symbol].add(named)
+    _count(books, named)
     books.session.cooldown_until_ns[named.symbol, named.side] = books.now_ns + books.timing.cooldown_ms * MS
     done = int(order.booked * 100 / order.quantity) if order.quantity else 100
     quoting = books.pnl()
@@ -55,6 +52,21 @@ def book_fill(books: Books, order: Order, fill: Fill) -> None:
             pnl=quoting[0] - quoting[1],
         )
     )
+
+
+def _count(books: Books, fill: Fill) -> None:
+    books.fills.append(fill)
+    books.fills_booked += 1
+    books.account.on_own_fill(fill)
+    books.totals[fill.symbol].add(fill)
+
+
+def count_early_fills(books: Books) -> None:
+    """Fills heard before the first balances were read, but later than those balances, are this run's after all."""
+    early = [fill for fill in books.recovered if fill.time_ms > books.baseline_ms]
+    books.recovered = [fill for fill in books.recovered if fill.time_ms <= books.baseline_ms]
+    for fill in early:
+        _count(books, fill)
 
 
 def _named(fill: Fill, order: Order) -> Fill:
@@ -111,7 +123,7 @@ def note_foreign_fill(books: Books, fill: Fill) -> None:
 
 def adopt(books: Books, facts: OrderFacts) -> Order | None:
     """Take an order with our tag that this book does not hold. A later boot in its id means a second bot: halt instead."""
-    client_id = facts.orig_client_order_id if books.is_ours(facts.orig_client_order_id) else facts.client_order_id
+    client_id = facts.orig_client_order_id if books.is_ours(facts.orig_client_order_id) else placed_as(books, facts.client_order_id)
     if books.boot_of(client_id) > int(books.boot, 36):
         books.session.halted = f"a second bot with our tag ({client_id})"
         books.notices.append(Said(tag="RISK", text=f"an order of a later boot carries our tag: {client_id}; a second bot runs on this account"))
@@ -137,6 +149,11 @@ def adopt(books: Books, facts: OrderFacts) -> Order | None:
         book_fill(books, order, fill)
     _hear(books, order, facts.status, facts.executed, Evidence.QUERY)
     return order
+
+
+def placed_as(books: Books, client_order_id: str) -> str:
+    """The name under which an order of ours was placed: a cancel of ours adds `c` to it, a cancel-all `a` (core.asking, DESIGN 3)."""
+    return client_order_id.rstrip("ac") if books.is_ours(client_order_id) and client_order_id.count("-") == 2 else client_order_id
 
 
 def claim_orphans(books: Books, order: Order) -> None:
@@ -343,7 +360,7 @@ def _on_orphan_answer(books: Books, command: Query, reply: Reply) -> None:
         return
     books.orphan_not_before_ns.pop(key, None)
     facts = answer.facts
-    known = books.orders.find(facts.symbol, facts.venue_order_id, facts.client_order_id) if facts is not None else None
+    known = books.orders.find(facts.symbol, facts.venue_order_id, placed_as(books, facts.client_order_id)) if facts is not None else None
     if facts is not None and known is not None:  # its place has no answer yet, or had none when the trades were read
         _take_facts(books, known, facts, Evidence.QUERY)
         return

@@ -9,7 +9,7 @@ Source: binance-wire 6 ("subscribe first, then snapshot, then apply events newer
 from core.account import hold_of
 from core.books import Books
 from core.events import AccountSnapshot
-from core.hearing import adopt, book_fill, claim_orphans
+from core.hearing import adopt, book_fill, claim_orphans, count_early_fills
 from core.orders import Evidence, Order
 from core.types import Fill, OrderFacts
 
