@@ -7,7 +7,7 @@ import pytest
 from tests.drills.harness import LONG, Late, wait_until
 from tests.drills.rig import Rig
 
-EVENTS_MS = 1000
+EVENTS_MS = 1600
 TRIES_MAX = 5
 LONG_ONLY = pytest.mark.skipif(not LONG, reason="its twin runs in the quick set")
 CREATE, CANCEL = b"POST /api/v3/order", b"DELETE /api/v3/order"
