@@ -56,7 +56,7 @@ class Stage(World):
         super().__init__(made or setup())
         self.said: list[Notice] = []
         self._judge = self.oracle.after_step
-        self.oracle.after_step = self._listen  # type: ignore[method-assign,assignment]
+        self.oracle.after_step = self._listen  # type: ignore[method-assign]
         self.scheduler.after(500, partial(self._drift, Random("museum"), drift_ms))
 
     def _listen(self, engine: object, events: object, step: Step) -> None:

@@ -5,14 +5,14 @@ from decimal import Decimal
 import pytest
 
 from core.books import Timing
-from core.commands import Cancel, Place, Query
-from core.events import OrderAnswer, Timer
+from core.commands import Cancel, Place, Query, Reconnect
+from core.events import Boot, OrderAnswer, Timer
 from core.light import Colour
 from core.orders import Evidence
 from core.types import OrderStatus, Side
 from core.view import WantCancel
 from sim.faults import FOREIGN, Kind
-from tests.core.builders import OLDER_BOOT, START_MS, TAG, D, Desk, balances, error, facts, fill, report, ticker, want
+from tests.core.builders import BOOT, BTC, LIMITS, OLDER_BOOT, START_MS, TAG, D, Desk, balances, error, facts, fill, report, ticker, want
 from tests.museum.scenes import Stage, acknowledge, listed, maker, ready, setup
 from trading.quoting import SymbolQuoting
 
@@ -78,10 +78,7 @@ def test_row_11_a_restart_books_the_night_once() -> None:
     assert desk.light().is_green
 
 
-def boot(**more: object) -> object:
-    from core.events import Boot
-    from tests.core.builders import BOOT, BTC, LIMITS
-
+def boot(**more: object) -> Boot:
     return Boot(boot=BOOT, tag=TAG, venue="paper", instance="i1", rules=(BTC,), limits=LIMITS, **more)  # type: ignore[arg-type]
 
 
@@ -173,11 +170,11 @@ def test_row_25_no_command_of_a_world_is_unregistered() -> None:
     judge = stage.oracle.after_step
 
     def judge_all(engine: object, events: object, step: object) -> None:
-        missing = [command for command in step.commands if type(command).__name__ != "Reconnect" and command.command_id not in stage.engine.pending]  # type: ignore[attr-defined]
-        assert not missing
+        left = [command for command in step.commands if not isinstance(command, Reconnect)]  # type: ignore[attr-defined]
+        assert all(command.command_id in stage.engine.pending for command in left)
         judge(engine, events, step)  # type: ignore[arg-type]
 
-    stage.oracle.after_step = judge_all  # type: ignore[method-assign,assignment]
+    stage.oracle.after_step = judge_all  # type: ignore[method-assign]
     stage.opened().pass_s(20)
     stage.ends_well()
 
@@ -240,7 +237,8 @@ def test_row_31_exposure_never_passes_the_cap(faulty: bool) -> None:
     band = setup().quoting["ETHUSDT"].bid_bands
     made = SymbolQuoting(bid_bands=band, ask_bands=band, inventory_cap=cap)
     kinds = tuple(kind for kind in Kind if kind not in FOREIGN and kind is not Kind.STRANGER_CANCEL)
-    stage = Stage(setup(quoting={"ETHUSDT": made, "SOLUSDT": made}, with_faults=faulty, fault_wait_ms=700, allowed=kinds, timing=Timing(cooldown_ms=0)), 60)
+    both = {"ETHUSDT": made, "SOLUSDT": made}
+    stage = Stage(setup(quoting=both, with_faults=faulty, fault_wait_ms=700, allowed=kinds, timing=Timing(cooldown_ms=0)), 60)
     worst: dict[tuple[str, Side], Decimal] = {}
     start = {symbol: stage.matching.balances()[base] for symbol, base in (("ETHUSDT", "ETH"), ("SOLUSDT", "SOL"))}
     publish = stage.venue.publish
@@ -253,7 +251,7 @@ def test_row_31_exposure_never_passes_the_cap(faulty: bool) -> None:
                 resting = sum((order.remaining for order in stage.matching.open_orders(symbol) if order.side == side.value), D(0))
                 worst[symbol, side] = max(worst.get((symbol, side), D(0)), sign * held + resting)
 
-    stage.venue.publish = measured  # type: ignore[method-assign]
+    stage.venue.publish = measured
     stage.opened()
     stage.director.start()
     for _ in range(40):

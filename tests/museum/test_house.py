@@ -1,6 +1,7 @@
 """How the house is built: rows 24, 29, 34, 35, 37, 39 of the field cases - what no run shows, the source does."""
 
 import ast
+import re
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -10,13 +11,14 @@ import pytest
 
 from assembly import Session
 from core.engine import Engine
+from core.events import OrderAnswer
 from exchange.binance.venue import BinanceVenue
 from order_book_manager import OrderBookManager
 from runtime.console_lines import Line, Repeats, level_of
 from runtime.watchdog import Watchdog
 from sim.scheduler import MS
 from tests.core.builders import Desk
-from tests.museum.scenes import Stage
+from tests.museum.scenes import Stage, listed
 from tests.paper.exchange_client import ROOT
 
 ROOMS = ("core", "trading", "exchange/binance", "runtime", "state")
@@ -150,8 +152,6 @@ def test_row_35_an_outage_is_a_handful_of_lines() -> None:
 
 
 def cause_of(text: str) -> str:
-    import re
-
     return re.sub(r"^the same # more times? in # s, last: ", "", re.sub(r"\d+(?:\.\d+)?", "#", text))
 
 
@@ -170,7 +170,7 @@ def test_row_37_the_sync_socket_calls_are_not_used() -> None:
 
 # -- row 39 --------------------------------------------------------------------------------------
 def test_row_39_there_is_no_trading_lock() -> None:
-    """The lock convoy: a mutex shared by the step and the state save. Ours: nothing that decides knows a lock, and neither does the loop around it."""
+    """The lock convoy: a mutex shared by the step and the state save. Ours: nothing that decides knows a lock, nor does the loop around it."""
     for path, tree in sources("core", "trading", "strategy.py", "order_book_manager.py", "runtime/loop.py"):
         made = [node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node.attr in LOCKS]
         assert not made, f"{path}: {made}"
@@ -182,7 +182,7 @@ def test_row_39_a_reprice_is_written_before_it_leaves() -> None:
     the same step. (Pipeline heartbeats of entries and exits wait for the trader issue; the trading thread's is in tests/runtime.)"""
     desk = Desk().connect()
     order = desk.rest()
-    desk.cancel(order)
+    desk.reply(desk.cancel(order), OrderAnswer(facts=listed(order, "CANCELED")))  # type: ignore[arg-type]
     place = desk.place()
     assert place.client_order_id in desk.books.orders.by_client_id
     call = next(node for node in ast.walk(ast.parse((ROOT / "order_book_manager.py").read_text()))

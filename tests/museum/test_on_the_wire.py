@@ -241,7 +241,7 @@ def test_row_39_a_stuck_save_stops_nobody(live: Rig) -> None:
         real(fill)  # type: ignore[arg-type]
 
     after = live.sequence()
-    recorder._intents.fill = stuck  # type: ignore[method-assign,assignment]
+    recorder._intents.fill = stuck  # type: ignore[method-assign]
     try:
         steps.worst_ms, count = 0.0, steps.count
         began_s = time.monotonic()

@@ -1,17 +1,18 @@
 """Killed and started again, in virtual time: rows 8, 11, 18, 28 of the field cases. The same with a real kill -9: tests/drills/test_restart.py."""
 
-from core.events import StopRequested
+from core.events import OrderAnswer, StopRequested
 from core.types import Side
 from sim.faults import Kind
-from sim.setup import ticks
-from tests.core.builders import D, Desk, StreamUp, balances, facts, fill
-from tests.museum.scenes import Stage, ready, setup
+from sim.setup import Setup, ticks
+from tests.core.builders import D, Desk, balances, facts, fill
+from tests.museum.scenes import Stage, setup
 from trading.quoting import SymbolQuoting
 
 
-def busy_setup() -> object:
+def busy_setup() -> Setup:
     """Four orders a side, two symbols: sixteen working orders."""
-    bands = tuple(ticks(low, target, high, "0.05") for low, target, high in (("1", "3", "6"), ("7", "9", "12"), ("13", "15", "18"), ("19", "21", "24")))
+    distances = (("1", "3", "6"), ("7", "9", "12"), ("13", "15", "18"), ("19", "21", "24"))
+    bands = tuple(ticks(low, target, high, "0.05") for low, target, high in distances)
     made = SymbolQuoting(bid_bands=bands, ask_bands=bands)
     return setup(quoting={"ETHUSDT": made, "SOLUSDT": made})
 
@@ -72,8 +73,6 @@ def test_row_11_two_readings_of_the_night() -> None:
     for _ in range(3):
         query = desk.query() if desk.books.orders.attention else None
         if query is not None:
-            from core.events import OrderAnswer
-
             desk.reply(query, OrderAnswer(facts=facts("gltest-lz-9", 50, "PARTIALLY_FILLED", "0.6", fills=(night,))))
     assert [one.key for one in desk.books.recovered] == [night.key]
     assert desk.order("gltest-lz-9").booked == D("0.6")
@@ -83,7 +82,7 @@ def test_row_11_two_readings_of_the_night() -> None:
 def test_row_18_working_orders_survive_a_kill() -> None:
     """nautilus #5000: SIGKILL + restart dropped 14 working orders. Ours: open orders come from the venue, never from fill arithmetic: sixteen working
     orders are adopted, keep their queue places, and the memory agrees at the end."""
-    stage = Stage(busy_setup(), drift_ms=1e7).opened()  # type: ignore[arg-type]
+    stage = Stage(busy_setup(), drift_ms=1e7).opened()
     stage.market.hit(stage.matching.open_orders()[0], D("0.3"), stage.scheduler.now_ms)
     stage.publish()
     stage.pass_s(1)

@@ -3,10 +3,8 @@
 import pytest
 
 from core import resync
-from core.books import Timing
-from core.commands import Cancel, CancelAll, Place, Query, ReadAccount, ReadDepth, Reconnect
+from core.commands import Cancel, Place, Query, ReadAccount, ReadDepth
 from core.events import (
-    AccountSnapshot,
     Operator,
     OperatorAction,
     OrderAnswer,
@@ -17,12 +15,11 @@ from core.events import (
     StreamUp,
     Timer,
 )
-from core.light import Colour
 from core.snapshot import picture
 from core.types import Connection, OrderStatus, Side
 from runtime.summary import why_lines
 from sim.faults import Kind
-from tests.core.builders import MS, BookTicker, D, Desk, NoRisk, balances, diff, error, facts, fill, report, ticker, want
+from tests.core.builders import MS, D, Desk, NoRisk, balances, diff, error, facts, fill, report, ticker
 from tests.museum.scenes import Stage, acknowledge, listed, maker, ready
 
 S = OrderStatus
@@ -140,7 +137,7 @@ CAUSES = {
     "banned by the venue (418 -1003)": lambda desk: desk.refuse(desk.ever(Place)[0], error(-1003, "banned", 418, retry_after_ms=60_000)),
     "order count limit of the venue (-1015)": lambda desk: limit(desk),
     "needs 99.90 USDT, 1 available": lambda desk: poor(desk),
-    "book is stale, limit 10000 ms": lambda desk: [cancel_all(desk), desk.wait(11_000)],
+    "book is stale, limit 10000 ms": lambda desk: go_stale(desk),
     "stopping: operator": lambda desk: desk.step(StopRequested(reason="operator")),
 }
 
@@ -157,6 +154,11 @@ def limit(desk: Desk) -> None:
         desk.refuse(place, error(-1015, "Too many new orders.", 429, retry_after_ms=9000))
 
 
+def go_stale(desk: Desk) -> None:
+    cancel_all(desk)
+    desk.wait(11_000)
+
+
 def poor(desk: Desk) -> None:
     cancel_all(desk)
     desk.books.account.on_position(balances(usdt="1", btc="0"), desk.ms)
@@ -168,7 +170,8 @@ def cancel_all(desk: Desk) -> None:
     desk.books.budget.places_until_ns = desk.ms * MS + 10 * MS
     for place in [*desk.ever(Place)]:
         shape = {"side": place.side, "price": str(place.price)}
-        desk.step(report(place.client_order_id, place.command_id, "NEW", **shape), report(place.client_order_id, place.command_id, "CANCELED", **shape))  # type: ignore[arg-type]
+        for status in ("NEW", "CANCELED"):
+            desk.step(report(place.client_order_id, place.command_id, status, **shape))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("reason", list(CAUSES))

@@ -54,7 +54,7 @@ def test_row_01_cancel_all_reaches_it() -> None:
     for kind in (Kind.PLACE_REPLY_LOST, Kind.PLACE_LATE):
         stage = Stage().opened()
         stage.strike(kind)
-        assert stage.until(lambda stage=stage: bool(stage.unknown()))  # type: ignore[misc]
+        assert stage.until(stage.unknown)
         stage.post(Operator(action=OperatorAction.CANCEL_ALL))
         stage.pass_s(stage.liveness_ms() / 1000)
         assert not stage.matching.open_orders()
@@ -109,8 +109,7 @@ def test_row_03_forgotten_buys_fill_hours_later() -> None:
     desk.step(report(place.client_order_id, 11, "FILLED", "1", trade=trade, price="99"))
     assert (order.status, order.booked) == (S.FILLED, D(1))
     assert desk.light().is_green
-    for query in desk.wait(5000):
-        assert not isinstance(query, Query), "nothing is left to ask"
+    assert not [command for command in desk.wait(5000) if isinstance(command, Query)], "nothing is left to ask"
 
 
 def test_row_03_fills_of_an_outage_are_booked() -> None:
