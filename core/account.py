@@ -38,6 +38,7 @@ class Account:
     spent_since: dict[str, list[tuple[int, Decimal]]] = field(default_factory=dict)  # fills not yet in a position message
     movements: dict[str, Decimal] = field(default_factory=dict)  # foreign movements since the baseline
     baseline: dict[str, Decimal] = field(default_factory=dict)  # totals when the books were first proven
+    baseline_ms: dict[str, int] = field(default_factory=dict)  # venue time of each of them
     own_change: dict[str, Decimal] = field(default_factory=dict)  # by our fills and fees since the baseline
 
     def on_position(self, balances: Iterable[Balance], update_ms: int) -> list[str]:
@@ -60,9 +61,9 @@ class Account:
         notional = fill.price * fill.quantity
         paid = (rules.quote, notional) if fill.side is Side.BUY else (rules.base, fill.quantity)
         got = (rules.base, fill.quantity) if fill.side is Side.BUY else (rules.quote, notional)
-        self.own_change[paid[0]] = self.own_change.get(paid[0], ZERO) - paid[1]
-        self.own_change[got[0]] = self.own_change.get(got[0], ZERO) + got[1]
-        self.own_change[fill.fee_asset] = self.own_change.get(fill.fee_asset, ZERO) - fill.fee
+        for asset, delta in ((paid[0], -paid[1]), got, (fill.fee_asset, -fill.fee)):
+            if self.is_after_baseline(asset, fill.time_ms):
+                self.own_change[asset] = self.own_change.get(asset, ZERO) + delta
         # A sweep fills several orders within one ms: a position of that ms may be from before this fill; one that follows includes it.
         if fill.time_ms >= self.holdings.setdefault(paid[0], Holding()).update_ms:
             self.spent_since.setdefault(paid[0], []).append((fill.time_ms, paid[1]))
@@ -74,9 +75,19 @@ class Account:
             return
         times = -1 if taken_back else 1
         sign = times if fill.side is Side.BUY else -times
-        self.move(rules.base, sign * fill.quantity)
-        self.move(rules.quote, -sign * fill.price * fill.quantity)
-        self.move(fill.fee_asset, -times * fill.fee)
+        moved = (rules.base, sign * fill.quantity), (rules.quote, -sign * fill.price * fill.quantity), (fill.fee_asset, -times * fill.fee)
+        for asset, delta in moved:
+            if self.is_after_baseline(asset, fill.time_ms):
+                self.move(asset, delta)
+
+    def is_after_baseline(self, asset: str, time_ms: int) -> bool:
+        """Did this happen after the balance the books begin with? Each asset has its own: the newest one told by stream or read."""
+        return time_ms > self.baseline_ms.get(asset, -1)
+
+    def is_in_baseline(self, fill: Fill) -> bool:
+        """A trade from before the books began, in every asset it moved."""
+        rules = self.rules[fill.symbol]
+        return not any(self.is_after_baseline(asset, fill.time_ms) for asset in (rules.base, rules.quote))
 
     def move(self, asset: str, delta: Decimal) -> None:
         self.movements[asset] = self.movements.get(asset, ZERO) + delta
@@ -84,6 +95,7 @@ class Account:
     def begin(self) -> None:
         """The books start here: what is held now is the starting point of the proof and of the P&L."""
         self.baseline = {asset: holding.total for asset, holding in self.holdings.items()}
+        self.baseline_ms = {asset: holding.update_ms for asset, holding in self.holdings.items()}
         self.own_change = {}
         self.movements = {}
 

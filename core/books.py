@@ -78,7 +78,6 @@ class Books:
     started: bool = False  # the books have been merged once
     started_ns: int = 0  # when that was
     user_gap_ns: int = 0  # when the user stream last came up or had a gap; it owes no report of an older order
-    baseline_ms: int = 0  # venue time of the balances the books begin with
     rejects: dict[str, int] = field(default_factory=dict)
     refusals: dict[tuple[str, Side], tuple[str, int]] = field(default_factory=dict)  # (what, how many times in a row)
     placed: int = 0

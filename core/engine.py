@@ -216,7 +216,7 @@ class Engine:
 
     def _on_balance_update(self, books: Books, event: AnyEvent) -> None:
         assert isinstance(event, BalanceUpdate)
-        if books.started and event.time_ms > books.baseline_ms:
+        if books.started and books.account.is_after_baseline(event.asset, event.time_ms):
             books.account.move(event.asset, event.delta)
             books.touch_private()
 

@@ -31,7 +31,7 @@ def book_fill(books: Books, order: Order, fill: Fill) -> None:
         return
     books.touch_private()
     was_foreign = books.foreign_trades.pop(named.key, False) is None
-    if not books.started or named.time_ms <= books.baseline_ms:
+    if not books.started or books.account.is_in_baseline(named):
         books.recovered.append(named)
         books.notices.append(Recovered(tag="FILL", symbol=named.symbol, order_id=order.client_order_id, fill=named))
         return
@@ -63,8 +63,8 @@ def _count(books: Books, fill: Fill) -> None:
 
 def count_early_fills(books: Books) -> None:
     """Fills heard before the first balances were read, but later than those balances, are this run's after all."""
-    early = [fill for fill in books.recovered if fill.time_ms > books.baseline_ms]
-    books.recovered = [fill for fill in books.recovered if fill.time_ms <= books.baseline_ms]
+    early = [fill for fill in books.recovered if not books.account.is_in_baseline(fill)]
+    books.recovered = [fill for fill in books.recovered if books.account.is_in_baseline(fill)]
     for fill in early:
         _count(books, fill)
 
@@ -113,12 +113,14 @@ def note_foreign_fill(books: Books, fill: Fill) -> None:
     """A trade of an order that is not ours moves the account; count it once."""
     if fill.key in books.foreign_trades or fill.key in books.orders.booked_trades:
         return
+    if not books.started:  # whether the first balances contain it will be known once they are read
+        books.orphans.setdefault((fill.symbol, fill.venue_order_id), []).append(fill)
+        return
     books.foreign_trades[fill.key] = None
     if len(books.foreign_trades) > 50_000:
         del books.foreign_trades[next(iter(books.foreign_trades))]
     books.touch_private()
-    if books.started and fill.time_ms > books.baseline_ms:
-        books.account.on_foreign_fill(fill)
+    books.account.on_foreign_fill(fill)
 
 
 def adopt(books: Books, facts: OrderFacts) -> Order | None:

@@ -16,9 +16,6 @@ from core.types import Fill, OrderFacts
 
 def merge(books: Books, snapshot: AccountSnapshot, read_sent_ns: int) -> int:
     """Take the snapshot; returns how many orders of earlier boots were adopted."""
-    if not books.started:
-        # Trades up to here are part of the balances the books begin with.
-        books.baseline_ms = snapshot.balances_update_ms
     listed: set[tuple[str, int]] = set()
     foreign: dict[tuple[str, int], OrderFacts] = {}
     adopted = 0
