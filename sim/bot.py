@@ -20,7 +20,7 @@ from core.types import Fill, Side
 from order_book_manager import OrderBookManager
 from sim.executor import CallClock, VirtualLane
 from sim.scheduler import MS, Scheduler
-from sim.setup import LIMITS, SYMBOLS, Setup
+from sim.setup import SYMBOLS, Setup, limits
 from sim.venue import SimVenue
 from strategy import MarketMaker
 from trading.risk import Limits, RiskChecks
@@ -46,7 +46,7 @@ class Memory:
         self.fills: list[Fill] = []
         self.boots = 0
 
-    def begin(self) -> Boot:
+    def begin(self, setup: Setup) -> Boot:
         """Boot of the next run, with what the earlier ones left."""
         newest: dict[str, int] = {}
         for fill in self.fills:
@@ -58,7 +58,7 @@ class Memory:
             venue="sim",
             instance="sim-1",
             rules=SYMBOLS,
-            limits=LIMITS,
+            limits=limits(setup),
             last_trade_ids=tuple(newest.items()),
             undecided=tuple(self._undecided(place) for place in self.places.values()),
             known_fills=tuple(self.fills),
@@ -136,7 +136,7 @@ class Bot:
         self.inbox: list[AnyEvent] = []
         self.is_dead = False
         self._awake = False
-        self.post(memory.begin())
+        self.post(memory.begin(setup))
 
     def _orders(self) -> Orders:
         assert self.engine.books is not None

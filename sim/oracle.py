@@ -46,6 +46,7 @@ class Oracle:
         self._resync_since_ns: int | None = 0  # a user stream came up, or had a gap, and the account was not merged since
         self._reads: dict[int, int] = {}
         self._heard: dict[int, None] = {}
+        self._born_ns = 0  # when the newest boot began, if it is not the first
         self.green_ns: dict[tuple[str, Side], int] = {}
         self.closed: dict[str, None] = {}
 
@@ -60,9 +61,11 @@ class Oracle:
 
     def reborn(self) -> None:
         """A new process: what the old one knew or waited for is gone; what it sent is not."""
+        self.requests.orphan()
         self._open.clear()
         self._reads.clear()
         self._heard.clear()
+        self._born_ns = self._scheduler.now_ns
         self._banned_until_ns = 0
         self._resync_since_ns = self._scheduler.now_ns
 
@@ -78,6 +81,12 @@ class Oracle:
         self.requests.decided(command, error)
         if isinstance(command, Place):
             self._judge_refusal(command, error)
+
+    def used(self, kind: str, count: int, limit: int) -> None:
+        """I26: the venue never has to count beyond its limit, unless a new boot cannot know what the one before it sent in this window."""
+        if self._scheduler.now_ns - self._born_ns < 10_000 * MS and self._born_ns:
+            return
+        self.check("I26", count <= limit, f"{kind} {count} of {limit}")
 
     def _judge_refusal(self, command: Place, error: VenueError | None) -> None:
         code, message = (error.code, error.message) if error else (0, "")

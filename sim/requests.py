@@ -21,6 +21,7 @@ class Request:
     command: Place | Cancel
     emitted_ns: int
     expires_ns: int | None = None  # after this the venue refuses it; None while it waits in a lane
+    is_orphaned: bool = False  # its process is dead; the next one cannot know of it
     is_settled: bool = False  # lost, refused or executed: it can change nothing any more
 
     def may_arrive(self, now_ns: int) -> bool:
@@ -56,6 +57,11 @@ class Requests:
             request.expires_ns = now_ns + self.recv_window_ms * MS
             if plan.lost:
                 self._settle(request)
+
+    def orphan(self) -> None:
+        """The process that sent them is gone."""
+        for request in self.unsettled.values():
+            request.is_orphaned = True
 
     def arrived(self, command: AnyCommand) -> int:
         """How often this client id has reached the create endpoint, this time included; 0 for what is no place."""
@@ -93,7 +99,8 @@ class Requests:
         """Cancels of this side that can still take an open order away."""
         for request in self.unsettled.values():
             command = request.command
-            if isinstance(command, Cancel) and command.symbol == symbol and command.side is side and request.may_arrive(now_ns):
+            fits = isinstance(command, Cancel) and command.symbol == symbol and command.side is side
+            if isinstance(command, Cancel) and fits and not request.is_orphaned and request.may_arrive(now_ns):
                 archive = self.matching.archives[symbol]
                 if command.venue_order_id in archive.open_ids:
                     yield command

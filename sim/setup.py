@@ -17,10 +17,15 @@ D = Decimal
 RECV_WINDOW_MS = 3000
 START_MS = 1_800_000_000_000
 FILL_HEAVY_KINDS = tuple(Kind)
-LIMITS = (
-    RateLimit(kind="REQUEST_WEIGHT", interval_s=60, limit=6000),
-    RateLimit(kind="ORDERS", interval_s=10, limit=100),
-)
+WEIGHT_PER_MINUTE = 6000
+
+
+def limits(setup: "Setup") -> tuple[RateLimit, ...]:
+    """What exchangeInfo states; the venue enforces it."""
+    return (
+        RateLimit(kind="REQUEST_WEIGHT", interval_s=60, limit=WEIGHT_PER_MINUTE),
+        RateLimit(kind="ORDERS", interval_s=10, limit=setup.orders_per_10_s),
+    )
 
 
 def rules(symbol: str, base: str, tick: str, step: str) -> SymbolRules:
@@ -72,6 +77,7 @@ class Setup:
     market_wait_ms: float  # mean time between two happenings of one symbol
     fault_wait_ms: float  # mean time between two faults
     allowed: tuple[Kind, ...] = tuple(Kind)
+    orders_per_10_s: int = 100
     quote_s: int = 30
     quote_s_max: int = 75
     orders_min: int = 30
@@ -106,6 +112,7 @@ class Setup:
             stream_latency_ms=rng.uniform(1, 10) if fast else rng.uniform(10, 120),
             market_wait_ms=rng.uniform(500, 900),
             fault_wait_ms=rng.uniform(1500, 2500),
+            orders_per_10_s=rng.choice((100, 100, 100, 20)),
             stops_in_trouble=rng.random() < 0.25,
             allowed=tuple(kind for kind in Kind if not (is_tight and kind in FOREIGN)),
         )

@@ -19,10 +19,10 @@ from sim.executor import Leaving, Outcome
 from sim.facts import facts_of, fill_of
 from sim.faults import Faults, Kind, Plan, banned, limited, stale
 from sim.scheduler import MS, Scheduler
+from sim.setup import WEIGHT_PER_MINUTE
 
 A = TypeVar("A", bound=Answer)
 Stages = Iterator[None]
-WEIGHT_MAX, ORDERS_MAX = 6000, 100
 
 
 class Door(Protocol):
@@ -31,6 +31,7 @@ class Door(Protocol):
     def left(self, command: AnyCommand, plan: Plan) -> None: ...
     def arrived(self, command: AnyCommand) -> None: ...
     def decided(self, command: AnyCommand, error: VenueError | None) -> None: ...
+    def used(self, kind: str, count: int, limit: int) -> None: ...
 
 
 class TimedOutCall(Exception):
@@ -86,6 +87,7 @@ class SimVenue:
         publish: Callable[[], None],
         rng: Random,
         latency_ms: float,
+        orders_per_10_s: int,
     ) -> None:
         self.matching = matching
         self.after_place: Callable[[Kind, PaperOrder], None] = lambda kind, order: None
@@ -95,9 +97,8 @@ class SimVenue:
         self._outcomes: dict[int, Outcome] = {}
         self._banned_until_ns = 0
         self._places_until_ns = 0
-        self.weight = Counter("REQUEST_WEIGHT", 60, WEIGHT_MAX)
-        self.orders = Counter("ORDERS", 10, ORDERS_MAX)
-        self.over_limit = 0
+        self.weight = Counter("REQUEST_WEIGHT", 60, WEIGHT_PER_MINUTE)
+        self.orders = Counter("ORDERS", 10, orders_per_10_s)
         self.twice: dict[int, None] = {}  # commands whose reply the world posts twice
 
     # -- core.ports.Venue ------------------------------------------------------------------------
@@ -182,6 +183,11 @@ class SimVenue:
             raise stale()
         if isinstance(command, Place) and now_ns < self._places_until_ns:
             raise limited((self._places_until_ns - now_ns) // MS + 1)
+        for counter in (self.orders, self.weight):
+            self._door.used(counter.kind, counter.add(now_ns // MS, 0), counter.limit)
+        if isinstance(command, Place) and self.orders.add(now_ns // MS, 0) >= self.orders.limit:
+            self._door.used(self.orders.kind, self.orders.used + 1, self.orders.limit)
+            raise limited(0)
 
     def _stage(self, ticket: Ticket, stages: Stages) -> None:
         """One sub-request at a time: a read of the account is several requests, and the world moves between them."""
@@ -210,7 +216,8 @@ class SimVenue:
         if plan.after is not None and error is None:
             outcome = plan.after
         if outcome is None and ticket.answer:
-            outcome = Answered(answer=ticket.answer[0], limits=(self.weight.limit_fact(), self.orders.limit_fact()))
+            told = (self.weight, self.orders) if isinstance(ticket.command, Place) else (self.weight,)
+            outcome = Answered(answer=ticket.answer[0], limits=tuple(counter.limit_fact() for counter in told))
         if plan.reply_lost or outcome is None:
             return
         delay_ms = self._one_way_ms() + plan.reply_late_ms
@@ -259,7 +266,7 @@ class SimVenue:
             client_order_id=command.client_order_id,
         )
         placed = self.matching.place(request, now_ms)
-        self.over_limit += self.orders.add(now_ms, 1) > self.orders.limit
+        self.orders.add(now_ms, 1)
         fills = tuple(fill_of(trade, command.client_order_id) for trade in placed.trades)
         ticket.answer.append(OrderAnswer(facts=facts_of(placed.order, fills)))
         yield from ()

@@ -66,7 +66,8 @@ class World:
         self.market = LightMarket(self.matching, paper, MIDS, LOTS, Random(f"market-{seed}"))
         self.oracle = Oracle(self.scheduler, self.matching, self.faults, RECV_WINDOW_MS)
         self.venue = SimVenue(
-            self.matching, self.scheduler, self.faults, self.oracle, self.publish, Random(f"network-{seed}"), setup.order_latency_ms
+            self.matching, self.scheduler, self.faults, self.oracle, self.publish, Random(f"network-{seed}"), setup.order_latency_ms,
+            setup.orders_per_10_s,
         )
         self.links = {
             connection: Link(connection, self.scheduler, self.post, self.faults, Random(f"{connection}-{seed}"), setup.stream_latency_ms)
