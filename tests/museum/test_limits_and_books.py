@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from core.books import Timing
-from core.commands import Place, ReadAccount
+from core.commands import Cancel, Place, ReadAccount
 from core.depth import DepthBook
 from core.events import BookTicker, DepthDiff, OrderAnswer, StreamGap, Timer
 from core.light import Colour
@@ -222,6 +222,23 @@ def test_row_27_a_stale_book_places_nothing() -> None:
     assert not stage.oracle.failures, stage.oracle.failures
     stage.links[Connection.MARKET].unmute()
     stage.recovers()
+
+
+def test_row_27_the_age_itself_gates() -> None:
+    """Krypto #934: where not even a snapshot confirms the book, its age alone turns the light red, pulls the quotes and places nothing."""
+    desk = ready(maker())
+    for place in desk.ever(Place):
+        desk.step(report(place.client_order_id, place.command_id, side=place.side, price=str(place.price)))
+    desk.wait(10_500)
+    cancels = desk.ever(Cancel)
+    assert [cancel.reason.startswith("book is stale") for cancel in cancels] == [True, True]
+    for cancel in cancels:
+        desk.reply(cancel, OrderAnswer(facts=listed(desk.order(cancel.client_order_id), "CANCELED")))  # type: ignore[arg-type]
+    left = desk.wait(5000)
+    assert not [command for command in left if isinstance(command, Place)]
+    assert desk.light().reason.startswith("book is stale")
+    desk.step(diff(101, 101))
+    assert len(desk.sent(Place)) == 2
 
 
 def test_row_27_post_only_refusals_step_back_and_brake() -> None:
