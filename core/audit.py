@@ -134,6 +134,7 @@ class Audit:
         if not equal:
             for asset, delta in finding.unexplained:
                 books.account.move(asset, delta)
+        books.tell_holdings()
         if first or not equal or purpose is not Purpose.RESYNC:
             lines = finding.lines if equal else finding.differences
             books.notices.append(ProofDone(tag="PROOF", purpose=label, equal=equal, lines=lines))

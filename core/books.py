@@ -17,9 +17,9 @@ from core.commands import AnyCommand, Reconnect
 from core.depth import DepthBook, Touch
 from core.light import Light, Lights, Session, SymbolState, judge
 from core.money import ZERO
-from core.notices import LightChanged, Notice
+from core.notices import Holdings, LightChanged, Notice
 from core.orders import Order, Orders
-from core.types import Connection, Fill, Side, SymbolRules
+from core.types import Balance, Connection, Fill, Side, SymbolRules
 
 FILLS_KEPT_MAX = 100_000
 RECV_WINDOW_MS = 3000
@@ -159,6 +159,19 @@ class Books:
     def reconnect(self, connection: Connection, reason: str) -> None:
         """Ask for a new socket; its reader says StreamDown and StreamUp."""
         self.commands.append(Reconnect(command_id=self.number(), reason=reason, timeout_ms=self.timing.read_timeout_ms, connection=connection))
+
+    def tell_holdings(self) -> None:
+        """For the store: what is held of the traded assets, and what the P&L of the run is counted from."""
+        account, traded = self.account, dict.fromkeys(asset for rule in self.rules.values() for asset in (rule.quote, rule.base))
+        self.notices.append(
+            Holdings(
+                balances=tuple(Balance(name, held.free, held.locked) for name, held in account.holdings.items() if name in traded),
+                start=tuple((name, account.baseline[name], account.baseline_ms.get(name, -1)) for name in traded if name in account.baseline),
+                movements=tuple((name, delta) for name, delta in account.movements.items() if name in traded),
+                start_mids=tuple(self.start_mids.items()),
+                mids=tuple({**self.start_mids, **self.mids()}.items()),
+            )
+        )
 
     def touch_private(self) -> None:
         self.touched_ns = self.now_ns

@@ -33,7 +33,7 @@ from core.events import (
     Timer,
 )
 from core.money import ZERO
-from core.notices import Denied, Notice, Said
+from core.notices import Denied, Fact, Notice, Said, standing
 from core.orders import Asked, Order
 from core.types import Connection, Side
 from core.uptime import Uptime
@@ -43,13 +43,18 @@ PENDING_MAX = 10_000
 
 
 class Strategy(Protocol):
+    """`save` gives what it remembers from step to step as plain data (lists, dicts, texts, whole numbers), `load` takes it back."""
+
     def decide(self, view: View, symbol: str) -> Decision: ...
+    def save(self) -> object: ...
+    def load(self, saved: object) -> None: ...
 
 
 class Step(msgspec.Struct, frozen=True):
     commands: tuple[AnyCommand, ...]
     notices: tuple[Notice, ...]
     finished: bool
+    facts: tuple[Notice, ...] = ()  # for the store, in the order they became known; orders as they stand at the end of the step come last
 
 
 class Engine:
@@ -128,14 +133,19 @@ class Engine:
         self.finished = self.audit.stop_proof is not None
 
     def _drain(self, books: Books) -> Step:
-        commands, notices = tuple(books.commands), tuple(books.notices)
+        commands = tuple(books.commands)
+        notices = tuple(notice for notice in books.notices if not isinstance(notice, Fact))
+        facts: list[Notice] = [notice for notice in books.notices if isinstance(notice, Fact)]
+        by_id = books.orders.by_client_id
+        facts.extend(standing(by_id[client_id]) for client_id in books.orders.changed if client_id in by_id)
+        books.orders.changed.clear()
         books.commands.clear()
         books.notices.clear()
         for command in commands:
             if not isinstance(command, Reconnect):  # its answer is StreamDown and StreamUp, not a Reply
                 self.pending[command.command_id] = command
         assert len(self.pending) <= PENDING_MAX, "more calls without an answer than the lanes can hold"
-        return Step(commands, notices, self.finished)
+        return Step(commands, notices, self.finished, tuple(facts))
 
     # -- events ----------------------------------------------------------------------------------
     def _table(self) -> dict[type, Callable[[Books, AnyEvent], None]]:
@@ -212,6 +222,7 @@ class Engine:
         assert isinstance(event, AccountPosition)
         if books.account.on_position(event.balances, event.update_ms):
             books.touch_private()
+            books.tell_holdings()
             self._change_all(books)
 
     def _on_balance_update(self, books: Books, event: AnyEvent) -> None:

@@ -13,7 +13,7 @@ from core.books import MS, Books
 from core.commands import Cancel, Place, Query
 from core.events import CancelAllAnswer, ExecutionReport, OrderAnswer, Outcome, Reply
 from core.money import ZERO
-from core.notices import Acked, Ended, Filled, Recovered, Refusal, Said, TimedOut
+from core.notices import Acked, Ended, Filled, Recovered, Refusal, Reported, Said, TimedOut
 from core.orders import Evidence, Order
 from core.types import Fill, OrderFacts, OrderStatus, Side, VenueError
 
@@ -79,6 +79,7 @@ def on_report(books: Books, report: ExecutionReport) -> None:
     if order is None:
         _on_unknown_order(books, report)
         return
+    books.notices.append(Reported(symbol=order.symbol, order_id=order.client_order_id, report=report))
     if report.execution_type == "REJECTED":
         return  # may speak of a refused duplicate; the request's own reply is the authority
     books.touch_private()
@@ -94,8 +95,10 @@ def _on_unknown_order(books: Books, report: ExecutionReport) -> None:
     """A foreign order, or one of ours that this book never heard of (an earlier boot's)."""
     if books.is_ours(report.client_order_id) and report.venue_order_id >= 0 and books.started:
         order = adopt(books, _facts_of(report))
-        if order is not None and report.fill is not None:
-            book_fill(books, order, report.fill)
+        if order is not None:
+            books.notices.append(Reported(symbol=order.symbol, order_id=order.client_order_id, report=report))
+            if report.fill is not None:
+                book_fill(books, order, report.fill)
         return
     rules = books.rules.get(report.symbol)
     if rules is None or report.venue_order_id < 0:

@@ -1,7 +1,7 @@
 """What the engine has to tell a person: facts, put into words only when a console thread asks for them.
 
 Who makes them: core.engine and its parts. Who reads them: runtime.console, off the trading thread. `tag` is one of the documented set.
-Never: formatting at construction.
+A `Fact` is for the store alone: the engine hands facts over apart from what is said. Never: formatting at construction.
 """
 
 from decimal import Decimal
@@ -9,9 +9,11 @@ from decimal import Decimal
 import msgspec
 
 from core.commands import Cancel, Place
+from core.events import ExecutionReport
 from core.light import Light
 from core.money import plain
-from core.types import Fill, Side, VenueError
+from core.orders import Order
+from core.types import Balance, Fill, Side, VenueError
 
 
 class Notice(msgspec.Struct, frozen=True, kw_only=True):
@@ -140,3 +142,55 @@ class ProofDone(Notice, frozen=True, kw_only=True):
     def words(self) -> str:
         head = "books equal" if self.equal else "BOOKS DIFFER"
         return f"{head}: {', '.join(self.lines)} ({self.purpose})"
+
+
+# -- for the store -------------------------------------------------------------------------------
+class Fact(Notice, frozen=True, kw_only=True):
+    """What the store keeps and no person reads."""
+
+    tag: str = "FACT"
+
+
+class Reported(Fact, frozen=True, kw_only=True):
+    """An execution report of one of our orders, of any type, as it came. `order_id` is the name the order was placed with."""
+
+    report: ExecutionReport
+
+
+class Standing(Fact, frozen=True, kw_only=True):
+    """An order as the books hold it at the end of the step in which something about it changed. `evidence` is empty while it is open."""
+
+    side: Side
+    price: Decimal
+    quantity: Decimal
+    venue_order_id: int | None
+    status: str
+    executed: Decimal
+    evidence: str
+
+
+class Holdings(Fact, frozen=True, kw_only=True):
+    """The traded assets as they are, as they were when the books began, and what strangers moved: enough for the P&L of the run.
+
+    `start` is (asset, total, venue time in ms of that balance); mids are per symbol, in its quote asset.
+    """
+
+    balances: tuple[Balance, ...]
+    start: tuple[tuple[str, Decimal, int], ...]
+    movements: tuple[tuple[str, Decimal], ...]
+    start_mids: tuple[tuple[str, Decimal], ...]
+    mids: tuple[tuple[str, Decimal], ...]
+
+
+def standing(order: Order) -> Standing:
+    return Standing(
+        symbol=order.symbol,
+        order_id=order.client_order_id,
+        side=order.side,
+        price=order.price,
+        quantity=order.quantity,
+        venue_order_id=order.venue_order_id,
+        status=order.status.value,
+        executed=order.executed,
+        evidence=order.evidence.value if order.evidence is not None else "",
+    )

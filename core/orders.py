@@ -133,6 +133,7 @@ class Orders:
     by_venue_id: dict[tuple[str, int], Order] = field(default_factory=dict)
     open_ids: dict[str, Order] = field(default_factory=dict)  # by client id, in the order of their making
     attention: dict[str, None] = field(default_factory=dict)  # client ids to query, open or not
+    changed: dict[str, None] = field(default_factory=dict)  # client ids the step under way said something new about; the engine empties it
     booked_trades: dict[tuple[str, int], None] = field(default_factory=dict)
     contradictions: int = 0
     unknown_words: int = 0
@@ -162,12 +163,14 @@ class Orders:
         self.open_ids[order.client_order_id] = order
         if order.venue_order_id is not None:
             self.by_venue_id[order.symbol, order.venue_order_id] = order
+        self.changed[order.client_order_id] = None
         return order
 
     def learn_venue_id(self, order: Order, venue_order_id: int) -> None:
         if order.venue_order_id is None and venue_order_id >= 0:
             order.venue_order_id = venue_order_id
             self.by_venue_id[order.symbol, venue_order_id] = order
+            self.changed[order.client_order_id] = None
 
     def book(self, order: Order, fill: Fill) -> bool:
         """Book one trade once; True where it was new. A fill after an ending is booked like any other."""
@@ -178,10 +181,12 @@ class Orders:
             del self.booked_trades[next(iter(self.booked_trades))]
         order.booked += fill.quantity
         order.executed = max(order.executed, order.booked)
+        self.changed[order.client_order_id] = None
         return True
 
     def hear(self, order: Order, status: str, executed: Decimal, evidence: Evidence, now_ns: int) -> bool:
         """Take the venue's word; True where the order has just ended. The caller books fills first."""
+        self.changed[order.client_order_id] = None
         order.executed = max(order.executed, executed)
         try:
             said = OrderStatus(status)
@@ -240,6 +245,7 @@ class Orders:
             self.settle(order)
 
     def _end(self, order: Order, evidence: Evidence, now_ns: int) -> None:
+        self.changed[order.client_order_id] = None
         order.evidence = evidence
         order.ended_ns = now_ns
         order.place_asked = None

@@ -42,6 +42,7 @@ def merge(books: Books, snapshot: AccountSnapshot, read_sent_ns: int) -> int:
         books.account.begin()
         count_early_fills(books)
         books.start_mids = books.mids()
+    books.tell_holdings()
     return adopted
 
 

@@ -103,7 +103,7 @@ class TradingLoop:
             self._pictured_ns = now_ns
             self.snapshot = picture(self.engine)
         self.step_times.note(now_ns, (time.perf_counter_ns() - begun) / 1e6)
-        if step.commands or step.notices:
+        if step.commands or step.notices or step.facts:
             self._tell(now_ns, step)
         if step.finished:
             self.finished.set()
