@@ -8,6 +8,8 @@ Never: I/O, time, a wait, an order it did not see in the view.
 from collections.abc import Mapping
 from decimal import Decimal
 
+import msgspec
+
 from core.commands import Slot
 from core.money import ZERO, distance_bps, floor_to, plain
 from core.orders import Order
@@ -51,6 +53,14 @@ class MarketMaker:
             if reason:
                 idle.append((side, reason))
         return Decision(cancels=tuple(cancels), places=tuple(places), idle=tuple(idle))
+
+    def save(self) -> object:
+        """The sides that are owed a place, for a checkpoint."""
+        return sorted((symbol, side.value) for symbol, side in self._place_first)
+
+    def load(self, saved: object) -> None:
+        """Raises ValueError or msgspec.ValidationError for what `save` never gave."""
+        self._place_first = {(symbol, Side(side)) for symbol, side in msgspec.convert(saved, list[tuple[str, str]])}
 
     # -- bad orders ------------------------------------------------------------------------------
     def _bad_orders(self, view: View, symbol: str, side: Side, reference: Decimal, quoting: SymbolQuoting) -> list[WantCancel]:

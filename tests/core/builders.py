@@ -213,6 +213,13 @@ class Script:
             places=tuple(place for place in self.places if place.symbol == symbol),
         )
 
+    def save(self) -> object:
+        return self.calls
+
+    def load(self, saved: object) -> None:
+        assert isinstance(saved, int)
+        self.calls = saved
+
 
 class NoRisk:
     """The Risk that allows everything, unless the test gives it a reason to halt."""
