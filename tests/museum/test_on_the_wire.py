@@ -50,10 +50,12 @@ def test_row_01_lost_create_and_cancel_all(live: Rig) -> None:
     cancel-all in that very moment leaves nothing at the venue; after resume the bot quotes on."""
     mark, wire = live.bot.mark(), live.venue.rest_wire
     live.venue.exchange.fault("events_delay", delay_ms=700)
+    live.bot.said.clear()
     before = wire.counts.get("drop_after_apply", 0)
     wire.drop_after_apply(b"POST /api/v3/order")
     stir_until(live, lambda: wire.counts.get("drop_after_apply", 0) > before)
-    wait_until(lambda: shows(live, mark, "outcome unknown"), 2.5, "red, outcome unknown")
+    wait_until(lambda: any("no answer to the place" in said for said in list(live.bot.said)), 2.5, "the place is unknown")
+    wait_until(lambda: shows(live, mark, "outcome unknown"), 0.5, "red, outcome unknown")
     live.bot.session.inbox.post(Operator(action=OperatorAction.CANCEL_ALL))
     wait_until(lambda: not live.venue.open_orders() and not live.bot.books()["open_orders"], live.bound_known_s, "nothing rests")
     live.bot.session.inbox.post(Operator(action=OperatorAction.RESUME))
