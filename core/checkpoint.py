@@ -51,7 +51,8 @@ MARKET_HINTS: dict[str, Any] = {name: kind for name, kind in get_type_hints(Symb
 ORDER_HINTS: dict[str, Any] = get_type_hints(Order)
 ORDER_ROW: Any = tuple.__class_getitem__(tuple(ORDER_HINTS.values()))
 ORDER_VALUES = attrgetter(*ORDER_HINTS)
-ASKED_AT = tuple(at for at, hint in enumerate(ORDER_HINTS.values()) if Asked in get_args(hint))
+ORDER_ASKED = attrgetter(*(name for name, hint in ORDER_HINTS.items() if Asked in get_args(hint)))
+NOT_ASKED = (None,) * sum(Asked in get_args(hint) for hint in ORDER_HINTS.values())
 CLIENT_ID_AT = list(ORDER_HINTS).index("client_order_id")
 
 Part = tuple[str, bytes]  # name, msgpack
@@ -108,7 +109,7 @@ def _freeze_orders(frozen: Frozen, orders: Orders) -> None:
     for name in ORDERS_HINTS:
         value = getattr(orders, name)
         if name == "by_client_id":
-            frozen.append(Long("orders.by_client_id", [_row(order) for order in value.values()]))
+            frozen.append(Long("orders.by_client_id", _rows(value.values())))
         elif name in ORDERS_BY_NAME:
             frozen.append(Long(f"orders.{name}", [order.client_order_id for order in value.values()]))
         elif name in ORDERS_LONG:
@@ -117,12 +118,13 @@ def _freeze_orders(frozen: Frozen, orders: Orders) -> None:
             frozen.append(_plain(f"orders.{name}", value))
 
 
-def _row(order: Order) -> tuple[Any, ...]:
-    """One order's values; the calls under way are copied, because they change in place."""
-    row: tuple[Any, ...] = ORDER_VALUES(order)
-    if any(row[at] is not None for at in ASKED_AT):
-        return tuple(replace(value) if isinstance(value, Asked) else value for value in row)
-    return row
+def _rows(orders: Iterable[Order]) -> list[tuple[Any, ...]]:
+    """Each order's values; the calls under way are copied, because they change in place."""
+    return [ORDER_VALUES(order) if ORDER_ASKED(order) == NOT_ASKED else _copied(ORDER_VALUES(order)) for order in orders]
+
+
+def _copied(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(replace(value) if isinstance(value, Asked) else value for value in row)
 
 
 def _entries(value: Any, kind: Any) -> list[Any]:
