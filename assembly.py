@@ -131,7 +131,14 @@ class Session:
         self.inbox = Inbox(self.clock)
         self.venue_clock = VenueClock()
         connect_s = config.exchange.connect_timeout_ms / 1000
-        self.rest = Rest(urls.rest, keys.api_key, keys.api_secret, self.venue_clock, connect_timeout_s=connect_s)
+        self.rest = Rest(
+            urls.rest,
+            keys.api_key,
+            keys.api_secret,
+            self.venue_clock,
+            connect_timeout_s=connect_s,
+            call_timeout_s=config.exchange.read_timeout_ms / 1000,
+        )
         self.venue = BinanceVenue(self.rest, config.symbols)
         self.intents = Intents(state_dir / "intents.log")
         self.recorder = Recorder(self.intents)

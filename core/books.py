@@ -83,6 +83,7 @@ class Books:
     placed: int = 0
     canceled: int = 0
     fills_booked: int = 0  # since the start, also beyond what `fills` keeps
+    unheard_since_ns: int = 0  # an order was acknowledged and ended by replies, and the user stream has said nothing of any order since
     want_user_reconnect: str = ""  # the reason, once the user stream has gone deaf
     touched_ns: int = 0  # last time a private fact changed anything
     now_ns: int = 0

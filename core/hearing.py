@@ -84,6 +84,7 @@ def on_report(books: Books, report: ExecutionReport) -> None:
         return  # may speak of a refused duplicate; the request's own reply is the authority
     books.touch_private()
     order.reported = True
+    books.unheard_since_ns = 0
     books.orders.learn_venue_id(order, report.venue_order_id)
     claim_orphans(books, order)
     if report.fill is not None:
@@ -194,6 +195,8 @@ def _hear(books: Books, order: Order, status: str, executed: Decimal, evidence: 
     if order.place_asked is not None:
         _ack(books, order)
     if books.orders.hear(order, status, executed, evidence, books.now_ns):
+        if not order.reported and order.acked_ns and order.created_ns >= books.user_gap_ns and not books.unheard_since_ns:
+            books.unheard_since_ns = books.now_ns
         if order.status is OrderStatus.CANCELED and was_canceled:
             books.canceled += 1
         books.notices.append(

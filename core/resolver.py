@@ -27,6 +27,9 @@ def judge_deadlines(books: Books) -> None:
         if cancel is not None and not cancel.unknown and books.now_ns >= cancel.deadline_ns:
             mark_unknown(books, order, "cancel", f"{books.timing.order_timeout_ms} ms")
         _expect_echo(books, order)
+    if books.unheard_since_ns and books.now_ns - books.unheard_since_ns > books.timing.echo_ms_max * MS:
+        books.unheard_since_ns = 0
+        books.want_user_reconnect = f"orders came and went for {books.timing.echo_ms_max} ms without a report"
 
 
 def _expect_echo(books: Books, order: Order) -> None:

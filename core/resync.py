@@ -36,6 +36,7 @@ def merge(books: Books, snapshot: AccountSnapshot, read_sent_ns: int) -> int:
         known = books.proven_trade_id.get(symbol)
         books.proven_trade_id[symbol] = trade_id if known is None else max(known, trade_id)
     _doubt_unlisted(books, listed, read_sent_ns)
+    books.unheard_since_ns = 0
     books.account.on_position(snapshot.balances, snapshot.balances_update_ms)
     if not books.started:
         books.started, books.started_ns = True, books.now_ns

@@ -60,7 +60,9 @@ class Rest:
         private_key: str = "",
         recv_window_ms: int = 3000,
         connect_timeout_s: float = 1.0,
+        call_timeout_s: float = 10.0,
     ) -> None:
+
         self.clock = clock
         self.api_key = api_key
         self._base = base.rstrip("/")
@@ -68,6 +70,7 @@ class Rest:
         self._private_key = private_key.strip()  # python-binance tells the kinds of key by their length
         self._recv_window_ms = recv_window_ms
         self._connect_timeout_s = connect_timeout_s
+        self._call_timeout_s = call_timeout_s  # one call of a read of several never takes the time of all
         self._mine = threading.local()
         self._live = LiveSockets()
         self._known_limits: dict[tuple[str, int], int] = {}
@@ -121,7 +124,7 @@ class Rest:
     ) -> Answer:
         if signed and self.clock.suspect:
             self._mend_clock(ends_s)
-        left_s = ends_s - time.monotonic()
+        left_s = min(ends_s - time.monotonic(), self._call_timeout_s)
         if self._shut or left_s <= 0:
             raise NotSent("stopping" if self._shut else "no time left to send")
         try:
@@ -133,9 +136,7 @@ class Rest:
         limits = wire.header_limits(response.headers.items(), self._known_limits)
         if 200 <= response.status_code < 300:
             return Answer(body, limits)
-        told = errors.from_answer(
-            response.status_code, body, response.headers.get("Retry-After"), self.clock.now_ms(), limits, is_place=is_place
-        )
+        told = errors.from_answer(response.status_code, body, response.headers.get("Retry-After"), self.clock.now_ms(), limits, is_place=is_place)
         if isinstance(told, Refused) and told.error.code == errors.TIMESTAMP_CODE:
             self.clock.doubt()
         raise told

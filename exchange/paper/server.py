@@ -111,13 +111,13 @@ class Server:
             task.cancel()
         for connection in list(self.register.open.values()):
             connection.say_shutdown()
-        if self.saver is not None:
-            self.saver.save(anyway=True)
         await asyncio.sleep(SHUTDOWN_GRACE_S if self.register.open else 0)
         if self.wire is not None:
             self.wire.stop()
         if self._runner is not None:
             await self._runner.cleanup()
+        if self.saver is not None:
+            self.saver.save(anyway=True)  # last of all: requests are answered until the cleanup ends
 
     # --- the door -------------------------------------------------------------------------------------------------
 

@@ -224,7 +224,7 @@ class WireFaults:
                     return
             if writer.can_write_eof():
                 writer.write_eof()
-        except (ConnectionError, RuntimeError):
+        except (OSError, RuntimeError):
             link.reset()
         finally:
             feeder.cancel()

@@ -283,11 +283,11 @@ def test_stop_before_start() -> None:
 
 
 def test_backoff_grows_to_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """0.25 s doubling to 30 s, shortened by at most half, the same for the same seed, and small again after a reset."""
+    """0.25 s doubling to 8 s, shortened by at most half, the same for the same seed, and small again after a reset."""
     monkeypatch.setattr(socket_loop, "BACKOFF_S_FIRST", 0.25)
     waits = [(backoff := Backoff(random.Random(5))).next_s() for _ in range(1)]
     waits += [backoff.next_s() for _ in range(19)]
-    full = [min(30.0, 0.25 * 2**number) for number in range(20)]
+    full = [min(8.0, 0.25 * 2**number) for number in range(20)]
     assert all(limit / 2 <= wait <= limit for wait, limit in zip(waits, full, strict=True))
     backoff.reset()
     assert backoff.next_s() <= 0.25

@@ -130,6 +130,18 @@ def test_deaf_user_stream_is_replaced() -> None:
     assert [c for c in left if isinstance(c, ReadAccount) and c.purpose is Purpose.RESYNC]
 
 
+def test_orders_that_come_and_go_unreported_are_deafness_too() -> None:
+    """An order acknowledged and ended by replies alone, and no report of any order for the echo time: reconnect."""
+    desk = ready()
+    place = desk.place()
+    desk.reply(place, OrderAnswer(facts=facts(place.client_order_id, 11, price="99")))
+    desk.books.orders.by_client_id[place.client_order_id].cancel_wanted = "test"
+    desk.step(Timer())
+    (cancel,) = desk.sent(Cancel)
+    desk.reply(cancel, OrderAnswer(facts=facts(place.client_order_id, 11, "CANCELED", price="99")))
+    assert Connection.USER in {command.connection for command in desk.wait(5400) if isinstance(command, Reconnect)}
+
+
 def test_reconnect_awaits_no_reply() -> None:
     """A Reconnect is answered by StreamDown and StreamUp, so it is no outstanding call (I8)."""
     desk = ready()
