@@ -87,7 +87,8 @@ def timing_of(config: Config) -> Timing:
 
 def urls_of(config: Config, ready: dict[str, object]) -> Urls:
     """Addresses: the paper exchange's own or the venue's, each overridden by `exchange.urls` where set."""
-    base = Urls(rest=str(ready["rest"]), stream=str(ready["stream"]), ws_api=str(ready["ws_api"])) if ready else BY_VENUE[config.venue]
+    nowhere = Urls(rest="", stream="", ws_api="")
+    base = Urls(rest=str(ready["rest"]), stream=str(ready["stream"]), ws_api=str(ready["ws_api"])) if ready else BY_VENUE.get(config.venue, nowhere)
     own = config.exchange.urls
     return Urls(rest=own.rest or base.rest, stream=own.stream or base.stream, ws_api=own.ws_api or base.ws_api)
 

@@ -85,6 +85,10 @@ def run(loaded: Loaded, state_dir: Path, arguments: Namespace) -> int:
     if config.venue == "binance" and not arguments.live:
         print("venue: binance trades real money; say so with --live as well", file=sys.stderr)
         return EXIT_USAGE
+    own = config.exchange.urls
+    if config.venue == "paper" and own.rest and not (own.stream and own.ws_api):
+        print("venue: paper elsewhere needs all of exchange.urls.rest, .stream and .ws_api", file=sys.stderr)
+        return EXIT_USAGE
     stopper = Stopper()
     stopper.listen()
     console = Console(config, ui=arguments.ui, verbose=arguments.verbose, quiet=arguments.quiet, to_stderr=arguments.json, root=ROOT)

@@ -28,7 +28,7 @@ def run_json(engine: Engine, snapshot: Snapshot, measured: Mapping[str, object])
         "fills": snapshot.fills,
         "maker_fills": maker,
         "taker_fills": taker,
-        "round_trips": dict(snapshot.round_trips),
+        "round_trip_quantity": dict(snapshot.round_trips),
         "fees": fees_of(engine),
         "pnl_quote": snapshot.pnl_quote,
         "pnl_hold_quote": snapshot.pnl_hold_quote,
