@@ -2,10 +2,11 @@
 
 from decimal import Decimal
 
+from core.budget import Budget
 from core.commands import Query, ReadAccount, ReadDepth
-from core.events import OrderAnswer, Timer
-from core.types import Balance, OrderStatus, Side
-from tests.core.builders import START_MS, Desk, balances, depth_snapshot, diff, facts, fill, position, report, want
+from core.events import OrderAnswer, StreamUp, Timer, Undecided
+from core.types import Balance, Connection, OrderStatus, RateLimit, Side
+from tests.core.builders import MS, START_MS, Desk, balances, depth_snapshot, diff, facts, fill, position, report, want
 
 D = Decimal
 
@@ -106,3 +107,50 @@ def test_an_order_being_asked_about_is_undecided_not_different() -> None:
     verdict = desk.engine.audit.last
     assert verdict is not None
     assert not any("open in our book only" in line for line in verdict.differences)
+
+
+def test_an_order_of_an_earlier_boot_renamed_by_its_own_cancel_is_one_order() -> None:
+    """Seed 49: after a crash the trades of an undecided place name its cancel; that is the same order, not a second one."""
+    place = Undecided(symbol="BTCUSDT", side=Side.BUY, price=D(99), quantity=D(1), client_order_id="gltest-lz-9", sent_ms=START_MS - 20_000)
+    desk = Desk(undecided=(place,))
+    trade = fill(501, 77, price="99", quantity="0.4", time_ms=START_MS - 10_000)
+    desk.connect(desk.account(trades=(trade,)))
+    canceled = facts("gltest-lz-9c", 77, "CANCELED", "0.4", price="99", fills=(trade,))
+    for _ in range(100):
+        for query in desk.sent(Query):
+            desk.reply(query, OrderAnswer(facts=canceled if query.venue_order_id == 77 or query.since_ms else None, searched=bool(query.since_ms)))
+        desk.step(Timer(), after_ms=100)
+    orders = desk.books.orders
+    assert list(orders.by_client_id) == ["gltest-lz-9"]
+    assert (orders.by_client_id["gltest-lz-9"].booked, list(orders.attention)) == (D("0.4"), [])
+    assert desk.light().is_green
+
+
+def test_a_fill_heard_before_the_first_read_counts_when_the_balances_are_older() -> None:
+    """Seed 50: the stream tells of a fill while the first account read is under way; balances from before it do not contain it."""
+    place = Undecided(symbol="BTCUSDT", side=Side.BUY, price=D(99), quantity=D(1), client_order_id="gltest-lz-9", sent_ms=START_MS - 20_000)
+    for told_ms, change in ((START_MS, D("0.4")), (START_MS + 60_000, D(0))):
+        desk = Desk(undecided=(place,))
+        trade = fill(501, 77, "gltest-lz-9", price="99", quantity="0.4", time_ms=START_MS + 50_000)
+        desk.step(StreamUp(connection=Connection.MARKET), StreamUp(connection=Connection.USER))
+        (read,) = desk.sent(ReadAccount)
+        desk.step(report("gltest-lz-9", 77, "PARTIALLY_FILLED", "0.4", trade=trade, price="99"))
+        desk.reply(read, desk.account(update_ms=told_ms))
+        assert desk.books.account.own_change.get("BTC", D(0)) == change
+
+
+def test_places_under_way_at_a_windows_edge_count_in_both_windows() -> None:
+    """Seed 9: an old counter in a late reply must not hide the places sent since, nor a new window those still on their way."""
+    budget = Budget()
+    budget.learn((RateLimit(kind="ORDERS", interval_s=10, limit=20),))
+    now_ns = START_MS * MS
+    for _ in range(15):
+        budget.spend(now_ns, orders=1)
+    budget.count((RateLimit(kind="ORDERS", interval_s=10, limit=20, count=3),), now_ns, now_ns)
+    budget.spend(now_ns, orders=5)
+    assert budget.place_denied(now_ns) is not None
+    next_ns = now_ns + 10_000 * MS
+    budget.carry(next_ns, [now_ns] * 20)
+    assert budget.place_denied(next_ns) is not None
+    budget.carry(next_ns, [now_ns] * 19)
+    assert budget.place_denied(next_ns) is None

@@ -32,7 +32,7 @@ SHOWN: dict[str, tuple[tuple[Kind, ...], str]] = {
     "gap_unnoticed": ((Kind.MARKET_GAP,), "I24"),
     "silence_unnoticed": ((Kind.MARKET_SILENT, Kind.STRANGER_CANCEL), "I22"),
     "unlisted_is_canceled": ((Kind.USER_DOWN, Kind.USER_GAP, *PLACES), "I5"),
-    "stop_forgets_pending": ((Kind.PLACE_REPLY_LOST,), "I5"),
+    "stop_forgets_pending": ((Kind.PLACE_LATE,), "STOP"),
     "place_again": (PLACES, "I11"),
 }
 
