@@ -37,7 +37,7 @@ def main() -> int:
     for number in range(options.cycles):
         code, seconds, result = cycles(3, "--set", f"paper.seed={options.seed + number}")
         ended += code == 0 and result["proof"]["equal"]
-        fills, trips = result["fills"], result["round_trips"]
+        fills, trips = result["fills"], result["round_trip_quantity"]
         print(f"--cycles 3 · exit {code} after {seconds:.1f} s · fills {fills} · round trips {trips} · proof {result['proof']['equal']}", flush=True)
     print(f"--cycles 3: {ended} of {options.cycles} ended by themselves with proof")
     return int(wrong > 0 or ended < options.cycles)
