@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import msgspec
+
 from core.books import Timing
 from core.commands import CancelAll, Reconnect
 from core.engine import Engine, Step
@@ -36,9 +38,11 @@ from runtime.timers import Periodic, TimerThread
 from state import intents as journal
 from state.intents import Intents
 from state.recorder import Recorder
+from state.tape import Tape
 from strategy import MarketMaker
 from trading.bands import Band, Unit
 from trading.quoting import Reference, SymbolQuoting
+from trading.recipe import Recipe
 from trading.risk import Limits, RiskChecks
 
 CLOCK_EVERY_S = 60.0
@@ -82,6 +86,16 @@ def timing_of(config: Config) -> Timing:
         book_age_ms_max=timing.book_age_ms_max,
         proof_every_ms=config.proof.every_s * 1000,
         cooldown_ms=config.quoting.cooldown_ms,
+    )
+
+
+def recipe_of(config: Config) -> Recipe:
+    """The settings that decide, as the tape keeps them."""
+    risk = config.risk
+    return Recipe(
+        quoting={symbol: quoting_of(config, symbol) for symbol in config.symbols},
+        limits=Limits(order_notional_max=risk.order_notional_max, open_orders_max=risk.open_orders_max, loss_quote_max=risk.loss_quote_max),
+        timing=timing_of(config),
     )
 
 
@@ -143,12 +157,8 @@ class Session:
         self.venue = BinanceVenue(self.rest, config.symbols)
         self.intents = Intents(state_dir / "intents.log")
         self.recorder = Recorder(self.intents)
-        strategy = MarketMaker({symbol: quoting_of(config, symbol) for symbol in config.symbols})
-        risk = config.risk
-        checks = RiskChecks(
-            Limits(order_notional_max=risk.order_notional_max, open_orders_max=risk.open_orders_max, loss_quote_max=risk.loss_quote_max)
-        )
-        self.engine = Engine(strategy, checks, timing_of(config))
+        self.recipe = recipe_of(config)
+        self.engine = Engine(MarketMaker(self.recipe.quoting), RiskChecks(self.recipe.limits), self.recipe.timing)
         sizes = {"cancel": config.lanes.cancel_workers, "place": config.lanes.place_workers, "query": config.lanes.query_workers}
         cancel, place, query = (Lane(name, workers, prepare=self.venue.sync_clock) for name, workers in sizes.items())
         self.lanes = (cancel, place, query)
@@ -158,6 +168,7 @@ class Session:
         signer = Signer(keys.api_key, keys.api_secret)
         self.user = user_stream(urls.ws_api, signer, self.venue_clock, self.inbox.post, self.clock, rng, silence_ms)
         self.beat: Callable[[], None] = lambda: None  # told at every turn of the trading thread
+        self.warn: Callable[[str], None] = lambda text: None  # told by the tape's thread of a gap
         self.key_notes: tuple[str, ...] = ()
         self._tell_person = tell
         self.loop = TradingLoop(
@@ -206,6 +217,10 @@ class Session:
         self.intents.boot(boot, self.clock())
         self.inbox.post(boot)
         parts.start("recorder", self.recorder)
+        if self.config.tape.on:
+            tape = self._new_tape()
+            self.loop.record = tape.record
+            parts.start("tape", tape)
         for lane in self.lanes:
             parts.start(lane.name, lane)
         parts.start("trading", self.loop)
@@ -214,6 +229,17 @@ class Session:
         parts.start("ws-api", self.user)
         parts.start("market-stream", self.market)
         return boot
+
+    def _new_tape(self) -> Tape:
+        return Tape(
+            self.intents.path.parent / "tape",
+            self.boot,
+            self.engine,
+            msgspec.msgpack.encode(self.recipe),
+            self.config.tape.segment_mb_max << 20,
+            self.config.tape.total_mb_max << 20,
+            warn=lambda text: self.warn(text),
+        )
 
     def _outlast(self, last_boot: str) -> None:
         """Boot ids are seconds: a restart within the same second waits for the next one, so that no client id is used twice."""

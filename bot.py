@@ -176,6 +176,7 @@ class Run:
         self.parts.start("run file", RunFile(self.state_dir, {"boot": session.boot, "venue": config.venue, "symbols": config.symbols}))
         watchdog = Watchdog(config.log_path(ROOT), self._stalled, self._stalled)
         session.beat = watchdog.heart("trading", TRADING_STALL_S)
+        session.warn = lambda text: self.console.line("RISK", "all", text)
         watchdog.gauge("inbox age", lambda: session.inbox.age_ms, INBOX_AGE_MS_MAX)
         self.parts.start("watchdog", watchdog)
         self.stopper.starting = False

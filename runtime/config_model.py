@@ -176,6 +176,12 @@ class StateConfig(Section):
     dir: Text = setting("state", "", "Folder of intents, lock, control socket and paper account; relative to bot.py.")
 
 
+class TapeConfig(Section):
+    on: Truth = setting(True, "", "Every event is kept in state/tape, so that a run can be replayed (docs/tape.md).")
+    segment_mb_max: Whole = setting(32, "MB", "A segment of the tape ends at this size; the next begins with a checkpoint.", ge=1, le=1000)
+    total_mb_max: Whole = setting(512, "MB", "All segments together; the oldest go.", ge=4, le=1_000_000)
+
+
 class LogConfig(Section):
     dir: Text = setting("logs", "", "Folder of greenlight.log and events.jsonl; relative to bot.py.")
     file_mb_max: Whole = setting(10, "MB", "A log file is put aside at this size.", ge=1, le=1000)
@@ -204,6 +210,7 @@ class Config(Section):
     exchange: ExchangeConfig = section(ExchangeConfig, "How the venue is reached.")
     paper: PaperConfig = section(PaperConfig, "The embedded exchange (venue: paper).")
     state: StateConfig = section(StateConfig, "What survives a restart.")
+    tape: TapeConfig = section(TapeConfig, "The tape of a run.")
     log: LogConfig = section(LogConfig, "Log files.")
     proof: ProofConfig = section(ProofConfig, "Proof that our books equal the venue's.")
     console: ConsoleConfig = section(ConsoleConfig, "What the console says.")
@@ -212,6 +219,8 @@ class Config(Section):
     def _across(self) -> "Config":
         if len(set(self.symbols)) != len(self.symbols):
             raise wrong("symbols", "names a symbol twice")
+        if self.tape.total_mb_max < 2 * self.tape.segment_mb_max:
+            raise wrong("tape.total_mb_max", f"must be at least twice tape.segment_mb_max (got {self.tape.total_mb_max}, {self.tape.segment_mb_max})")
         if self.paper.ping_deadline_s <= self.paper.ping_period_s:
             raise wrong("paper.ping_deadline_s", f"must be above paper.ping_period_s (got {self.paper.ping_deadline_s}, {self.paper.ping_period_s})")
         return self

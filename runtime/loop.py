@@ -58,6 +58,7 @@ class TradingLoop:
         self._take, self._clock_ns = take, clock_ns
         self._hand_over, self._reconnect, self._tell = hand_over, reconnect, tell
         self._on_fault, self._beat = on_fault, beat
+        self.record: Callable[[int, Sequence[AnyEvent], Step | None, str], None] = lambda at_ns, events, step, fault: None  # the tape's, if any
         self.snapshot: Snapshot | None = None
         self.step_times = StepTimes()
         self.finished = threading.Event()
@@ -96,9 +97,14 @@ class TradingLoop:
     def _step(self, events: Sequence[AnyEvent]) -> None:
         now_ns = self._clock_ns()
         begun = time.perf_counter_ns()
-        step = self.engine.step(now_ns, events)
+        try:
+            step = self.engine.step(now_ns, events)
+        except BaseException as error:  # the step that failed is the last one on the tape
+            self.record(now_ns, events, None, f"{type(error).__name__}: {error}")
+            raise
         if step.commands:
             self._dispatch(step.commands)
+        self.record(now_ns, events, step, "")
         if now_ns - self._pictured_ns >= PICTURE_EVERY_NS or step.finished:
             self._pictured_ns = now_ns
             self.snapshot = picture(self.engine)
