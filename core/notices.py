@@ -165,7 +165,6 @@ class Standing(Fact, frozen=True, kw_only=True):
     quantity: Decimal
     venue_order_id: int | None
     status: str
-    executed: Decimal
     evidence: str
 
 
@@ -191,6 +190,5 @@ def standing(order: Order) -> Standing:
         quantity=order.quantity,
         venue_order_id=order.venue_order_id,
         status=order.status.value,
-        executed=order.executed,
         evidence=order.evidence.value if order.evidence is not None else "",
     )

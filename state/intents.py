@@ -18,6 +18,7 @@ import msgspec
 
 from core.commands import AnyCommand, Cancel, CancelAll, Place
 from core.events import Boot, OrderAnswer, Outcome, Reply, Undecided
+from core.notices import Holdings
 from core.ports import NotSent
 from core.types import Fill
 
@@ -36,6 +37,7 @@ class BootRecord(msgspec.Struct, frozen=True, tag="boot", tag_field="record", kw
     instance: str
     order_tag: str
     at_ns: int
+    symbols: tuple[tuple[str, str, str], ...] = ()  # (symbol, base, quote)
 
 
 class IntentRecord(msgspec.Struct, frozen=True, tag="intent", tag_field="record", kw_only=True):
@@ -58,14 +60,22 @@ class FillRecord(msgspec.Struct, frozen=True, tag="fill", tag_field="record", kw
 
 
 class EndRecord(msgspec.Struct, frozen=True, tag="end", tag_field="record", kw_only=True):
-    """The venue's last word on an order, with its evidence."""
+    """The venue's last word on an order, with its evidence. With fills missing (`is_complete` False) it decides nothing at the next start."""
 
     client_order_id: str
     status: str
     evidence: str
+    is_complete: bool = True
 
 
-Record = EndRecord | BootRecord | IntentRecord | ResultRecord | FillRecord
+class HoldingsRecord(msgspec.Struct, frozen=True, tag="holdings", tag_field="record", kw_only=True):
+    """Balances and mids, now and at the start of the run: what the P&L is counted from."""
+
+    at_ns: int
+    holdings: Holdings
+
+
+Record = EndRecord | BootRecord | IntentRecord | ResultRecord | FillRecord | HoldingsRecord
 
 
 class Recovery(msgspec.Struct, frozen=True, kw_only=True):
@@ -135,15 +145,21 @@ class Intents:
 
     def boot(self, event: Boot, at_ns: int) -> None:
         """First record of a run."""
-        self._write(BootRecord(boot=event.boot, venue=event.venue, instance=event.instance, order_tag=event.tag, at_ns=at_ns))
+        symbols = tuple((rule.symbol, rule.base, rule.quote) for rule in event.rules)
+        record = BootRecord(boot=event.boot, venue=event.venue, instance=event.instance, order_tag=event.tag, at_ns=at_ns, symbols=symbols)
+        self._write(record)
 
     def fill(self, fill: Fill) -> None:
         """From the recorder; a fill that is not written is read again from the venue at the next start."""
         self._write_or_count(FillRecord(fill=fill))
 
-    def end(self, client_order_id: str, status: str, evidence: str) -> None:
+    def end(self, client_order_id: str, status: str, evidence: str, is_complete: bool = True) -> None:
         """From the recorder; without it a place that had no answer is asked about again at the next start."""
-        self._write_or_count(EndRecord(client_order_id=client_order_id, status=status, evidence=evidence))
+        self._write_or_count(EndRecord(client_order_id=client_order_id, status=status, evidence=evidence, is_complete=is_complete))
+
+    def holdings(self, at_ns: int, holdings: Holdings) -> None:
+        """From the recorder, now and then; the store is rebuilt from the last one."""
+        self._write_or_count(HoldingsRecord(at_ns=at_ns, holdings=holdings))
 
     def _write_or_count(self, record: Record) -> None:
         try:
@@ -239,7 +255,7 @@ class Ledger:
         elif isinstance(record, FillRecord):
             self.fills.append(record.fill)
             self.trades[record.fill.symbol] = max(record.fill.trade_id, self.trades.get(record.fill.symbol, -1))
-        elif isinstance(record, EndRecord):
+        elif isinstance(record, EndRecord) and record.is_complete:
             ended = [key for key, place in self.places.items() if place.client_order_id == record.client_order_id]
             for key in ended:
                 del self.places[key]

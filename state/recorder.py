@@ -1,7 +1,7 @@
-"""The recorder: writes fills and endings to the intents, off the trading thread.
+"""The recorder: the one thread that writes what happened - fills, endings and holdings to the intents, everything else to the store.
 
-Who calls it: the trading loop's `tell` (`take`, which never blocks); its own thread writes. Bounded: what does not fit is counted and left out - a
-fill that was not written is read again from the venue at the next start.
+Who calls it: the trading loop's `tell` (`take`, a queue put that never blocks); its own thread writes. Intents first, then the store in groups.
+Bounded: what does not fit is counted and left out - a fill that was not written is read again from the venue at the next start.
 Never: a write on the caller's thread.
 """
 
@@ -10,31 +10,56 @@ import threading
 import time
 from collections.abc import Sequence
 
-from core.notices import Ended, Filled, Notice, Recovered
+import msgspec
+
+from core.notices import Ended, Filled, Holdings, Notice, Recovered, Sent, Standing
+from core.orders import Evidence
+from core.types import Fill
 from state.intents import Intents
+from state.keeper import Keeper
 
 WAITING_MAX = 20_000
 POLL_S = 0.2
+GROUP_MAX = 500  # notices of one turn
+GROUP_EVERY_S = 0.02  # the store gets one transaction for all that happened in it
+YIELD_EVERY = 16  # notices between two offers of the interpreter to whoever waits for it
+HOLDINGS_EVERY_NS = 30_000_000_000
+Item = tuple[int, Notice]
 
 
 class Recorder:
-    """Resource."""
+    """Resource. Without a keeper it writes the intents alone."""
 
-    def __init__(self, intents: Intents) -> None:
+    def __init__(self, intents: Intents, keeper: Keeper | None = None) -> None:
         self._intents = intents
-        self._waiting: queue.Queue[Notice] = queue.Queue(WAITING_MAX)
+        self._keeper = keeper
+        self._waiting: queue.Queue[Item] = queue.Queue(WAITING_MAX)
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
+        self._holdings_ns = 0
+        self._flushed_s = 0.0
+        self._end: tuple[int, int, str] | None = None
         self.left_out = 0
 
-    def take(self, notices: Sequence[Notice]) -> None:
-        """From the trading thread: keep what must be written."""
+    # -- the trading thread ----------------------------------------------------------------------
+    def take(self, notices: Sequence[Notice], facts: Sequence[Notice] = (), at_ns: int = 0) -> None:
+        """Keep what must be written."""
         for notice in notices:
-            if isinstance(notice, Filled | Recovered | Ended):
-                try:
-                    self._waiting.put_nowait(notice)
-                except queue.Full:
-                    self.left_out += 1
+            if isinstance(notice, Filled | Recovered | Ended | Sent):
+                self._put(at_ns, notice)
+        for fact in facts:
+            self._put(at_ns, fact)
+
+    def _put(self, at_ns: int, notice: Notice) -> None:
+        try:
+            self._waiting.put_nowait((at_ns, notice))
+        except queue.Full:
+            self.left_out += 1
+
+    # -- the main thread -------------------------------------------------------------------------
+    def finish(self, at_ns: int, exit_code: int, reason: str) -> None:
+        """How the run ended; written by the stop that follows."""
+        self._end = (at_ns, exit_code, reason)
 
     def start(self) -> None:
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
@@ -50,15 +75,67 @@ class Recorder:
     def is_running(self) -> bool:
         return self._thread is not None and self._thread.is_alive()
 
+    # -- the thread ------------------------------------------------------------------------------
     def _run(self) -> None:
         while True:
+            stopping = self._stopping.is_set()  # asked before the queue is: what was taken before the stop is written
+            group = self._gather()
+            for number, (at_ns, notice) in enumerate(group):
+                self._to_intents(at_ns, notice)
+                if self._keeper is not None:
+                    self._keeper.take(at_ns, notice)
+                if number % YIELD_EVERY == YIELD_EVERY - 1:
+                    time.sleep(0)  # lets the trading thread in: only one thread at a time runs Python
+            if stopping and not group:
+                break
+            self._flush()
+        self._close()
+
+    def _gather(self) -> list[Item]:
+        """What waits, up to the size of a group; empty after a moment without anything."""
+        try:
+            group = [self._waiting.get(timeout=GROUP_EVERY_S if self._has_rows else POLL_S)]
+        except queue.Empty:
+            return []
+        while len(group) < GROUP_MAX:
             try:
-                notice = self._waiting.get(timeout=POLL_S)
+                group.append(self._waiting.get_nowait())
             except queue.Empty:
-                if self._stopping.is_set():
-                    return
-                continue
-            if isinstance(notice, Ended):
-                self._intents.end(notice.order_id, notice.status, notice.evidence)
-            elif isinstance(notice, Filled | Recovered):
-                self._intents.fill(notice.fill)
+                break
+        return group
+
+    @property
+    def _has_rows(self) -> bool:
+        return self._keeper is not None and self._keeper.is_waiting
+
+    def _flush(self) -> None:
+        """Often under load, seldom when idle: then it only asks whether the file is still there."""
+        now_s = time.monotonic()
+        if self._keeper is not None and now_s - self._flushed_s >= (GROUP_EVERY_S if self._has_rows else POLL_S):
+            self._keeper.flush()
+            self._flushed_s = now_s
+
+    def _close(self) -> None:
+        if self._keeper is not None:
+            if self._end is not None:
+                self._keeper.end(*self._end)
+            self._keeper.flush()
+            self._keeper.close()
+
+    def _to_intents(self, at_ns: int, notice: Notice) -> None:
+        if isinstance(notice, Ended):
+            self._intents.end(notice.order_id, notice.status, notice.evidence, notice.is_complete)
+        elif isinstance(notice, Standing) and notice.evidence == Evidence.NOT_FOUND.value:
+            self._intents.end(notice.order_id, notice.status, notice.evidence)  # the venue never saw it: nobody needs to ask again
+        elif isinstance(notice, Filled | Recovered):
+            fill = notice.fill
+            named = fill if not notice.order_id or fill.client_order_id == notice.order_id else _renamed(notice)
+            self._intents.fill(named)
+        elif isinstance(notice, Holdings) and notice.start and at_ns - self._holdings_ns >= HOLDINGS_EVERY_NS:
+            self._holdings_ns = at_ns
+            self._intents.holdings(at_ns, notice)
+
+
+def _renamed(notice: Filled | Recovered) -> Fill:
+    """The fill under the name its order was placed with: a cancel renames the order at the venue."""
+    return msgspec.structs.replace(notice.fill, client_order_id=notice.order_id)

@@ -1,0 +1,127 @@
+"""The tables of the store, as data. Exact decimals are text; times are nanoseconds since the epoch, venue times milliseconds, and say so.
+
+Who uses it: state.store and state.report; state/migrations holds the same tables as steps (a test compares the two). Thread: any.
+Never: a float near money; SQL beyond what the tables themselves say.
+"""
+
+from decimal import Decimal
+
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator
+
+REVISION = "0001"  # the newest revision in state/migrations/versions; a test holds the two together
+
+
+def exact(value: Decimal) -> str:
+    """Text without exponent that reads back as the same number. Raises ValueError for infinities and NaN."""
+    if not value.is_finite():
+        raise ValueError(f"{value} is no amount")
+    return format(value, "f")
+
+
+class Exact(TypeDecorator[Decimal]):
+    """A Decimal as text: SQLite's own numbers are floats."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> str | None:
+        return None if value is None else exact(value)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Decimal | None:
+        return None if value is None else Decimal(value)
+
+
+metadata = MetaData()
+
+# One row per run of the bot. `venue_instance` is `venue/account instance`; the JSON columns hold exact text.
+runs = Table(
+    "runs",
+    metadata,
+    Column("venue_instance", String, primary_key=True),
+    Column("boot", String, primary_key=True),
+    Column("order_tag", String, nullable=False),
+    Column("started_ns", BigInteger, nullable=False),
+    Column("symbols", Text, nullable=False),  # {symbol: [base, quote]}
+    Column("start_balances", Text),  # {asset: [total, venue time in ms]}
+    Column("start_mids", Text),  # {symbol: mid}
+    Column("balances", Text),  # {asset: [free, locked]}
+    Column("movements", Text),  # {asset: foreign movements since the start}
+    Column("mids", Text),  # {symbol: mid}
+    Column("as_of_ns", BigInteger, nullable=False),  # newest fact of the run
+    Column("ended_ns", BigInteger),
+    Column("exit_code", Integer),
+    Column("end_reason", Text),
+)
+
+# One row per order with our tag. `boot` made it, `last_boot` saw it last. `status` is UNSEEN until the venue has spoken. What was filled of it is the
+# sum of its trades in execution_reports.
+orders = Table(
+    "orders",
+    metadata,
+    Column("venue_instance", String, primary_key=True),
+    Column("client_order_id", String, primary_key=True),
+    Column("boot", String, nullable=False),
+    Column("last_boot", String, nullable=False),
+    Column("symbol", String, nullable=False),
+    Column("side", String, nullable=False),
+    Column("type", String),  # type, time in force, reason and deadline are known of orders whose place is in the intents
+    Column("time_in_force", String),
+    Column("price", Exact, nullable=False),
+    Column("quantity", Exact, nullable=False),
+    Column("reason", Text),
+    Column("not_after_ns", BigInteger),
+    Column("venue_order_id", BigInteger),
+    Column("status", String, nullable=False),
+    Column("evidence", String, nullable=False),
+    Column("is_open", Boolean, nullable=False),
+)
+Index("orders_open", orders.c.venue_instance, orders.c.is_open)
+
+# One row per thing the venue said about an order: `SYMBOL:t<trade id>` for trades, `SYMBOL:x<execution id>` for every other report.
+execution_reports = Table(
+    "execution_reports",
+    metadata,
+    Column("venue_instance", String, primary_key=True),
+    Column("venue_execution_id", String, primary_key=True),
+    Column("boot", String, nullable=False),
+    Column("symbol", String, nullable=False),
+    Column("client_order_id", String, nullable=False),
+    Column("venue_order_id", BigInteger, nullable=False),
+    Column("execution_type", String, nullable=False),
+    Column("side", String, nullable=False),
+    Column("trade_id", BigInteger),
+    Column("price", Exact, nullable=False),  # of the trade, or of the order
+    Column("quantity", Exact, nullable=False),
+    Column("fee", Exact),
+    Column("fee_asset", String),
+    Column("liquidity", String),
+    Column("time_ms", BigInteger, nullable=False),
+)
+Index("execution_reports_order", execution_reports.c.venue_instance, execution_reports.c.client_order_id)
+Index("execution_reports_run", execution_reports.c.venue_instance, execution_reports.c.boot)
+
+# What was bought and is to be sold, per entry (the maker-first trader).
+lots = Table(
+    "lots",
+    metadata,
+    Column("venue_instance", String, primary_key=True),
+    Column("lot_id", String, primary_key=True),
+    Column("symbol", String, nullable=False),
+    Column("entry_client_order_id", String, nullable=False),
+    Column("quantity", Exact, nullable=False),
+    Column("entry_price", Exact, nullable=False),
+    Column("quantity_left", Exact, nullable=False),
+    Column("opened_ns", BigInteger, nullable=False),
+    Column("closed_ns", BigInteger),
+)
+
+key_value = Table(
+    "key_value",
+    metadata,
+    Column("venue_instance", String, primary_key=True),
+    Column("key", String, primary_key=True),
+    Column("value", Text, nullable=False),
+    Column("updated_ns", BigInteger, nullable=False),
+)
