@@ -14,7 +14,7 @@ import msgspec
 from core.books import Timing
 from core.commands import CancelAll, Reconnect
 from core.engine import Engine, Step
-from core.events import Boot
+from core.events import Boot, StoreHealth
 from core.light import Light
 from core.orders import Orders
 from core.types import Connection, RateLimit, Side, SymbolRules
@@ -37,7 +37,11 @@ from runtime.loop import TradingLoop
 from runtime.timers import Periodic, TimerThread
 from state import intents as journal
 from state.intents import Intents
+from state.keeper import Keeper
 from state.recorder import Recorder
+from state.rows import RunStart
+from state.store import FILE as STORE_FILE
+from state.store import Store
 from state.tape import Tape
 from strategy import MarketMaker
 from trading.bands import Band, Unit
@@ -156,7 +160,8 @@ class Session:
         )
         self.venue = BinanceVenue(self.rest, config.symbols)
         self.intents = Intents(state_dir / "intents.log")
-        self.recorder = Recorder(self.intents)
+        self.keeper = Keeper(Store(state_dir / STORE_FILE), self.intents.path, lambda reason: self.inbox.post(StoreHealth(reason=reason)))
+        self.recorder = Recorder(self.intents, self.keeper)
         self.recipe = recipe_of(config)
         self.engine = Engine(MarketMaker(self.recipe.quoting), RiskChecks(self.recipe.limits), self.recipe.timing)
         sizes = {"cancel": config.lanes.cancel_workers, "place": config.lanes.place_workers, "query": config.lanes.query_workers}
@@ -198,7 +203,7 @@ class Session:
         return rules, limits, self.venue.account_identity()
 
     def start(self, parts: Lifecycle, rules: tuple[SymbolRules, ...], limits: tuple[RateLimit, ...], instance: str) -> Boot:
-        """Recover, post Boot as the first event, then start every part. Raises IntentsCorrupt."""
+        """Recover, post Boot as the first event, then start every part. Raises IntentsCorrupt, StoreRefused."""
         recovery = journal.recover(self.intents.path, instance)
         self._outlast(recovery.last_boot)
         journal.rotate(self.intents.path, recovery)
@@ -214,6 +219,7 @@ class Session:
             undecided=tuple(undecided for undecided in recovery.undecided if undecided.symbol in self.config.symbols),
             known_fills=recovery.known_fills,
         )
+        self._open_store(boot)
         self.intents.boot(boot, self.clock())
         self.inbox.post(boot)
         parts.start("recorder", self.recorder)
@@ -241,6 +247,13 @@ class Session:
             warn=lambda text: self.warn(text),
         )
 
+    def _open_store(self, boot: Boot) -> None:
+        symbols = tuple((rule.symbol, rule.base, rule.quote) for rule in boot.rules if rule.symbol in self.config.symbols)
+        run = RunStart(
+            boot=boot.boot, venue=boot.venue, instance=boot.instance, order_tag=boot.tag, started_ns=self.clock(), symbols=symbols
+        )
+        self.keeper.open(run)
+
     def _outlast(self, last_boot: str) -> None:
         """Boot ids are seconds: a restart within the same second waits for the next one, so that no client id is used twice."""
         ends_s = time.monotonic() + SAME_SECOND_S_MAX
@@ -264,7 +277,7 @@ class Session:
         (self.market if command.connection is Connection.MARKET else self.user).reconnect(command.reason)
 
     def _tell(self, at_ns: int, step: Step) -> None:
-        self.recorder.take(step.notices)
+        self.recorder.take(step.notices, step.facts, at_ns)
         self._tell_person(at_ns, step)
 
     def _beat(self) -> None:

@@ -41,6 +41,7 @@ from runtime.stopping import Interrupted, Stopper
 from runtime.watchdog import Watchdog
 from state.identity import order_tag
 from state.intents import IntentsCorrupt
+from state.store import StoreRefused
 
 VERSION = "0.1.0"
 ROOT = Path(__file__).resolve().parent
@@ -103,7 +104,7 @@ def run(loaded: Loaded, state_dir: Path, arguments: Namespace) -> int:
             except Interrupted:
                 console.line("EXIT", "", f"{stopper.reason} while starting · nothing was placed")
                 return EXIT_STARTING
-            except (LockHeld, KeysError, KeyTooPowerful, IntentsCorrupt) as error:
+            except (LockHeld, KeysError, KeyTooPowerful, IntentsCorrupt, StoreRefused) as error:
                 return refuse(console, str(error), EXIT_USAGE)
             except PaperFailed as error:
                 return refuse(console, str(error), EXIT_USAGE if error.is_usage else EXIT_UNREACHABLE)
@@ -277,6 +278,7 @@ class Run:
         guard.daemon = True
         guard.start()
         self._last_words(code, snapshot, seconds)
+        self.session.recorder.finish(self.session.clock(), code, self.stopper.reason)
         self.parts.stop()
         guard.cancel()
         if self.parts.failures:

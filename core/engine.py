@@ -27,6 +27,7 @@ from core.events import (
     Outcome,
     Reply,
     StopRequested,
+    StoreHealth,
     StreamDown,
     StreamGap,
     StreamUp,
@@ -162,6 +163,7 @@ class Engine:
             Reply: self._on_reply,
             Timer: self._on_timer,
             Operator: self._on_operator,
+            StoreHealth: self._on_store_health,
             StopRequested: self._on_stop,
         }
 
@@ -294,6 +296,14 @@ class Engine:
                 command_id=books.number(), reason="operator", timeout_ms=books.timing.read_timeout_ms, symbol=None, tag=books.tag
             )
             books.commands.append(command)
+        self._change_all(books)
+
+    def _on_store_health(self, books: Books, event: AnyEvent) -> None:
+        """Disk full or database gone: keep canceling, stop opening, say so (DESIGN 6)."""
+        assert isinstance(event, StoreHealth)
+        books.session.store_fault = event.reason
+        text = f"{event.reason} · no new orders, cancels go on · writing is tried again" if event.reason else "the database is whole again"
+        books.notices.append(Said(tag="RISK", symbol="all", text=text))
         self._change_all(books)
 
     def _halt(self, books: Books, why: str) -> None:

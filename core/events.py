@@ -229,6 +229,12 @@ class Operator(Event, frozen=True, tag=True, tag_field="kind", kw_only=True):
     note: str = ""
 
 
+class StoreHealth(Event, frozen=True, tag=True, tag_field="kind", kw_only=True):
+    """The recorder's word: why the database takes nothing (disk full, file gone); empty once it does again."""
+
+    reason: str
+
+
 class StopRequested(Event, frozen=True, tag=True, tag_field="kind", kw_only=True):
     """No new orders; cancel all own orders; prove zero; then the step says `finished`."""
 
@@ -249,5 +255,6 @@ AnyEvent: TypeAlias = (
     | Reply
     | Timer
     | Operator
+    | StoreHealth
     | StopRequested
 )

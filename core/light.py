@@ -56,6 +56,7 @@ class Session:
     resyncing: bool = True
     halted: str = ""
     stopping: str = ""
+    store_fault: str = ""  # why the database takes nothing
     symbols: dict[str, SymbolState] = field(default_factory=dict)
     cooldown_until_ns: dict[tuple[str, Side], int] = field(default_factory=dict)
     brake_until_ns: dict[tuple[str, Side], tuple[int, str]] = field(default_factory=dict)
@@ -70,6 +71,8 @@ def _session_red(session: Session, budget: Budget, symbol: str, now_ns: int) -> 
         return Colour.RED, f"banned by the venue ({budget.ban_reason})", f"Retry-After ends in {left_s} s"
     if session.halted:
         return Colour.RED, f"halted by {session.halted}", "python bot.py resume"
+    if session.store_fault:
+        return Colour.RED, f"no record: {session.store_fault}", "the database takes writes again"
     for connection in Connection:
         if not session.up[connection]:
             return Colour.RED, f"{connection} stream down: {session.down_reason[connection]}", "reconnect and resync"
