@@ -24,6 +24,7 @@ def merge(books: Books, snapshot: AccountSnapshot, read_sent_ns: int) -> int:
         listed.add(key)
         order = books.orders.find(facts.symbol, facts.venue_order_id, facts.client_order_id)
         if order is not None:
+            adopted += not books.started  # known from the intents of an earlier run
             _hear_listed(books, order, facts)
         elif books.is_ours(facts.client_order_id):
             adopted += adopt(books, facts) is not None

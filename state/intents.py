@@ -236,6 +236,10 @@ def _is_torn(data: bytes, at: int, following: int) -> bool:
     return length > here - HEAD.size or length < PAYLOAD_BYTES_MIN
 
 
+# After these a place is over. One that was answered stays until its ending with all its fills is written: it may fill just before a crash.
+NEVER_RESTED = (Outcome.REFUSED.value, Outcome.NOT_SENT.value)
+
+
 class Ledger:
     """What the records of one account instance add up to."""
 
@@ -250,7 +254,7 @@ class Ledger:
             self.boot, self.boots = record.boot, self.boots + 1
         elif isinstance(record, IntentRecord) and isinstance(record.command, Place):
             self.places[self.boot, record.command.command_id] = record.command
-        elif isinstance(record, ResultRecord) and record.outcome != Outcome.UNKNOWN.value:
+        elif isinstance(record, ResultRecord) and record.outcome in NEVER_RESTED:
             self.places.pop((self.boot, record.command_id), None)
         elif isinstance(record, FillRecord):
             self.fills.append(record.fill)

@@ -34,6 +34,7 @@ PAGE = 1000
 PAGES_MAX = 20
 CANCEL_WORKERS = 4
 SEQUENTIAL_MAX = 2
+CANCEL_SUFFIX = "c"  # the engine's cancel renames order X to Xc
 SWEPT_SUFFIX = "a"  # a cancel-all renames order X to Xa, so that a later search knows it again
 CLIENT_ID_CHARS_MAX = 36
 BOOT_TIMEOUT_S = 10.0
@@ -289,7 +290,7 @@ def _match(command: Query, orders: list[OrderFacts]) -> OrderFacts | None:
     renames at an unchanged quantity; so a canceled order of the same side, price and quantity that is neither attributed nor named by us is it.
     """
     ours = command.client_order_id.rsplit("-", 2)[0] + "-"
-    names = (command.client_order_id, command.client_order_id + SWEPT_SUFFIX)
+    names = (command.client_order_id, command.client_order_id + SWEPT_SUFFIX, command.client_order_id + CANCEL_SUFFIX)
     wanted = (command.side, command.price, command.quantity, "CANCELED")
     taken = frozenset(command.attributed)
     renamed: list[OrderFacts] = []
