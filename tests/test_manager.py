@@ -176,7 +176,7 @@ EACH = pytest.mark.parametrize("make", EVERY, ids=lambda make: make.__name__)
 
 
 def send(bench: Bench, *commands: AnyCommand) -> None:
-    bench.manager.hand_over(commands)  # type: ignore[arg-type]
+    bench.manager.hand_over(commands)
 
 
 # -- it never waits ------------------------------------------------------------------------------

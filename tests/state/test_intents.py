@@ -115,7 +115,9 @@ def test_place_without_result_is_undecided(intents: Intents) -> None:
 
 
 @pytest.mark.parametrize(
-    ("outcome", "left"), [(Outcome.DONE, ["gl-1-1"]), (Outcome.REFUSED, []), (Outcome.NOT_SENT, []), (Outcome.UNKNOWN, ["gl-1-1"])], ids=lambda one: str(one)
+    ("outcome", "left"),
+    [(Outcome.DONE, ["gl-1-1"]), (Outcome.REFUSED, []), (Outcome.NOT_SENT, []), (Outcome.UNKNOWN, ["gl-1-1"])],
+    ids=lambda one: str(one),
 )
 def test_only_a_no_decides_a_place(intents: Intents, outcome: Outcome, left: list[str]) -> None:
     """A no and a never-sent decide a place; a yes does not: until its ending is written it may fill just before a crash."""
