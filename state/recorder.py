@@ -36,6 +36,7 @@ class Recorder:
         self._waiting: queue.Queue[Item] = queue.Queue(WAITING_MAX)
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
+        self._holdings: tuple[int, Holdings] | None = None  # the newest, not yet in the intents
         self._holdings_ns = 0
         self._flushed_s = 0.0
         self._end: tuple[int, int, str] | None = None
@@ -116,6 +117,7 @@ class Recorder:
             self._flushed_s = now_s
 
     def _close(self) -> None:
+        self._write_holdings()
         if self._keeper is not None:
             if self._end is not None:
                 self._keeper.end(*self._end)
@@ -131,9 +133,16 @@ class Recorder:
             fill = notice.fill
             named = fill if not notice.order_id or fill.client_order_id == notice.order_id else _renamed(notice)
             self._intents.fill(named)
-        elif isinstance(notice, Holdings) and notice.start and at_ns - self._holdings_ns >= HOLDINGS_EVERY_NS:
-            self._holdings_ns = at_ns
-            self._intents.holdings(at_ns, notice)
+        elif isinstance(notice, Holdings) and notice.start:
+            self._holdings = (at_ns, notice)
+            if at_ns - self._holdings_ns >= HOLDINGS_EVERY_NS:
+                self._write_holdings()
+
+    def _write_holdings(self) -> None:
+        if self._holdings is not None:
+            self._holdings_ns = self._holdings[0]
+            self._intents.holdings(*self._holdings)
+            self._holdings = None
 
 
 def _renamed(notice: Filled | Recovered) -> Fill:

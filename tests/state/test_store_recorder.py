@@ -188,17 +188,18 @@ def test_keys_come_back_at_the_next_start(scene: Scene) -> None:
 
 
 def test_intents_get_what_a_rebuild_needs(scene: Scene) -> None:
-    """Fills go under the order's own name, holdings at the start and then now and then, and a place the venue never saw is ended."""
+    """Fills go under the order's own name, holdings at the start and then now and then and at the end, and a place the venue never saw is ended."""
     scene.intents.intent(sent(1).command)
     scene.start()
     renamed = Recovered(tag="FILL", order_id=order_id(1), fill=fill(1, client_order_id=order_id(1) + "c"))
     missing = standing(1, "REJECTED", "not found by id nor in the order list")
     scene.recorder.take([renamed], [holdings("1", "2"), holdings("3", "4"), missing], AT_NS)
+    scene.recorder.take([], [holdings("5", "6")], AT_NS + 29_000_000_000)
     scene.stop()
     told = [type(record).__name__ for record in read(scene.intents.path)]
-    assert told == ["BootRecord", "IntentRecord", "FillRecord", "HoldingsRecord", "EndRecord"]
-    kept = [record for record in read(scene.intents.path) if isinstance(record, HoldingsRecord)]
-    assert kept[0].holdings == holdings("1", "2")
+    assert told == ["BootRecord", "IntentRecord", "FillRecord", "HoldingsRecord", "EndRecord", "HoldingsRecord"]
+    kept = [record.holdings for record in read(scene.intents.path) if isinstance(record, HoldingsRecord)]
+    assert kept == [holdings("1", "2"), holdings("5", "6")]
 
 
 def test_without_a_run_nothing_is_kept(scene: Scene) -> None:
