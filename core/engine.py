@@ -107,6 +107,7 @@ class Engine:
                 price=undecided.price,
                 quantity=undecided.quantity,
                 created_ns=undecided.sent_ms * MS,
+                venue_order_id=undecided.venue_order_id,
                 place_asked=Asked(0, undecided.sent_ms * MS, 0, unknown=True),
             )
             books.orders.want_attention(books.orders.add(order), 0)

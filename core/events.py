@@ -20,7 +20,7 @@ class Event(msgspec.Struct, frozen=True, tag=True, tag_field="kind", kw_only=Tru
 
 
 class Undecided(msgspec.Struct, frozen=True, kw_only=True):
-    """A place found in the intents of an earlier boot whose outcome was never learned."""
+    """A place found in the intents of an earlier boot whose end was never written."""
 
     symbol: str
     side: Side
@@ -28,6 +28,7 @@ class Undecided(msgspec.Struct, frozen=True, kw_only=True):
     quantity: Decimal
     client_order_id: str
     sent_ms: int
+    venue_order_id: int | None = None  # where its answer was written: the query finds it under any name
 
 
 class Boot(Event, frozen=True, tag=True, tag_field="kind", kw_only=True):

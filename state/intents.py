@@ -245,6 +245,7 @@ class Ledger:
 
     def __init__(self) -> None:
         self.places: dict[tuple[str, int], Place] = {}
+        self.venue_ids: dict[tuple[str, int], int] = {}
         self.trades: dict[str, int] = {}
         self.fills: deque[Fill] = deque(maxlen=KNOWN_FILLS_MAX)
         self.boot, self.boots = "", 0
@@ -256,6 +257,8 @@ class Ledger:
             self.places[self.boot, record.command.command_id] = record.command
         elif isinstance(record, ResultRecord) and record.outcome in NEVER_RESTED:
             self.places.pop((self.boot, record.command_id), None)
+        elif isinstance(record, ResultRecord) and record.order is not None and (self.boot, record.command_id) in self.places:
+            self.venue_ids[self.boot, record.command_id] = record.order[1]
         elif isinstance(record, FillRecord):
             self.fills.append(record.fill)
             self.trades[record.fill.symbol] = max(record.fill.trade_id, self.trades.get(record.fill.symbol, -1))
@@ -263,6 +266,7 @@ class Ledger:
             ended = [key for key, place in self.places.items() if place.client_order_id == record.client_order_id]
             for key in ended:
                 del self.places[key]
+                self.venue_ids.pop(key, None)
 
     def undecided(self) -> tuple[Undecided, ...]:
         return tuple(
@@ -273,8 +277,9 @@ class Ledger:
                 quantity=place.quantity,
                 client_order_id=place.client_order_id,
                 sent_ms=place.not_after_ns // 1_000_000,
+                venue_order_id=self.venue_ids.get(key),
             )
-            for place in self.places.values()
+            for key, place in self.places.items()
         )
 
 

@@ -20,7 +20,9 @@ from tests.drills.rig import config_of
 from tests.paper.exchange_client import ROOT, Exchange
 
 FIRST_FILL_S = 10.0
-NOT_COPIED = shutil.ignore_patterns(".git", "__pycache__", ".venv", ".*_cache", ".hypothesis", "logs", "reports", "tests", "benchmarks", "docs")
+NOT_CODE = (".git", "__pycache__", ".venv", ".*_cache", ".hypothesis", "logs", "reports", "tests", "benchmarks", "docs")
+OF_A_RUN = ("*.sock", "*.log", "*.db*", "run.json", "lock", "tag", "tape")  # what a bot run in this very checkout left in state/
+NOT_COPIED = shutil.ignore_patterns(*NOT_CODE, *OF_A_RUN)
 STATE_FILES = ("paper", "tag", "lock", "intents.log", "run.json", "control.sock")
 TradeId = int
 

