@@ -29,7 +29,7 @@ from core.ports import NotSent, Refused
 from core.snapshot import Snapshot, picture
 from exchange.binance.errors import UnknownOutcome
 from runtime import summary, verbs
-from runtime.command_line import parser
+from runtime.command_line import parse
 from runtime.config import ConfigErrors, Loaded, load, show_config
 from runtime.console import Console
 from runtime.control import ControlServer, ask
@@ -41,7 +41,9 @@ from runtime.stopping import Interrupted, Stopper
 from runtime.watchdog import Watchdog
 from state.identity import order_tag
 from state.intents import IntentsCorrupt
+from state.report import print_report
 from state.store import StoreRefused
+from state.words import newest_tape, print_tape
 
 VERSION = "0.1.0"
 ROOT = Path(__file__).resolve().parent
@@ -56,7 +58,7 @@ TRADING_STALL_S, INBOX_AGE_MS_MAX = 2.0, 1000.0
 def main(argv: list[str] | None = None) -> int:
     """Returns the exit code (docs/exit-codes.md)."""
     os.umask(0o077)
-    arguments = parser().parse_args(argv)
+    arguments = parse(argv)
     path = arguments.config or ROOT / "config.yaml"
     if arguments.verb == "init":
         return verbs.init(Path.cwd() / "config.yaml")
@@ -74,6 +76,10 @@ def main(argv: list[str] | None = None) -> int:
     state_dir = loaded.config.state_path(ROOT)
     if arguments.verb in ("status", "why", "resume"):
         return verbs.ask_bot(arguments.verb, state_dir, as_json=arguments.json)
+    if arguments.verb == "tape":
+        return print_tape(Path(arguments.argument) if arguments.argument else newest_tape(state_dir))
+    if arguments.verb == "report":
+        return EXIT_OK if print_report(state_dir, arguments.argument, arguments.json) else EXIT_USAGE
     if arguments.verb == "cancel-all":
         return cancel_all(loaded, state_dir, arguments)
     return run(loaded, state_dir, arguments)

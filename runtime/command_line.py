@@ -16,7 +16,9 @@ VERBS = {
     "why": "why each side has no quote, if it has none",
     "cancel-all": "halt the running bot and cancel its orders; without one, cancel our orders at the venue",
     "resume": "end a halt of the running bot",
+    "report": "a run from what was recorded, also after the bot died: report RUN (default: the newest run)",
 }
+WITH_ARGUMENT = ("report",)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -27,6 +29,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     made.add_argument("verb", nargs="?", default="run", choices=list(VERBS), metavar="VERB", help="what to do, see below (default: run)")
+    made.add_argument("argument", nargs="?", default=None, metavar="ARGUMENT", help="of the verbs that take one, see below")
     made.add_argument("--config", type=Path, default=None, metavar="FILE", help="default: config.yaml beside bot.py")
     made.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE", help="override one setting; repeatable")
     made.add_argument("--run-for", type=_seconds, default=None, metavar="SECONDS", help="stop by itself after so many seconds of trading")
@@ -37,6 +40,15 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("-v", "--verbose", action="store_true", help="also acknowledgements")
     made.add_argument("-q", "--quiet", action="store_true", help="only fills, risk, proof and the end")
     return made
+
+
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    """The command line, options before or after the argument; a fault in it ends the process with exit code 2."""
+    made = parser()
+    arguments = made.parse_intermixed_args(argv)
+    if arguments.argument is not None and arguments.verb not in WITH_ARGUMENT:
+        made.error(f"{arguments.verb} takes no argument (got {arguments.argument!r})")
+    return arguments
 
 
 def _seconds(text: str) -> float:

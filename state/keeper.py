@@ -19,6 +19,7 @@ from state.store import Store, StoreFailed, StoreRefused
 
 ROWS_WAITING_MAX = 20_000
 RETRY_S_FIRST, RETRY_S_MAX = 0.5, 10.0
+NO_END = "its end was not recorded"
 FAULTS = (StoreFailed, StoreRefused, IntentsCorrupt)
 
 
@@ -45,6 +46,7 @@ class Keeper:
             is_new = self.store.open()
             if is_new or self.store.unfinished_runs():
                 rebuild(self.store, self._intents_path, from_empty=is_new)
+                self.store.close_unfinished(NO_END, but_boot=row.boot)
             self.keys = KeyValue(self.store.keys(row.venue_instance))
         except (StoreFailed, IntentsCorrupt) as error:
             self.sick = str(error)

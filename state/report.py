@@ -310,7 +310,8 @@ def _iso(at_ns: int) -> str:
 # -- words ---------------------------------------------------------------------------------------
 def lines(report: Mapping[str, Any]) -> list[str]:
     """The report for a person."""
-    end = f"ended {report['ended']} (exit {report['exit_code']}): {report['end_reason']}"
+    code = f" (exit {report['exit_code']})" if report["exit_code"] is not None else ""
+    end = f"ended {report['ended']}{code}: {report['end_reason']}"
     statuses = Counter(order["status"] for order in report["orders"])
     makers = sum(fill["liquidity"] == Liquidity.MAKER for fill in report["fills"])
     said = [

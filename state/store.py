@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Engine, Table, bindparam, case, create_engine, delete, event, func, inspect, literal_column, select
+from sqlalchemy import Connection, Engine, Table, bindparam, case, create_engine, delete, event, func, inspect, literal_column, select, update
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.sqlite import Insert, insert
 from sqlalchemy.exc import DatabaseError, SQLAlchemyError
@@ -198,6 +198,12 @@ class Store:
             _many(connection, UPSERT_KEY, list(set_keys))
             if dropped_keys:
                 connection.execute(DROP_KEY, [{"scope": scope, "name": name} for scope, name in dropped_keys])
+
+    def close_unfinished(self, reason: str, but_boot: str) -> None:
+        """Earlier runs without an end have ended with the newest fact they recorded: nobody writes for them any more."""
+        ending = update(runs).where(runs.c.ended_ns.is_(None), runs.c.boot != but_boot).values(ended_ns=runs.c.as_of_ns, end_reason=reason)
+        with self._begin() as connection:
+            connection.execute(ending)
 
     def clear(self, *tables: Table) -> None:
         """Empty these tables: a rebuild follows."""
