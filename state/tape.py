@@ -23,7 +23,7 @@ MARKET_WAITING_MAX = 8_000  # beyond this, steps wait without their market event
 BATCH = 200  # records of one write
 POLL_S = 0.2
 DISK_RETRY_S = 5.0
-HASH_EVERY_NS = 30_000_000_000
+HASH_EVERY_NS = 60_000_000_000
 MARKET = (BookTicker, DepthDiff, MarketTrade)
 
 Taken = tuple[int, Sequence[AnyEvent], Step | None, str, bool]  # time, events, step, fault, is partial
