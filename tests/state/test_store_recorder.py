@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from pathlib import Path
 
 import msgspec
@@ -10,10 +11,11 @@ import pytest
 from sqlalchemy import create_engine, func, select
 
 from core.events import Boot
-from core.notices import Notice, Recovered, Said
+from core.notices import Ended, Notice, Recovered, Said
+from core.types import Side
 from state import keeper as keeper_module
 from state import recorder as recorder_module
-from state.intents import HoldingsRecord, Intents, read
+from state.intents import EndRecord, HoldingsRecord, Intents, read
 from state.keeper import Keeper
 from state.recorder import Recorder
 from state.rows import Rows
@@ -203,6 +205,15 @@ def test_intents_get_what_a_rebuild_needs(scene: Scene) -> None:
     assert told == ["BootRecord", "IntentRecord", "FillRecord", "HoldingsRecord", "EndRecord", "HoldingsRecord"]
     kept = [record.holdings for record in read(scene.intents.path) if isinstance(record, HoldingsRecord)]
     assert kept == [holdings("1", "2"), holdings("5", "6")]
+
+
+def test_an_ending_with_fills_missing_says_so(scene: Scene) -> None:
+    """The intents learn that an order ended before all of its fills were booked: its place is asked about again after a crash."""
+    scene.start()
+    ended = Ended(tag="ACK", order_id=order_id(1), side=Side.BUY, price=Decimal(1), status="FILLED", evidence="x", is_complete=False)
+    scene.recorder.take([ended])
+    scene.stop()
+    assert [record.is_complete for record in read(scene.intents.path) if isinstance(record, EndRecord)] == [False]
 
 
 def test_without_a_run_nothing_is_kept(scene: Scene) -> None:
