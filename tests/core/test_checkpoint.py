@@ -125,6 +125,17 @@ def test_hash_sees_a_change(engine: Engine) -> None:
     assert not changed(lambda one: None)
 
 
+def test_the_way_to_a_book_does_not_matter(engine: Engine) -> None:
+    """Two books of the same levels are the same state, in whatever order the levels came."""
+    copied = copy_of(engine)
+    assert copied.books is not None
+    depth = next(market.depth for market in copied.books.market.values() if len(market.depth) > 2)
+    levels = list(depth._bids.items())
+    depth._bids.clear()
+    depth._bids.update(dict(reversed(levels)))
+    assert checkpoint.hash_of(copied) == checkpoint.hash_of(engine)
+
+
 def test_a_frozen_state_stays(engine: Engine) -> None:
     """What was frozen does not move with the engine: it is encoded later, on another thread."""
     copied = copy_of(engine)
