@@ -158,11 +158,12 @@ def test_row_21_an_outage_of_the_private_stream(live: Rig) -> None:
     trade, balance and order is in the books (I2)."""
     before = len(live.venue.trades())
     live.bot.said.clear()
-    live.venue.user_wire.refuse()
-    live.venue.user_wire.reset_all()
+    live.venue.user_wire.silence("down")  # first deaf, so that the quotes still stand when they are taken
     stir(live)
     stir(live)
     assert len(live.venue.trades()) > before, "the row needs fills nobody reported"
+    live.venue.user_wire.refuse()
+    live.venue.user_wire.reset_all()
     time.sleep(0.5)
     live.venue.user_wire.clear()
     live.check(bound_s=live.bound_s)
