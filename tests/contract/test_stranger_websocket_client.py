@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import queue
 import socket
@@ -35,8 +36,10 @@ def app(url: str) -> Iterator[tuple[Any, queue.SimpleQueue[Any]]]:
         yield running, messages
     finally:
         running.keep_running = False
-        running.sock.send_close(1000)
-        running.sock.sock.shutdown(socket.SHUT_RDWR)
+        left = running.sock  # run_forever forgets it as soon as the venue answers the close
+        left.send_close(1000)
+        with contextlib.suppress(OSError, AttributeError):  # the reader may have closed it already
+            left.sock.shutdown(socket.SHUT_RDWR)
         thread.join(5)
 
 
