@@ -75,6 +75,7 @@ class Books:
     earlier: dict[tuple[str, int], Decimal] = field(default_factory=dict)  # quantity booked by earlier runs, per (symbol, venue order id)
     foreign_trades: dict[tuple[str, int], None] = field(default_factory=dict)
     start_mids: dict[str, Decimal] = field(default_factory=dict)
+    was_reset: bool = False  # the venue has forgotten our orders (core.reset)
     started: bool = False  # the books have been merged once
     started_ns: int = 0  # when that was
     user_gap_ns: int = 0  # when the user stream last came up or had a gap; it owes no report of an older order

@@ -170,10 +170,12 @@ class OrderAnswer(msgspec.Struct, frozen=True, tag=True, tag_field="kind", kw_on
     """Answer to Place, Cancel or Query: what the venue says of the order. None (Query only): the venue does not know it.
 
     `searched` tells that the order list since `since_ms` was read too, so a None is *not found* and not merely *not yet known*.
+    `ids_ran_backwards` tells that the venue denies this venue order id and lists no order of ours in the symbol that is as new.
     """
 
     facts: OrderFacts | None
     searched: bool = False
+    ids_ran_backwards: bool = False
 
 
 class CancelAllAnswer(msgspec.Struct, frozen=True, tag=True, tag_field="kind", kw_only=True):

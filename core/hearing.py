@@ -6,71 +6,20 @@ order on the resolve list. Never: a terminal status without evidence, a fill cou
 
 from decimal import Decimal
 
-import msgspec
-
+from core import reset
 from core.account import hold_of
+from core.booking import book_fill, claim_orphans, note_foreign_fill
 from core.books import MS, Books
 from core.commands import Cancel, Place, Query
 from core.events import CancelAllAnswer, ExecutionReport, OrderAnswer, Outcome, Reply
-from core.money import ZERO
-from core.notices import Acked, Ended, Filled, Recovered, Refusal, Reported, Said, TimedOut
+from core.notices import Acked, Ended, Refusal, Reported, Said, TimedOut
 from core.orders import Evidence, Order
-from core.types import Fill, OrderFacts, OrderStatus, Side, VenueError
+from core.types import OrderFacts, OrderStatus, Side, VenueError
 
 CANCEL_RETRY_MS = 250
 BRAKE_AFTER_EQUAL_REJECTS = 2
 BRAKE_MS_FIRST, BRAKE_MS_MAX = 1000, 30_000
 COUNT_MAX = 64
-
-
-# -- fills ---------------------------------------------------------------------------------------
-def book_fill(books: Books, order: Order, fill: Fill) -> None:
-    """Book one trade of one of our orders, once."""
-    named = fill if fill.client_order_id else _named(fill, order)
-    if not books.orders.book(order, named):
-        return
-    books.touch_private()
-    was_foreign = books.foreign_trades.pop(named.key, False) is None
-    if not books.started or books.account.is_in_baseline(named):
-        books.recovered.append(named)
-        books.notices.append(Recovered(tag="FILL", symbol=named.symbol, order_id=order.client_order_id, fill=named))
-        return
-    if was_foreign:  # a stranger had renamed the order; its trades were no foreign movement after all
-        books.account.on_foreign_fill(named, taken_back=True)
-    _count(books, named)
-    books.session.cooldown_until_ns[named.symbol, named.side] = books.now_ns + books.timing.cooldown_ms * MS
-    done = int(order.booked * 100 / order.quantity) if order.quantity else 100
-    quoting = books.pnl()
-    books.notices.append(
-        Filled(
-            tag="FILL",
-            symbol=named.symbol,
-            order_id=order.client_order_id,
-            fill=named,
-            done_percent=done,
-            inventory=books.position(named.symbol),
-            pnl=quoting[0] - quoting[1],
-        )
-    )
-
-
-def _count(books: Books, fill: Fill) -> None:
-    books.fills.append(fill)
-    books.fills_booked += 1
-    books.account.on_own_fill(fill)
-    books.totals[fill.symbol].add(fill)
-
-
-def count_early_fills(books: Books) -> None:
-    """Fills heard before the first balances were read, but later than those balances, are this run's after all."""
-    early = [fill for fill in books.recovered if not books.account.is_in_baseline(fill)]
-    books.recovered = [fill for fill in books.recovered if books.account.is_in_baseline(fill)]
-    for fill in early:
-        _count(books, fill)
-
-
-def _named(fill: Fill, order: Order) -> Fill:
-    return msgspec.structs.replace(fill, client_order_id=order.client_order_id)
 
 
 # -- the user stream -----------------------------------------------------------------------------
@@ -113,20 +62,6 @@ def _on_unknown_order(books: Books, report: ExecutionReport) -> None:
         books.account.foreign.pop(key, None)
 
 
-def note_foreign_fill(books: Books, fill: Fill) -> None:
-    """A trade of an order that is not ours moves the account; count it once."""
-    if fill.key in books.foreign_trades or fill.key in books.orders.booked_trades:
-        return
-    if not books.started:  # whether the first balances contain it will be known once they are read
-        books.orphans.setdefault((fill.symbol, fill.venue_order_id), []).append(fill)
-        return
-    books.foreign_trades[fill.key] = None
-    if len(books.foreign_trades) > 50_000:
-        del books.foreign_trades[next(iter(books.foreign_trades))]
-    books.touch_private()
-    books.account.on_foreign_fill(fill)
-
-
 def adopt(books: Books, facts: OrderFacts) -> Order | None:
     """Take an order with our tag that this book does not hold. A later boot in its id means a second bot: halt instead."""
     client_id = facts.orig_client_order_id if books.is_ours(facts.orig_client_order_id) else placed_as(books, facts.client_order_id)
@@ -160,14 +95,6 @@ def adopt(books: Books, facts: OrderFacts) -> Order | None:
 def placed_as(books: Books, client_order_id: str) -> str:
     """The name under which an order of ours was placed: a cancel of ours adds `c` to it, a cancel-all `a` (core.asking, DESIGN 3)."""
     return client_order_id.rstrip("ac") if books.is_ours(client_order_id) and client_order_id.count("-") == 2 else client_order_id
-
-
-def claim_orphans(books: Books, order: Order) -> None:
-    """Trades that waited for an order of this id are booked to it; what earlier runs booked of it counts as booked."""
-    if order.venue_order_id is not None:
-        order.booked += books.earlier.pop((order.symbol, order.venue_order_id), ZERO)
-        for fill in books.orphans.pop((order.symbol, order.venue_order_id), ()):
-            book_fill(books, order, fill)
 
 
 def _facts_of(report: ExecutionReport) -> OrderFacts:
@@ -342,12 +269,15 @@ def on_query_reply(books: Books, command: Query, reply: Reply) -> None:
     books.touch_private()
     facts = reply.answer.facts
     if facts is not None:
+        order.denied_ns = 0
         _take_facts(books, order, facts, Evidence.QUERY)
         _after_answer(books, order)
     elif reply.answer.searched and order.status is OrderStatus.UNSEEN and order.venue_order_id is None:
         books.orders.refuse(order, OrderStatus.REJECTED, Evidence.NOT_FOUND, books.now_ns)
         books.orders.settle(order)
         books.notices.append(Said(tag="ACK", symbol=order.symbol, text=f"{order.side:<4} {Evidence.NOT_FOUND.value}", order_id=order.client_order_id))
+    elif reply.answer.ids_ran_backwards:
+        reset.on_denied(books, order)
 
 
 def _after_answer(books: Books, order: Order) -> None:

@@ -29,6 +29,7 @@ class Evidence(StrEnum):
     REFUSED = "refused by the venue"
     NOT_FOUND = "not found by id nor in the order list"
     NOT_SENT = "never left this process"
+    RESET = "denied by a venue that was reset"
 
 
 def _transitions() -> dict[tuple[OrderStatus, OrderStatus], OrderStatus]:
@@ -94,6 +95,7 @@ class Order:
     queries: int = 0
     query_asked: Asked | None = None
     unknown_word: str = ""
+    denied_ns: int = 0  # since when the venue denies it, though it had acknowledged it
 
     @property
     def is_open(self) -> bool:

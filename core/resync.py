@@ -7,9 +7,10 @@ Source: binance-wire 6 ("subscribe first, then snapshot, then apply events newer
 """
 
 from core.account import hold_of
+from core.booking import book_fill, claim_orphans, count_early_fills
 from core.books import Books
 from core.events import AccountSnapshot
-from core.hearing import adopt, book_fill, claim_orphans, count_early_fills
+from core.hearing import adopt
 from core.orders import Evidence, Order
 from core.types import Fill, OrderFacts
 

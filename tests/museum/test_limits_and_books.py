@@ -167,7 +167,7 @@ def test_row_13_memory_reaches_a_plateau() -> None:
 
 def test_row_13_foreign_trades_are_forgotten_too() -> None:
     """hummingbot #7462: what strangers trade on the account is remembered for 50,000 trades, not for ever."""
-    from core.hearing import note_foreign_fill
+    from core.booking import note_foreign_fill
 
     desk = ready()
     for number in range(50_050):

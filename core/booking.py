@@ -1,0 +1,86 @@
+"""Booking trades: ours once each to their order, a stranger's as a foreign movement, and those whose order has no name yet.
+
+Who calls it: core.hearing and core.resync, on the trading thread. A trade is known by (symbol, trade id), whoever tells of it first.
+Never: a trade counted twice, or left out because it came after its order's ending.
+"""
+
+import msgspec
+
+from core.books import MS, Books
+from core.money import ZERO
+from core.notices import Filled, Recovered
+from core.orders import Order
+from core.types import Fill
+
+FOREIGN_TRADES_MAX = 50_000
+
+
+def book_fill(books: Books, order: Order, fill: Fill) -> None:
+    """Book one trade of one of our orders, once."""
+    named = fill if fill.client_order_id else _named(fill, order)
+    if not books.orders.book(order, named):
+        return
+    books.touch_private()
+    was_foreign = books.foreign_trades.pop(named.key, False) is None
+    if not books.started or books.account.is_in_baseline(named):
+        books.recovered.append(named)
+        books.notices.append(Recovered(tag="FILL", symbol=named.symbol, order_id=order.client_order_id, fill=named))
+        return
+    if was_foreign:  # a stranger had renamed the order; its trades were no foreign movement after all
+        books.account.on_foreign_fill(named, taken_back=True)
+    _count(books, named)
+    books.session.cooldown_until_ns[named.symbol, named.side] = books.now_ns + books.timing.cooldown_ms * MS
+    done = int(order.booked * 100 / order.quantity) if order.quantity else 100
+    quoting = books.pnl()
+    books.notices.append(
+        Filled(
+            tag="FILL",
+            symbol=named.symbol,
+            order_id=order.client_order_id,
+            fill=named,
+            done_percent=done,
+            inventory=books.position(named.symbol),
+            pnl=quoting[0] - quoting[1],
+        )
+    )
+
+
+def _count(books: Books, fill: Fill) -> None:
+    books.fills.append(fill)
+    books.fills_booked += 1
+    books.account.on_own_fill(fill)
+    books.totals[fill.symbol].add(fill)
+
+
+def count_early_fills(books: Books) -> None:
+    """Fills heard before the first balances were read, but later than those balances, are this run's after all."""
+    early = [fill for fill in books.recovered if not books.account.is_in_baseline(fill)]
+    books.recovered = [fill for fill in books.recovered if books.account.is_in_baseline(fill)]
+    for fill in early:
+        _count(books, fill)
+
+
+def _named(fill: Fill, order: Order) -> Fill:
+    return msgspec.structs.replace(fill, client_order_id=order.client_order_id)
+
+
+def note_foreign_fill(books: Books, fill: Fill) -> None:
+    """A trade of an order that is not ours moves the account; count it once."""
+    if fill.key in books.foreign_trades or fill.key in books.orders.booked_trades:
+        return
+    if not books.started:  # whether the first balances contain it will be known once they are read
+        books.orphans.setdefault((fill.symbol, fill.venue_order_id), []).append(fill)
+        return
+    books.foreign_trades[fill.key] = None
+    if len(books.foreign_trades) > FOREIGN_TRADES_MAX:
+        del books.foreign_trades[next(iter(books.foreign_trades))]
+    books.touch_private()
+    books.account.on_foreign_fill(fill)
+
+
+def claim_orphans(books: Books, order: Order) -> None:
+    """Trades that waited for an order of this id are booked to it; what earlier runs booked of it counts as booked."""
+    if order.venue_order_id is not None:
+        order.booked += books.earlier.pop((order.symbol, order.venue_order_id), ZERO)
+        for fill in books.orphans.pop((order.symbol, order.venue_order_id), ()):
+            book_fill(books, order, fill)
