@@ -1,8 +1,8 @@
 """A venue that was reset (a testnet wipe): it no longer knows our orders and its ids run backwards.
 
-Who calls it: core.hearing, on the trading thread, with answers that deny an order the venue once acknowledged. One denial proves nothing: queries may be
-served from a copy that lags. Denied twice, at least `CONFIRM_MS` apart, long after the order was placed, with every newer id of ours gone too,
-it is a reset: the run ends (new orders canceled first) and the next one begins with a new account instance and an empty book (DESIGN 6).
+Who calls it: core.hearing, on the trading thread, with answers that deny an order the venue once acknowledged. One denial proves nothing: queries
+may be served from a copy that lags. Denied twice, `CONFIRM_MS` apart, long after the order was placed, with every newer id of ours gone too, it is a
+reset: the run ends (new orders canceled first) and the next one begins with a new account instance and an empty book (DESIGN 6).
 Never: an ending for an order the venue did not deny by name.
 """
 
