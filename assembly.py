@@ -7,16 +7,18 @@ Never: a decision about orders.
 import random
 import time
 from collections.abc import Callable, Iterable
+from decimal import Decimal
 from pathlib import Path
 
 import msgspec
 
 from core.books import Timing
-from core.commands import CancelAll, Reconnect
+from core.commands import CancelAll, Query, Reconnect
 from core.engine import Engine, Step
 from core.events import Boot, StoreHealth
 from core.light import Light
 from core.orders import Orders
+from core.reset import WHY as RESET
 from core.types import Connection, RateLimit, Side, SymbolRules
 from exchange.binance.clock import VenueClock
 from exchange.binance.market_stream import market_stream
@@ -35,9 +37,9 @@ from runtime.lanes import Lane
 from runtime.lifecycle import Lifecycle
 from runtime.loop import TradingLoop
 from runtime.timers import Periodic, TimerThread
-from state import intents as journal
 from state.intents import Intents
 from state.keeper import Keeper
+from state.ledger import Recovery, after_reset, recover, rotate
 from state.recorder import Recorder
 from state.rows import RunStart
 from state.store import FILE as STORE_FILE
@@ -53,6 +55,10 @@ CLOCK_EVERY_S = 60.0
 BPS = 10_000
 CANCEL_ALL_MS = 4000
 SAME_SECOND_S_MAX = 1.5
+BOOT_QUERY_S = 10.0
+RESET_SYMBOLS_MAX = 3  # so many witnesses are asked at a start
+RESET_SECOND_LOOK_S = 10.0
+ENOUGH = Decimal(10**12)  # no fills are wanted with the answer
 
 
 # -- config -> the words of the deciding half ----------------------------------------------------
@@ -174,7 +180,8 @@ class Session:
         self.user = user_stream(urls.ws_api, signer, self.venue_clock, self.inbox.post, self.clock, rng, silence_ms)
         self.beat: Callable[[], None] = lambda: None  # told at every turn of the trading thread
         self.warn: Callable[[str], None] = lambda text: None  # told by the tape's thread of a gap
-        self.key_notes: tuple[str, ...] = ()
+        self.boot_notes: tuple[str, ...] = ()
+        self.recovery = Recovery()
         self._tell_person = tell
         self.loop = TradingLoop(
             self.engine,
@@ -190,23 +197,33 @@ class Session:
         self.clock_refresh = Periodic("venue-clock", CLOCK_EVERY_S, self.venue.sync_clock, lambda error: None)
 
     def learn(self) -> tuple[tuple[SymbolRules, ...], tuple[RateLimit, ...], str]:
-        """The blocking calls of a start: clock, rules, account. Raises Refused, NotSent, errors.UnknownOutcome, KeyTooPowerful."""
+        """The blocking calls of a start: clock, rules, account, and what earlier runs left on it; (rules, limits, account instance).
+
+        Raises Refused, NotSent, errors.UnknownOutcome, KeyTooPowerful, IntentsCorrupt.
+        """
         self.venue.sync_clock()
         if self.config.venue == "binance":
             powers = self.venue.key_powers()
-            self.key_notes = powers.warnings
+            self.boot_notes = powers.warnings
             if powers.refusals:
                 raise KeyTooPowerful("; ".join(powers.refusals))
         elif self.config.venue != "paper":
-            self.key_notes = (f"{self.config.venue} has no apiRestrictions: what the key may do is not checked",)
+            self.boot_notes = (f"{self.config.venue} has no apiRestrictions: what the key may do is not checked",)
         rules, limits = self.venue.exchange_info()
-        return rules, limits, self.venue.account_identity()
+        counted = self.venue.order_counts()
+        known = {(limit.kind, limit.interval_s) for limit in counted}
+        limits = (*(limit for limit in limits if (limit.kind, limit.interval_s) not in known), *counted)
+        self.recovery = recover(self.intents.path, self.venue.account_identity())
+        if self._was_reset(self.recovery):
+            self.recovery = after_reset(self.recovery)
+            self.boot_notes += (f"{RESET} · the account instance before is closed, {self.recovery.instance} begins with an empty book",)
+        return rules, limits, self.recovery.instance
 
     def start(self, parts: Lifecycle, rules: tuple[SymbolRules, ...], limits: tuple[RateLimit, ...], instance: str) -> Boot:
-        """Recover, post Boot as the first event, then start every part. Raises IntentsCorrupt, StoreRefused."""
-        recovery = journal.recover(self.intents.path, instance)
+        """Post Boot as the first event, then start every part; after `learn`. Raises StoreRefused."""
+        recovery = self.recovery
         self._outlast(recovery.last_boot)
-        journal.rotate(self.intents.path, recovery)
+        rotate(self.intents.path, recovery)
         parts.start("intents", self.intents)
         boot = Boot(
             boot=self.boot,
@@ -235,6 +252,29 @@ class Session:
         parts.start("ws-api", self.user)
         parts.start("market-stream", self.market)
         return boot
+
+    def _was_reset(self, recovery: Recovery) -> bool:
+        """The venue denies the newest orders it ever acknowledged, and its ids run backwards (DESIGN 6). Asked twice: a query may lag behind."""
+        for symbol, venue_order_id in recovery.newest_orders[:RESET_SYMBOLS_MAX]:
+            if symbol in self.config.symbols and self._is_denied(symbol, venue_order_id):
+                time.sleep(RESET_SECOND_LOOK_S)
+                return self._is_denied(symbol, venue_order_id)
+        return False
+
+    def _is_denied(self, symbol: str, venue_order_id: int) -> bool:
+        command = Query(
+            command_id=0,
+            reason="is the venue the one we knew",
+            timeout_ms=self.config.exchange.read_timeout_ms,
+            symbol=symbol,
+            side=Side.BUY,
+            client_order_id="",
+            venue_order_id=venue_order_id,
+            known_executed=ENOUGH,
+            price=ENOUGH,
+            quantity=ENOUGH,
+        )
+        return self.venue.query(command, BOOT_QUERY_S).answer.ids_ran_backwards
 
     def _new_tape(self) -> Tape:
         return Tape(

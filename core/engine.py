@@ -77,7 +77,7 @@ class Engine:
     def step(self, time_ns: int, events: Sequence[AnyEvent]) -> Step:
         """One drained batch: take every event, then decide each changed symbol once."""
         if self.books is None:
-            self._boot(events[0])
+            self._boot(time_ns, events[0])
             events = events[1:]
         books = self.books
         assert books is not None
@@ -88,11 +88,12 @@ class Engine:
         self._after_events(books)
         return self._drain(books)
 
-    def _boot(self, event: AnyEvent) -> None:
+    def _boot(self, time_ns: int, event: AnyEvent) -> None:
         if not isinstance(event, Boot):
             raise ValueError(f"the first event of a run is Boot, not {type(event).__name__}")
         self.books = books = Books.new(event.boot, event.tag, event.rules, self.timing)
         books.budget.learn(event.limits)
+        books.budget.count(event.limits, time_ns)
         books.proven_trade_id.update({rule.symbol: None for rule in event.rules})
         books.proven_trade_id.update(dict(event.last_trade_ids))
         for fill in event.known_fills:

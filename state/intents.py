@@ -1,6 +1,6 @@
 """Intents: every order command before it leaves, every result, every fill, every boot. What must survive a kill -9.
 
-Who calls it: lane workers (`intent`, `result`), the recorder thread (`fill`), bot.py at start (`boot`, `recover`). Each record is one
+Who calls it: lane workers (`intent`, `result`), the recorder thread (`fill`), bot.py at start (`boot`); state.ledger adds them up. Each record is one
 `os.write` under O_APPEND, about 10 us; after a power cut the venue's open orders with our tag are the truth.
 Never: a rotation while a record in it is undecided; a place whose intent could not be written.
 Record: length (4 bytes, big-endian) + crc32 of the payload (4 bytes) + JSON payload.
@@ -10,23 +10,19 @@ import os
 import struct
 import threading
 import zlib
-from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 
 from core.commands import AnyCommand, Cancel, CancelAll, Place
-from core.events import Boot, OrderAnswer, Outcome, Reply, Undecided
+from core.events import Boot, OrderAnswer, Reply
 from core.notices import Holdings
 from core.ports import NotSent
 from core.types import Fill
 
 HEAD = struct.Struct(">II")
 RECORD_MAX = 1 << 20
-ROTATE_AT_BYTES = 32 << 20
-KNOWN_FILLS_MAX = 10_000
-CARRIED_FILLS_MAX = 1_000
 PAYLOAD_BEGINS = b'{"record":'
 PAYLOAD_BYTES_MIN = 20  # of any record; a smaller number at a head's place is the rest of a torn one
 
@@ -76,19 +72,6 @@ class HoldingsRecord(msgspec.Struct, frozen=True, tag="holdings", tag_field="rec
 
 
 Record = EndRecord | BootRecord | IntentRecord | ResultRecord | FillRecord | HoldingsRecord
-
-
-class Recovery(msgspec.Struct, frozen=True, kw_only=True):
-    """What an earlier run left: fills already booked, places without a result, and how the file ended."""
-
-    instance: str = ""
-    last_trade_ids: tuple[tuple[str, int], ...] = ()
-    known_fills: tuple[Fill, ...] = ()
-    undecided_elsewhere: int = 0  # on other account instances in the same file
-    undecided: tuple[Undecided, ...] = ()
-    boots: int = 0
-    last_boot: str = ""
-    records: int = 0
 
 
 class IntentsCorrupt(Exception):
@@ -234,106 +217,3 @@ def _is_torn(data: bytes, at: int, following: int) -> bool:
         return True
     length = int(HEAD.unpack_from(data, at)[0])
     return length > here - HEAD.size or length < PAYLOAD_BYTES_MIN
-
-
-# After these a place is over. One that was answered stays until its ending with all its fills is written: it may fill just before a crash.
-NEVER_RESTED = (Outcome.REFUSED.value, Outcome.NOT_SENT.value)
-
-
-class Ledger:
-    """What the records of one account instance add up to."""
-
-    def __init__(self) -> None:
-        self.places: dict[tuple[str, int], Place] = {}
-        self.venue_ids: dict[tuple[str, int], int] = {}
-        self.trades: dict[str, int] = {}
-        self.fills: deque[Fill] = deque(maxlen=KNOWN_FILLS_MAX)
-        self.boot, self.boots = "", 0
-
-    def take(self, record: Record) -> None:
-        if isinstance(record, BootRecord):
-            self.boot, self.boots = record.boot, self.boots + 1
-        elif isinstance(record, IntentRecord) and isinstance(record.command, Place):
-            self.places[self.boot, record.command.command_id] = record.command
-        elif isinstance(record, ResultRecord) and record.outcome in NEVER_RESTED:
-            self.places.pop((self.boot, record.command_id), None)
-        elif isinstance(record, ResultRecord) and record.order is not None and (self.boot, record.command_id) in self.places:
-            self.venue_ids[self.boot, record.command_id] = record.order[1]
-        elif isinstance(record, FillRecord):
-            self.fills.append(record.fill)
-            self.trades[record.fill.symbol] = max(record.fill.trade_id, self.trades.get(record.fill.symbol, -1))
-        elif isinstance(record, EndRecord) and record.is_complete:
-            ended = [key for key, place in self.places.items() if place.client_order_id == record.client_order_id]
-            for key in ended:
-                del self.places[key]
-                self.venue_ids.pop(key, None)
-
-    def undecided(self) -> tuple[Undecided, ...]:
-        return tuple(
-            Undecided(
-                symbol=place.symbol,
-                side=place.side,
-                price=place.price,
-                quantity=place.quantity,
-                client_order_id=place.client_order_id,
-                sent_ms=place.not_after_ns // 1_000_000,
-                venue_order_id=self.venue_ids.get(key),
-            )
-            for key, place in self.places.items()
-        )
-
-
-def recover(path: Path, instance: str) -> Recovery:
-    """What the runs on this account instance left undecided. Raises IntentsCorrupt."""
-    ledgers: dict[str, Ledger] = {instance: Ledger()}
-    current, last_boot, records = "", "", 0
-    for record in read(path):
-        records += 1
-        if isinstance(record, BootRecord):
-            current, last_boot = record.instance, record.boot
-        ledgers.setdefault(current, Ledger()).take(record)
-    own = ledgers.pop(instance)
-    return Recovery(
-        instance=instance,
-        last_trade_ids=tuple(own.trades.items()),
-        known_fills=tuple(own.fills),
-        undecided=own.undecided(),
-        undecided_elsewhere=sum(len(ledger.places) for ledger in ledgers.values()),
-        boots=own.boots,
-        last_boot=last_boot,
-        records=records,
-    )
-
-
-def rotate(path: Path, recovery: Recovery, at_bytes: int = ROTATE_AT_BYTES) -> bool:
-    """At start only: put a large file aside once nothing in it is undecided, on any instance; True where it was moved.
-
-    The newest fills go over into the new file, so that they are never booked again and the trades after them are still read. A disk that refuses
-    leaves the old file in use.
-    """
-    is_small = not path.exists() or path.stat().st_size < at_bytes
-    if is_small or recovery.undecided or recovery.undecided_elsewhere:
-        return False
-    draft, old = path.with_suffix(".new"), path.with_suffix(".old")
-    try:
-        _write_carried(draft, recovery)
-        old.unlink(missing_ok=True)
-        os.link(path, old)
-        os.replace(draft, path)  # in one step: a kill at any point leaves either the whole old file or the whole new one at `path`
-    except OSError:
-        return False
-    return True
-
-
-def _write_carried(draft: Path, recovery: Recovery) -> None:
-    """The file that takes over: a boot record and the newest fills, the newest of each symbol among them. Raises OSError."""
-    newest = {fill.symbol: fill for fill in sorted(recovery.known_fills, key=lambda fill: fill.trade_id)}
-    draft.unlink(missing_ok=True)
-    writing = Intents(draft)
-    writing.start()
-    try:
-        writing._write(BootRecord(boot=recovery.last_boot, venue="", instance=recovery.instance, order_tag="", at_ns=0))
-        for fill in dict.fromkeys([*newest.values(), *recovery.known_fills[-CARRIED_FILLS_MAX:]]):
-            writing._write(FillRecord(fill=fill))
-    finally:
-        writing.stop(0)

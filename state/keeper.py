@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from core.notices import Notice
+from core.orders import Evidence
 from state.intents import IntentsCorrupt
 from state.keyvalue import KeyValue
 from state.rebuild import rebuild
@@ -47,6 +48,7 @@ class Keeper:
             if is_new or self.store.unfinished_runs():
                 rebuild(self.store, self._intents_path, from_empty=is_new)
                 self.store.close_unfinished(NO_END, but_boot=row.boot)
+            self.store.close_instances_before(row.venue_instance, Evidence.RESET)
             self.keys = KeyValue(self.store.keys(row.venue_instance))
         except (StoreFailed, IntentsCorrupt) as error:
             self.sick = str(error)
@@ -102,6 +104,7 @@ class Keeper:
         """A new file, filled from the intents; run and key-value pairs come from memory."""
         assert self._run is not None
         rebuild(self.store, self._intents_path, from_empty=self.store.open())
+        self.store.close_instances_before(self._run.venue_instance, Evidence.RESET)
         self.rebuilds += 1
         self._rows.runs[self._run.venue_instance, self._run.boot] = self._run
         self.keys.mark_all()

@@ -22,7 +22,8 @@ from core.account import Account
 from core.money import ZERO, plain
 from core.snapshot import fill_data
 from core.types import Fill, Liquidity, Side, SymbolRules
-from state.intents import IntentsCorrupt, recover
+from state.intents import IntentsCorrupt
+from state.ledger import account_of, recover
 from state.rebuild import both_files, project
 from state.rows import OrderRow, ReportRow, Rows, RunRow, boot_of
 from state.schema import REVISION, exact, execution_reports, orders, runs
@@ -171,10 +172,11 @@ def _choose(rows: Rows, wanted: str | None) -> RunRow:
 def _undecided(path: Path, instance: str, boot: str, is_newest: bool, notes: list[str]) -> list[Json]:
     """Places without a result. The newest run inherits what earlier ones left."""
     try:
-        waiting = recover(path, instance).undecided
+        recovery = recover(path, account_of(instance))
     except (OSError, IntentsCorrupt) as error:
         notes.append(f"undecided places are not known: {error}")
         return []
+    waiting = recovery.undecided if recovery.instance == instance else ()  # a reset of the venue closed the earlier instance
     return [
         {
             "client_order_id": place.client_order_id,

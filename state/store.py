@@ -205,6 +205,15 @@ class Store:
         with self._begin() as connection:
             connection.execute(ending)
 
+    def close_instances_before(self, instance: str, evidence: str) -> None:
+        """Orders of the same account's earlier instances are over: the venue was reset (state.ledger)."""
+        venue, _, name = instance.partition("/")
+        account, _, number = name.partition(".")
+        earlier = [f"{venue}/{account}", *(f"{venue}/{account}.{n}" for n in range(2, int(number or 1)))] if number else []
+        ending = update(orders).where(orders.c.venue_instance.in_(earlier), orders.c.is_open).values(is_open=False, evidence=evidence)
+        with self._begin() as connection:
+            connection.execute(ending)
+
     def clear(self, *tables: Table) -> None:
         """Empty these tables: a rebuild follows."""
         with self._begin() as connection:

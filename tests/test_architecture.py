@@ -17,7 +17,7 @@ HOUSE = Path(__file__).resolve().parent.parent
 LINES_MAX, FUNCTION_LINES_MAX = 400, 60
 SKIPPED = {"__pycache__", "venv", "build", "dist", "node_modules", "logs"}
 
-# room -> the rooms whose files it may import; rooms not named here (bot, assembly, sim, benchmarks, tests) are start scripts and may import all
+# room -> the rooms whose files it may import; rooms not named here (bot, run, assembly, sim, benchmarks, tests) are start scripts and may import all
 FLOORS: dict[str, set[str]] = {
     "core": {"core"},
     "trading": {"trading", "core"},
@@ -29,7 +29,7 @@ FLOORS: dict[str, set[str]] = {
     "state": {"state", "core"},
     "runtime": {"runtime", "core"},
 }
-ROOMS = {*FLOORS, "bot", "assembly", "sim", "dashboard", "benchmarks", "tests"}
+ROOMS = {*FLOORS, "bot", "run", "assembly", "sim", "dashboard", "benchmarks", "tests"}
 IMPURE = {
     "asyncio", "concurrent", "datetime", "importlib", "logging", "multiprocessing", "os", "queue", "requests", "secrets", "selectors", "signal",
     "socket", "sqlite3", "subprocess", "threading", "time", "urllib", "uuid", "websocket",

@@ -53,6 +53,7 @@ class _ExchangeInfo(msgspec.Struct, frozen=True, rename="camel"):
 
 
 _info = msgspec.json.Decoder(_ExchangeInfo)
+_limits = msgspec.json.Decoder(tuple[LimitBody, ...])
 _filters = msgspec.json.Decoder(tuple[Filter, ...])
 
 
@@ -60,6 +61,12 @@ def exchange_info(raw: bytes | msgspec.Raw) -> tuple[tuple[SymbolRules, ...], tu
     """GET /exchangeInfo -> (rules of each symbol, the account's and the address's limits)."""
     body = decode(raw, _info)
     return tuple(_rules(symbol) for symbol in body.symbols), core_limits(body.rate_limits)
+
+
+def order_counts(raw: bytes | msgspec.Raw) -> tuple[RateLimit, ...]:
+    """GET /rateLimit/order: the ORDERS limits with what counts against the account now."""
+    limits = decode(raw, _limits)
+    return core_limits(limits)
 
 
 def filters(raw: bytes | msgspec.Raw) -> tuple[Filter, ...]:

@@ -19,7 +19,7 @@ import msgspec
 
 from core.commands import Cancel, CancelAll, Place, Query, ReadAccount, ReadDepth
 from core.events import AccountSnapshot, CancelAllAnswer, DepthSnapshot, OrderAnswer
-from core.money import plain
+from core.money import ZERO, plain
 from core.ports import Answered, Capabilities, NotSent, Refused
 from core.types import Fill, OrderFacts, OrderType, RateLimit, SymbolRules
 from exchange.binance import symbols as symbol_rules
@@ -28,7 +28,7 @@ from exchange.binance.errors import UnknownOutcome
 from exchange.binance.rest import Answer, Rest
 
 NOT_KNOWN = -2013  # "Order does not exist."
-NOT_OPEN = -2011  # "Unknown order sent."
+ARCHIVED = -2026  # canceled or expired without a fill more than 90 days ago
 PER_SYMBOL_READS_MAX = 13  # openOrders costs 6 per symbol, 80 for all (binance-wire 2)
 PAGE = 1000
 PAGES_MAX = 20
@@ -139,6 +139,9 @@ class BinanceVenue:
         searched = False
         if facts is None and command.since_ms is not None:
             facts, searched, limits = self._search(command, ends_s)
+        if facts is None and command.venue_order_id is not None:
+            newest = self._newest_order(command.symbol, ends_s)
+            return Answered(OrderAnswer(facts=None, searched=searched, ids_ran_backwards=newest < command.venue_order_id), limits)
         if facts is not None and facts.executed > command.known_executed:
             fills, limits = self._fills_of(facts, command, ends_s)
             facts = msgspec.structs.replace(facts, fills=fills)
@@ -194,6 +197,11 @@ class BinanceVenue:
         fills = wire.own_trades(self._rest.read("myTrades", {"symbol": symbol, "limit": "1"}, _left_s(ends_s)).body)
         return fills[-1].trade_id if fills else -1
 
+    def _newest_order(self, symbol: str, ends_s: float) -> int:
+        """The id of the account's latest order, open or not; -1 where it has none in this symbol."""
+        listed = wire.open_orders(self._rest.read("allOrders", {"symbol": symbol, "limit": "1"}, _left_s(ends_s)).body)
+        return listed[-1].venue_order_id if listed else -1
+
     def _trades_after(self, symbol: str, last: int, names: dict[int, str], ends_s: float) -> tuple[list[Fill], int, tuple[RateLimit, ...]]:
         """Trades with an id above `last`, page by page, and the id up to which they were read."""
         found: list[Fill] = []
@@ -218,6 +226,8 @@ class BinanceVenue:
         try:
             answer = self._rest.read("order", params, _left_s(ends_s))
         except Refused as refused:
+            if refused.error.code == ARCHIVED:
+                return _archived(command), refused.limits
             if refused.error.code != NOT_KNOWN:
                 raise
             return None, refused.limits
@@ -260,6 +270,10 @@ class BinanceVenue:
         uid = wire.account(self._rest.read("account", {"omitZeroBalances": "true"}, timeout_s).body).uid
         return str(uid) if uid is not None else "key-" + hashlib.sha256(self._rest.api_key.encode()).hexdigest()[:12]
 
+    def order_counts(self, timeout_s: float = BOOT_TIMEOUT_S) -> tuple[RateLimit, ...]:
+        """GET /rateLimit/order: how many orders count against the account now; an earlier run may have used a window that still runs."""
+        return symbol_rules.order_counts(self._rest.read("rateLimit/order", {}, timeout_s).body)
+
     def key_powers(self, timeout_s: float = BOOT_TIMEOUT_S) -> KeyPowers:
         """GET /sapi/v1/account/apiRestrictions, which exists on live only (DESIGN 10)."""
         told = wire.restrictions(self._rest.read("account/apiRestrictions", {}, timeout_s, sapi=True).body)
@@ -276,6 +290,25 @@ class BinanceVenue:
     def sync_clock(self, timeout_s: float = BOOT_TIMEOUT_S) -> int:
         """Measure the venue's clock; the offset in ms. The caller repeats it every 60 s."""
         return self._rest.sync_clock(timeout_s)
+
+
+def _archived(command: Query) -> OrderFacts:
+    """What -2026 says of an order: over for long, with nothing filled."""
+    return OrderFacts(
+        symbol=command.symbol,
+        venue_order_id=command.venue_order_id if command.venue_order_id is not None else -1,
+        client_order_id=command.client_order_id,
+        side=command.side,
+        type="LIMIT_MAKER",
+        time_in_force="GTC",
+        price=command.price,
+        quantity=command.quantity,
+        executed=ZERO,
+        cumulative_quote=ZERO,
+        status="EXPIRED",
+        created_ms=0,
+        updated_ms=0,
+    )
 
 
 def _left_s(ends_s: float) -> float:

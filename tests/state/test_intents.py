@@ -15,7 +15,8 @@ from core.commands import Cancel, CancelAll, Place
 from core.events import Boot, OrderAnswer, Outcome, Reply
 from core.ports import NotSent
 from core.types import Fill, Liquidity, OrderFacts, OrderType, Side, VenueError
-from state.intents import HEAD, FillRecord, IntentRecord, Intents, IntentsCorrupt, read, recover, rotate
+from state.intents import HEAD, FillRecord, IntentRecord, Intents, IntentsCorrupt, read
+from state.ledger import recover, rotate
 
 HERE = "paper-1"
 

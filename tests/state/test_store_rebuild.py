@@ -12,8 +12,9 @@ from core.commands import Cancel
 from core.events import Boot, OrderAnswer, Outcome, Reply
 from core.notices import Ended
 from core.types import OrderFacts, Side, SymbolRules, VenueError
-from state.intents import Intents, read, recover, rotate
+from state.intents import Intents, read
 from state.keeper import Keeper
+from state.ledger import recover, rotate
 from state.rebuild import project, rebuild
 from state.recorder import Recorder
 from state.rows import Rows

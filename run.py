@@ -1,0 +1,242 @@
+"""One run of the bot: from Boot to the last line on the console.
+
+Who makes it: bot.py, inside a Lifecycle that already holds the console, the lock and the paper exchange. Main thread, except where a method says so.
+Never: a decision about orders, a wait without a limit.
+"""
+
+import json
+import os
+import sys
+import threading
+import time
+from argparse import Namespace
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from pathlib import Path
+
+import msgspec
+
+from assembly import Session, quoting_of, urls_of
+from core.commands import Cancel, Place
+from core.engine import Step
+from core.events import Operator, OperatorAction, StopRequested
+from core.notices import Sent
+from core.reset import WHY as RESET
+from core.snapshot import Snapshot, picture
+from runtime import summary
+from runtime.config import Loaded, show_config
+from runtime.console import Console
+from runtime.control import ControlServer
+from runtime.instance_lock import RunFile
+from runtime.keys import Keys
+from runtime.lifecycle import Lifecycle
+from runtime.paper_process import PaperProcess
+from runtime.stopping import Stopper
+from runtime.watchdog import Watchdog
+from state.identity import order_tag
+
+VERSION = "0.1.0"
+ROOT = Path(__file__).resolve().parent
+EXIT_OK, EXIT_USAGE, EXIT_RISK, EXIT_UNCLEAN = 0, 2, 4, 5
+RUN_AGAIN = -1  # no exit code: the venue was reset, the next run begins at once
+SOCKETS_SHUT_BEFORE_END_S = 1.0
+LAST_LINE_BEFORE_END_S = 0.5
+POLL_S = 0.05
+TRADING_STALL_S, INBOX_AGE_MS_MAX = 2.0, 1000.0
+
+
+class Run:
+    """One run, from Boot to the last line."""
+
+    def __init__(
+        self,
+        loaded: Loaded,
+        state_dir: Path,
+        arguments: Namespace,
+        parts: Lifecycle,
+        console: Console,
+        stopper: Stopper,
+        paper: dict[str, object],
+        keys: Keys,
+    ) -> None:
+        self.loaded, self.config = loaded, loaded.config
+        self.state_dir, self.arguments = state_dir, arguments
+        self.parts, self.console, self.stopper, self.paper = parts, console, stopper, paper
+        tag = self.config.exchange.order_tag or order_tag(state_dir)
+        self.session = Session(self.config, keys, urls_of(self.config, paper), state_dir, tag, self._tell, self._on_fault)
+        console.redact(keys.api_secret, keys.api_key)
+        self.loop = self.session.loop
+        self.begun_s = time.monotonic()
+        self.shutdown_ms = 0
+
+    def whole(self) -> int:
+        """Start, wait, stop, say how it went."""
+        session, config = self.session, self.config
+        rules, limits, instance = session.learn()
+        clock = session.venue_clock
+        settings = f"{len(show_config(self.loaded))} settings ok"
+        self.console.line("BOOT", "", f"greenlight {VERSION} · {settings} · venue {config.venue} · {', '.join(config.symbols)} · run {session.boot}")
+        skew = f"clock {clock.offset_ms:+d} ms (round trip {clock.round_trip_ms} ms)"
+        self.console.line("BOOT", "", f"account {instance} · orders tagged {session.tag} · {skew}")
+        for note in session.boot_notes:
+            self.console.line("BOOT", "", note)
+        control = ControlServer(self.state_dir / "control.sock", self._verbs())
+        self.parts.start("control", control)
+        self.parts.start("run file", RunFile(self.state_dir, {"boot": session.boot, "venue": config.venue, "symbols": config.symbols}))
+        watchdog = Watchdog(config.log_path(ROOT), self._stalled, self._stalled)
+        session.beat = watchdog.heart("trading", TRADING_STALL_S)
+        session.warn = lambda text: self.console.line("RISK", "all", text)
+        watchdog.gauge("inbox age", lambda: session.inbox.age_ms, INBOX_AGE_MS_MAX)
+        self.parts.start("watchdog", watchdog)
+        self.stopper.starting = False
+        session.start(self.parts, rules, limits, instance)
+        self.console.status(self._status_line)
+        self.begun_s = time.monotonic()
+        self._wait()
+        return self._stop()
+
+    # -- while it runs ---------------------------------------------------------------------------
+    def _wait(self) -> None:
+        """Until a signal, the end of --run-for, enough --cycles, a dead part, or a loop that finished by itself."""
+        ends_s = self.begun_s + self.arguments.run_for if self.arguments.run_for else None
+        while not self.stopper.asked.wait(POLL_S):
+            if ends_s is not None and time.monotonic() >= ends_s:
+                self.stopper.ask(f"{self.arguments.run_for:g} s are over")
+            elif self.arguments.cycles and self._cycles() >= self.arguments.cycles:
+                self.stopper.ask(f"{self.arguments.cycles} round trips done")
+            elif why := self._paper_fault():
+                self.stopper.ask(why)
+            elif self._was_reset:
+                return
+            elif not self.loop.is_running:
+                self.stopper.ask("the trading thread has ended")
+
+    @property
+    def _was_reset(self) -> bool:
+        """The venue forgot our orders, and the engine has seen its run to the end."""
+        books = self.session.engine.books
+        return self.loop.finished.is_set() and books is not None and books.was_reset
+
+    def _cycles(self) -> int:
+        """Complete round trips: how often the first band's quantity was both bought and sold."""
+        snapshot = self.loop.snapshot
+        if snapshot is None:
+            return 0
+        first = {symbol: quoting_of(self.config, symbol).bid_bands[0].quantity for symbol in self.config.symbols}
+        return sum(int(Decimal(done) / first[symbol]) for symbol, done in snapshot.round_trips)
+
+    def _paper_fault(self) -> str:
+        """Why the embedded exchange is of no use any more; empty while it is, or where there is none."""
+        process = self.paper.get("process")
+        if not isinstance(process, PaperProcess):
+            return ""
+        return process.broken if process.is_running else f"the paper exchange has ended: {process.last_words}"
+
+    def _tell(self, at_ns: int, step: Step) -> None:
+        for notice in step.notices:
+            if isinstance(notice, Sent):
+                self.console.command(at_ns, notice.command)
+            else:
+                self.console.notice(at_ns, notice)
+        for command in step.commands:
+            if not isinstance(command, Place | Cancel):
+                self.console.command(at_ns, command)
+
+    def _on_fault(self, error: BaseException) -> None:
+        self.console.line("RISK", "all", f"the trading thread failed: {type(error).__name__}: {error}")
+        self.stopper.ask("a fault in the trading thread")
+
+    def _stalled(self, name: str, text: str) -> None:
+        self.console.line("RISK", "all", text)
+
+    def _status_line(self) -> str:
+        snapshot = self.loop.snapshot
+        return summary.status_line(snapshot) if snapshot is not None else "starting"
+
+    def _verbs(self) -> Mapping[str, Callable[[dict[str, object]], dict[str, object]]]:
+        return {
+            "status": lambda request: self._shown(),
+            "why": lambda request: self._shown(),
+            "resume": lambda request: self._operate(OperatorAction.RESUME, "resumed; quoting starts with the next green light"),
+            "halt": lambda request: self._operate(OperatorAction.HALT, "halted; python bot.py resume"),
+            "cancel-all": lambda request: self._operate(OperatorAction.CANCEL_ALL, "halted and canceling our orders; python bot.py resume"),
+            "proof": lambda request: self._operate(OperatorAction.PROVE, "reading the venue's books"),
+            "stop": lambda request: self._asked_to_stop(),
+        }
+
+    def _shown(self) -> dict[str, object]:
+        snapshot = self.loop.snapshot
+        return {"ok": snapshot is not None, "snapshot": msgspec.to_builtins(snapshot), "run_id": self.session.boot}
+
+    def _asked_to_stop(self) -> dict[str, object]:
+        self.stopper.ask("asked to over the control socket")
+        return {"ok": True, "text": "stopping"}
+
+    def _operate(self, action: OperatorAction, text: str) -> dict[str, object]:
+        self.session.inbox.post(Operator(action=action))
+        return {"ok": True, "text": text}
+
+    # -- the stop --------------------------------------------------------------------------------
+    def _stop(self) -> int:
+        """No new orders, cancel, the venue's word, proof; then every part in reverse, all under one deadline (DESIGN 7)."""
+        begun_s = time.monotonic()
+        seconds = round(begun_s - self.begun_s, 1)
+        deadline_s = self.parts.begin_stop()
+        self.session.manager.stop_by(self.session.clock() + int((deadline_s - begun_s) * 1e9))
+        reason = self.stopper.reason or RESET
+        self.session.inbox.post(StopRequested(reason=reason))
+        proven = self._wait_for_proof(deadline_s - SOCKETS_SHUT_BEFORE_END_S)
+        self.session.rest.shut()
+        self.loop.stop(deadline_s - LAST_LINE_BEFORE_END_S)
+        snapshot = picture(self.session.engine)
+        self.shutdown_ms = round((time.monotonic() - begun_s) * 1000)
+        code = RUN_AGAIN if self._was_reset and not self.stopper.asked.is_set() else self._exit_code(proven, snapshot)
+        guard = threading.Timer(max(0.1, deadline_s - time.monotonic()), os._exit, (EXIT_UNCLEAN,))
+        guard.daemon = True
+        guard.start()
+        self._last_words(code, reason, snapshot, seconds)
+        self.session.recorder.finish(self.session.clock(), code, reason)
+        self.parts.stop()
+        guard.cancel()
+        if self.parts.failures:
+            print("; ".join(self.parts.failures), file=sys.stderr, flush=True)
+            os._exit(EXIT_UNCLEAN)  # a thread still lives; the interpreter would wait for it
+        return code
+
+    def _wait_for_proof(self, until_s: float) -> bool:
+        while time.monotonic() < until_s:
+            if self.loop.finished.wait(POLL_S):
+                return True
+            if not self.loop.is_running:
+                return False
+        return False
+
+    def _exit_code(self, proven: bool, snapshot: Snapshot | None) -> int:
+        if not proven or snapshot is None or snapshot.proof is None or not snapshot.proof.equal or snapshot.orders_open:
+            return EXIT_UNCLEAN
+        if self._paper_fault():
+            return EXIT_USAGE
+        return EXIT_RISK if snapshot.halted.startswith("risk") else EXIT_OK
+
+    def _last_words(self, code: int, reason: str, snapshot: Snapshot | None, seconds: float) -> None:
+        """The summary, the JSON object, and the last line: proof, or the orders that are undecided and how to clear them."""
+        step_ms_max = round(self.loop.step_times.worst_ms, 3)
+        measured: dict[str, object] = {
+            "run_id": self.session.boot,
+            "seconds": seconds,
+            "exit_code": code,
+            "pong_ms_max": round(self.session.pong_ms_max, 3),
+            "step_ms_max": step_ms_max,
+            "shutdown_ms": self.shutdown_ms,
+        }
+        if snapshot is None:
+            self.console.line("EXIT", "", f"{reason} · before the first step")
+            return
+        whole = summary.run_json(self.session.engine, snapshot, measured)
+        for line in summary.run_lines(
+            whole, snapshot, next(iter(self.session.engine.books.rules.values())).quote if self.session.engine.books else ""
+        ):
+            self.console.line("EXIT", "", line)
+        self.console.line("EXIT", "", summary.last_line(snapshot, reason, self.shutdown_ms, code))
+        if self.arguments.json and code != RUN_AGAIN:
+            print(json.dumps(whole), flush=True)

@@ -1,0 +1,166 @@
+"""What the intents of earlier runs add up to, and when their file is put aside.
+
+Who calls it: bot.py at start (`recover`, `rotate`), on the main thread; state.report. A later account instance closes the earlier ones of the same
+account: after a reset of the venue nothing in them can be decided any more.
+Never: a write while a run is on; a rotation while a record of a live instance is undecided.
+"""
+
+import os
+from collections import deque
+from pathlib import Path
+
+import msgspec
+
+from core.commands import Place
+from core.events import Outcome, Undecided
+from core.types import Fill
+from state.intents import BootRecord, EndRecord, FillRecord, IntentRecord, Intents, Record, ResultRecord, read
+
+ROTATE_AT_BYTES = 32 << 20
+KNOWN_FILLS_MAX = 10_000
+CARRIED_FILLS_MAX = 1_000
+INSTANCE_SEPARATOR = "."  # 4711, then 4711.2 after a reset of the venue, 4711.3 after the next
+
+
+class Recovery(msgspec.Struct, frozen=True, kw_only=True):
+    """What an earlier run left: fills already booked, places without a result, and how the file ended."""
+
+    instance: str = ""
+    newest_orders: tuple[tuple[str, int], ...] = ()  # (symbol, venue order id) the venue acknowledged last
+    last_trade_ids: tuple[tuple[str, int], ...] = ()
+    known_fills: tuple[Fill, ...] = ()
+    undecided_elsewhere: int = 0  # on other account instances in the same file
+    undecided: tuple[Undecided, ...] = ()
+    boots: int = 0
+    last_boot: str = ""
+    records: int = 0
+
+
+# After these a place is over. One that was answered stays until its ending with all its fills is written: it may fill just before a crash.
+NEVER_RESTED = (Outcome.REFUSED.value, Outcome.NOT_SENT.value)
+
+
+class Ledger:
+    """What the records of one account instance add up to."""
+
+    def __init__(self) -> None:
+        self.places: dict[tuple[str, int], Place] = {}
+        self.venue_ids: dict[tuple[str, int], int] = {}
+        self.trades: dict[str, int] = {}
+        self.newest: dict[str, int] = {}  # symbol -> the highest venue order id
+        self.fills: deque[Fill] = deque(maxlen=KNOWN_FILLS_MAX)
+        self.boot, self.boots = "", 0
+
+    def take(self, record: Record) -> None:
+        if isinstance(record, BootRecord):
+            self.boot, self.boots = record.boot, self.boots + 1
+        elif isinstance(record, IntentRecord) and isinstance(record.command, Place):
+            self.places[self.boot, record.command.command_id] = record.command
+        elif isinstance(record, ResultRecord) and record.outcome in NEVER_RESTED:
+            self.places.pop((self.boot, record.command_id), None)
+        elif isinstance(record, ResultRecord) and record.order is not None and (self.boot, record.command_id) in self.places:
+            self.venue_ids[self.boot, record.command_id] = record.order[1]
+            self._saw(record.order[0], record.order[1])
+        elif isinstance(record, FillRecord):
+            self.fills.append(record.fill)
+            self._saw(record.fill.symbol, record.fill.venue_order_id)
+            self.trades[record.fill.symbol] = max(record.fill.trade_id, self.trades.get(record.fill.symbol, -1))
+        elif isinstance(record, EndRecord) and record.is_complete:
+            ended = [key for key, place in self.places.items() if place.client_order_id == record.client_order_id]
+            for key in ended:
+                del self.places[key]
+                self.venue_ids.pop(key, None)
+
+    def _saw(self, symbol: str, venue_order_id: int) -> None:
+        self.newest[symbol] = max(venue_order_id, self.newest.get(symbol, -1))
+
+    def undecided(self) -> tuple[Undecided, ...]:
+        return tuple(
+            Undecided(
+                symbol=place.symbol,
+                side=place.side,
+                price=place.price,
+                quantity=place.quantity,
+                client_order_id=place.client_order_id,
+                sent_ms=place.not_after_ns // 1_000_000,
+                venue_order_id=self.venue_ids.get(key),
+            )
+            for key, place in self.places.items()
+        )
+
+
+def account_of(instance: str) -> str:
+    """The account behind an instance: 4711 for 4711.3."""
+    return instance.partition(INSTANCE_SEPARATOR)[0]
+
+
+def after_reset(recovery: Recovery) -> Recovery:
+    """The next instance of the same account, with an empty book: what the venue has forgotten is not asked about any more."""
+    account, _, number = recovery.instance.partition(INSTANCE_SEPARATOR)
+    successor = f"{account}{INSTANCE_SEPARATOR}{int(number or 1) + 1}"
+    return Recovery(
+        instance=successor,
+        undecided_elsewhere=recovery.undecided_elsewhere + len(recovery.undecided),
+        last_boot=recovery.last_boot,
+        records=recovery.records,
+    )
+
+
+def recover(path: Path, account: str) -> Recovery:
+    """What the runs on this account's newest instance left undecided. Raises IntentsCorrupt."""
+    ledgers: dict[str, Ledger] = {}  # by account
+    instances: dict[str, str] = {}  # account -> its newest instance
+    current, last_boot, records = "", "", 0
+    for record in read(path):
+        records += 1
+        if isinstance(record, BootRecord):
+            current, last_boot = account_of(record.instance), record.boot
+            if instances.get(current) != record.instance:
+                instances[current], ledgers[current] = record.instance, Ledger()
+        ledgers.setdefault(current, Ledger()).take(record)
+    own = ledgers.pop(account, Ledger())
+    return Recovery(
+        instance=instances.get(account, account),
+        newest_orders=tuple(own.newest.items()),
+        last_trade_ids=tuple(own.trades.items()),
+        known_fills=tuple(own.fills),
+        undecided=own.undecided(),
+        undecided_elsewhere=sum(len(ledger.places) for ledger in ledgers.values()),
+        boots=own.boots,
+        last_boot=last_boot,
+        records=records,
+    )
+
+
+def rotate(path: Path, recovery: Recovery, at_bytes: int = ROTATE_AT_BYTES) -> bool:
+    """At start only: put a large file aside once nothing in it is undecided, on any instance; True where it was moved.
+
+    The newest fills go over into the new file, so that they are never booked again and the trades after them are still read. A disk that refuses
+    leaves the old file in use.
+    """
+    is_small = not path.exists() or path.stat().st_size < at_bytes
+    if is_small or recovery.undecided or recovery.undecided_elsewhere:
+        return False
+    draft, old = path.with_suffix(".new"), path.with_suffix(".old")
+    try:
+        _write_carried(draft, recovery)
+        old.unlink(missing_ok=True)
+        os.link(path, old)
+        os.replace(draft, path)  # in one step: a kill at any point leaves either the whole old file or the whole new one at `path`
+    except OSError:
+        return False
+    return True
+
+
+def _write_carried(draft: Path, recovery: Recovery) -> None:
+    """The file that takes over: a boot record and the newest fills, the newest of each symbol among them. Raises OSError."""
+    newest = {fill.symbol: fill for fill in sorted(recovery.known_fills, key=lambda fill: fill.trade_id)}
+    draft.unlink(missing_ok=True)
+    writing = Intents(draft)
+    writing.start()
+    try:
+        writing._write(BootRecord(boot=recovery.last_boot, venue="", instance=recovery.instance, order_tag="", at_ns=0))
+        for fill in dict.fromkeys([*newest.values(), *recovery.known_fills[-CARRIED_FILLS_MAX:]]):
+            writing._write(FillRecord(fill=fill))
+    finally:
+        writing.stop(0)
