@@ -20,7 +20,7 @@ from core.types import Fill, Side
 from order_book_manager import OrderBookManager
 from sim.executor import CallClock, VirtualLane
 from sim.scheduler import MS, Scheduler
-from sim.setup import SYMBOLS, Setup, limits
+from sim.setup import Setup, limits
 from sim.venue import SimVenue
 from strategy import MarketMaker
 from trading.risk import Limits, RiskChecks
@@ -57,7 +57,7 @@ class Memory:
             tag=TAG,
             venue="sim",
             instance="sim-1",
-            rules=SYMBOLS,
+            rules=setup.rules,
             limits=limits(setup),
             last_trade_ids=tuple(newest.items()),
             undecided=tuple(self._undecided(place) for place in self.places.values()),

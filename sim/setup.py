@@ -84,6 +84,10 @@ class Setup:
     faults_min: int = 8
     with_faults: bool = True
     stops_in_trouble: bool = False  # the stop comes while the outcome of orders may be unknown
+    rules: tuple[SymbolRules, ...] = SYMBOLS
+    mids: tuple[int, ...] = MIDS
+    lots: tuple[int, ...] = LOTS
+    start_ms: int = START_MS
     shared: dict[str, str] = field(default_factory=dict)
 
     @classmethod

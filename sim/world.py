@@ -27,7 +27,7 @@ from sim.faults import Faults
 from sim.market import LightMarket
 from sim.oracle import Oracle
 from sim.scheduler import MS, Scheduler
-from sim.setup import LOTS, MIDS, RECV_WINDOW_MS, START_MS, SYMBOLS, Setup
+from sim.setup import RECV_WINDOW_MS, Setup
 from sim.stranger import Stranger
 from sim.streams import Link
 from sim.venue import SimVenue
@@ -59,11 +59,11 @@ class World:
     def __init__(self, setup: Setup, verbose: bool = False) -> None:
         self.setup = setup
         seed = setup.seed
-        self.scheduler = Scheduler(START_MS * MS, Random(f"stalls-{seed}"))
+        self.scheduler = Scheduler(setup.start_ms * MS, Random(f"stalls-{seed}"))
         self.faults = Faults(Random(f"faults-{seed}"), RECV_WINDOW_MS, setup.allowed)
-        paper = [paper_rules(rule) for rule in SYMBOLS]
+        paper = [paper_rules(rule) for rule in setup.rules]
         self.matching = Matching(paper, setup.balances, FEE, FEE)
-        self.market = LightMarket(self.matching, paper, MIDS, LOTS, Random(f"market-{seed}"))
+        self.market = LightMarket(self.matching, paper, setup.mids, setup.lots, Random(f"market-{seed}"))
         self.oracle = Oracle(self.scheduler, self.matching, self.faults, RECV_WINDOW_MS)
         self.venue = SimVenue(
             self.matching, self.scheduler, self.faults, self.oracle, self.publish, Random(f"network-{seed}"), setup.order_latency_ms,
@@ -120,7 +120,7 @@ class World:
         for link in self.links.values():
             link.abandon()
         if self.verbose:
-            self.trace.append(f"{(self.scheduler.now_ms - START_MS) / 1000:8.3f} XX killed")
+            self.trace.append(f"{(self.scheduler.now_ms - self.setup.start_ms) / 1000:8.3f} XX killed")
         self._reborn_ns = self.scheduler.now_ns + int(self._rng.uniform(50, 2500) * MS)
         self.scheduler.at(self._reborn_ns, self._reboot)
         return self._reborn_ns
@@ -143,7 +143,7 @@ class World:
         self._digest.update(self.bot.signature())
 
     def _write(self, events: list[AnyEvent], commands: tuple[AnyCommand, ...], notices: list[str]) -> None:
-        at = f"{(self.scheduler.now_ms - START_MS) / 1000:8.3f}"
+        at = f"{(self.scheduler.now_ms - self.setup.start_ms) / 1000:8.3f}"
         for event in events:
             if not isinstance(event, Timer | BookTicker | DepthDiff | MarketTrade):
                 self.trace.append(f"{at} <- {event}")
@@ -336,7 +336,7 @@ class World:
             orders=self._placed,
             fills=self._filled,
             steps=self.steps,
-            virtual_s=(self.scheduler.now_ms - START_MS) / 1000,
+            virtual_s=(self.scheduler.now_ms - self.setup.start_ms) / 1000,
             uptime={f"{symbol} {side}": self.engine.uptime.share(symbol, side) for symbol in books.rules for side in Side},
             digest=self._digest.hexdigest(),
             trace=tuple(self.trace),
