@@ -13,6 +13,10 @@ from core.money import ZERO
 from core.orders import Order, Orders
 from core.types import Balance, Fill, Liquidity, Side, SymbolRules
 
+ASSETS_MAX = 5000  # balances of assets that are not traded are left out beyond it
+FOREIGN_ORDERS_MAX = 5000  # beyond it the oldest is forgotten until the next account read; the venue's own `free` still bounds what is promised
+SPENT_MAX = 1000  # per asset; beyond it the oldest two become one that waits as long as the later of them
+
 
 @dataclass(slots=True)
 class Holding:
@@ -45,7 +49,11 @@ class Account:
         """Take absolute balances unless newer ones are held; returns the assets taken."""
         taken = []
         for balance in balances:
-            holding = self.holdings.setdefault(balance.asset, Holding())
+            holding = self.holdings.get(balance.asset)
+            if holding is None:
+                if len(self.holdings) >= ASSETS_MAX and not self._is_traded(balance.asset):
+                    continue
+                holding = self.holdings[balance.asset] = Holding()
             if update_ms < holding.update_ms:
                 continue
             holding.free, holding.locked, holding.update_ms = balance.free, balance.locked, update_ms
@@ -66,7 +74,23 @@ class Account:
                 self.own_change[asset] = self.own_change.get(asset, ZERO) + delta
         # A sweep fills several orders within one ms: a position of that ms may be from before this fill; one that follows includes it.
         if fill.time_ms >= self.holdings.setdefault(paid[0], Holding()).update_ms:
-            self.spent_since.setdefault(paid[0], []).append((fill.time_ms, paid[1]))
+            self._note_spent(*paid, fill.time_ms)
+
+    def _note_spent(self, asset: str, amount: Decimal, time_ms: int) -> None:
+        pending = self.spent_since.setdefault(asset, [])
+        pending.append((time_ms, amount))
+        if len(pending) > SPENT_MAX:
+            first, second = pending[:2]
+            pending[:2] = [(max(first[0], second[0]), first[1] + second[1])]
+
+    def _is_traded(self, asset: str) -> bool:
+        return any(asset in (rules.base, rules.quote) for rules in self.rules.values())
+
+    def note_foreign(self, key: tuple[str, int], hold: tuple[str, Decimal]) -> None:
+        """An open order of somebody else holds this much."""
+        self.foreign[key] = hold
+        if len(self.foreign) > FOREIGN_ORDERS_MAX:
+            del self.foreign[next(iter(self.foreign))]
 
     def on_foreign_fill(self, fill: Fill, taken_back: bool = False) -> None:
         """A trade of an order that is not ours moves the account too; `taken_back` undoes it once the order turns out to be ours."""
@@ -90,6 +114,8 @@ class Account:
         return not any(self.is_after_baseline(asset, fill.time_ms) for asset in (rules.base, rules.quote))
 
     def move(self, asset: str, delta: Decimal) -> None:
+        if asset not in self.movements and len(self.movements) >= ASSETS_MAX and not self._is_traded(asset):
+            return
         self.movements[asset] = self.movements.get(asset, ZERO) + delta
 
     def begin(self) -> None:

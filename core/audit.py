@@ -5,7 +5,7 @@ apart show the same one and nothing private moved between them.
 Never: a read while banned or beyond the budget; a verdict from a reading that was in motion.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from core import proof
 from core.books import MS, Books
@@ -37,7 +37,6 @@ class Audit:
     reads: int = 0
     weight: int = 0
     equal_proofs: int = 0
-    history: list[str] = field(default_factory=list)
 
     def want(self, purpose: Purpose, at_ns: int) -> None:
         """Ask for a read; the more urgent purpose wins. A resync wanted while a read is under way is read again after it."""

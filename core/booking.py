@@ -6,9 +6,9 @@ Never: a trade counted twice, or left out because it came after its order's endi
 
 import msgspec
 
-from core.books import MS, Books
+from core.books import MS, ORPHAN_TRADES_MAX, Books
 from core.money import ZERO
-from core.notices import Filled, Recovered
+from core.notices import Filled, Recovered, Said
 from core.orders import Order
 from core.types import Fill
 
@@ -24,6 +24,7 @@ def book_fill(books: Books, order: Order, fill: Fill) -> None:
     was_foreign = books.foreign_trades.pop(named.key, False) is None
     if not books.started or books.account.is_in_baseline(named):
         books.recovered.append(named)
+        books.fills_recovered += 1
         books.notices.append(Recovered(tag="FILL", symbol=named.symbol, order_id=order.client_order_id, fill=named))
         return
     if was_foreign:  # a stranger had renamed the order; its trades were no foreign movement after all
@@ -48,16 +49,21 @@ def book_fill(books: Books, order: Order, fill: Fill) -> None:
 def _count(books: Books, fill: Fill) -> None:
     books.fills.append(fill)
     books.fills_booked += 1
+    books.fees[fill.fee_asset] = books.fees.get(fill.fee_asset, ZERO) + fill.fee
     books.account.on_own_fill(fill)
     books.totals[fill.symbol].add(fill)
 
 
 def count_early_fills(books: Books) -> None:
     """Fills heard before the first balances were read, but later than those balances, are this run's after all."""
-    early = [fill for fill in books.recovered if not books.account.is_in_baseline(fill)]
-    books.recovered = [fill for fill in books.recovered if books.account.is_in_baseline(fill)]
-    for fill in early:
-        _count(books, fill)
+    found = list(books.recovered)
+    books.recovered.clear()
+    for fill in found:
+        if books.account.is_in_baseline(fill):
+            books.recovered.append(fill)
+        else:
+            books.fills_recovered -= 1
+            _count(books, fill)
 
 
 def _named(fill: Fill, order: Order) -> Fill:
@@ -69,7 +75,7 @@ def note_foreign_fill(books: Books, fill: Fill) -> None:
     if fill.key in books.foreign_trades or fill.key in books.orders.booked_trades:
         return
     if not books.started:  # whether the first balances contain it will be known once they are read
-        books.orphans.setdefault((fill.symbol, fill.venue_order_id), []).append(fill)
+        keep_orphan(books, fill)
         return
     books.foreign_trades[fill.key] = None
     if len(books.foreign_trades) > FOREIGN_TRADES_MAX:
@@ -78,9 +84,26 @@ def note_foreign_fill(books: Books, fill: Fill) -> None:
     books.account.on_foreign_fill(fill)
 
 
+def keep_orphan(books: Books, fill: Fill) -> None:
+    """A trade waits until the venue says whose order it was. Where no more can wait, trading halts until a person has looked (I25)."""
+    waiting = books.orphans.setdefault((fill.symbol, fill.venue_order_id), [])
+    if any(known.trade_id == fill.trade_id for known in waiting):
+        return
+    if sum(len(fills) for fills in books.orphans.values()) < ORPHAN_TRADES_MAX:
+        waiting.append(fill)
+        return
+    if not waiting:
+        del books.orphans[fill.symbol, fill.venue_order_id]
+    if not books.session.halted:
+        books.session.halted = f"more than {ORPHAN_TRADES_MAX} trades of orders we cannot name"
+        text = f"halted by {books.session.halted} · trade {fill.trade_id} {fill.symbol} is left out"
+        books.notices.append(Said(tag="RISK", symbol="all", text=text))
+
+
 def claim_orphans(books: Books, order: Order) -> None:
     """Trades that waited for an order of this id are booked to it; what earlier runs booked of it counts as booked."""
     if order.venue_order_id is not None:
         order.booked += books.earlier.pop((order.symbol, order.venue_order_id), ZERO)
+        books.orphan_not_before_ns.pop((order.symbol, order.venue_order_id), None)
         for fill in books.orphans.pop((order.symbol, order.venue_order_id), ()):
             book_fill(books, order, fill)

@@ -21,7 +21,8 @@ from core.notices import Holdings, LightChanged, Notice
 from core.orders import Order, Orders
 from core.types import Balance, Connection, Fill, Side, SymbolRules
 
-FILLS_KEPT_MAX = 100_000
+FILLS_KEPT_MAX = 20_000  # the newest; the store has all of them
+ORPHAN_TRADES_MAX = 10_000  # beyond it trading halts: a trade nobody can name must not be forgotten
 RECV_WINDOW_MS = 3000
 PLACE_GRACE_MS = RECV_WINDOW_MS + 10_000  # after this a place that left can no longer reach the engine (binance-wire 8)
 MS = 1_000_000
@@ -68,7 +69,7 @@ class Books:
     market: dict[str, SymbolBook] = field(default_factory=dict)
     totals: dict[str, FillTotals] = field(default_factory=dict)
     fills: deque[Fill] = field(default_factory=lambda: deque(maxlen=FILLS_KEPT_MAX))
-    recovered: list[Fill] = field(default_factory=list)
+    recovered: deque[Fill] = field(default_factory=lambda: deque(maxlen=FILLS_KEPT_MAX))
     proven_trade_id: dict[str, int | None] = field(default_factory=dict)
     orphans: dict[tuple[str, int], list[Fill]] = field(default_factory=dict)  # trades of orders we cannot name yet
     orphan_not_before_ns: dict[tuple[str, int], int] = field(default_factory=dict)
@@ -84,6 +85,8 @@ class Books:
     placed: int = 0
     canceled: int = 0
     fills_booked: int = 0  # since the start, also beyond what `fills` keeps
+    fills_recovered: int = 0  # of earlier runs, also beyond what `recovered` keeps
+    fees: dict[str, Decimal] = field(default_factory=dict)  # paid by the fills of this run, per asset
     unheard_since_ns: int = 0  # an order was acknowledged and ended by replies, and the user stream has said nothing of any order since
     want_user_reconnect: str = ""  # the reason, once the user stream has gone deaf
     touched_ns: int = 0  # last time a private fact changed anything
@@ -155,7 +158,7 @@ class Books:
         return self.value(now, mids) - begun, self.value(start, mids) - begun
 
     def fill_count(self) -> int:
-        return self.fills_booked + len(self.recovered)
+        return self.fills_booked + self.fills_recovered
 
     # -- small writings --------------------------------------------------------------------------
     def reconnect(self, connection: Connection, reason: str) -> None:

@@ -15,7 +15,9 @@ from core.events import BookTicker, DepthDiff, DepthSnapshot, Level
 from core.money import ZERO
 from core.types import Side
 
-BUFFERED_DIFFS_MAX = 1000
+BUFFERED_DIFFS_MAX = 1000  # beyond it the oldest goes, and a snapshot that does not bridge is read again
+LEVELS_MAX = 10_000  # of one side; beyond it the levels furthest from the touch are forgotten down to LEVELS_KEPT
+LEVELS_KEPT = 8_000
 
 
 class DepthBook:
@@ -113,6 +115,9 @@ class DepthBook:
                 side[sign * price] = quantity
             else:
                 side.pop(sign * price, None)
+        if len(side) > LEVELS_MAX:
+            for key in list(side.islice(start=LEVELS_KEPT)):
+                del side[key]
 
 
 class Touch:

@@ -57,7 +57,7 @@ def _on_unknown_order(books: Books, report: ExecutionReport) -> None:
     if report.fill is not None:
         note_foreign_fill(books, report.fill)
     if report.status in ("NEW", "PARTIALLY_FILLED"):
-        books.account.foreign[key] = hold_of(report.side, report.price, report.quantity - report.executed, rules)
+        books.account.note_foreign(key, hold_of(report.side, report.price, report.quantity - report.executed, rules))
     else:
         books.account.foreign.pop(key, None)
 
@@ -294,7 +294,8 @@ def _on_orphan_answer(books: Books, command: Query, reply: Reply) -> None:
     key = (command.symbol, command.venue_order_id or 0)
     answer = reply.answer
     if reply.outcome is not Outcome.DONE or not isinstance(answer, OrderAnswer):
-        books.orphan_not_before_ns[key] = books.now_ns + 1000 * MS
+        if key in books.orphans:
+            books.orphan_not_before_ns[key] = books.now_ns + 1000 * MS
         return
     books.orphan_not_before_ns.pop(key, None)
     facts = answer.facts

@@ -16,6 +16,8 @@ from core.types import Fill, OrderFacts, OrderStatus, Side
 
 S = OrderStatus
 SHORTFALL_GRACE_NS = 150_000_000
+CLOSED_MAX = 5000
+BOOKED_MAX = 50_000  # trade ids known; no read reaches further back than the last proof, an hour at most
 _LIVE = (S.UNSEEN, S.PENDING_NEW, S.NEW, S.PARTIALLY_FILLED)
 _ENDED = (S.CANCELED, S.EXPIRED, S.EXPIRED_IN_MATCH)
 
@@ -130,7 +132,7 @@ class Order:
 class Orders:
     """All orders of this account that carry our tag, by client id and by (symbol, venue order id)."""
 
-    closed_max: int = 5000
+    closed_max: int = CLOSED_MAX
     by_client_id: dict[str, Order] = field(default_factory=dict)
     by_venue_id: dict[tuple[str, int], Order] = field(default_factory=dict)
     open_ids: dict[str, Order] = field(default_factory=dict)  # by client id, in the order of their making
@@ -139,7 +141,7 @@ class Orders:
     booked_trades: dict[tuple[str, int], None] = field(default_factory=dict)
     contradictions: int = 0
     unknown_words: int = 0
-    booked_max: int = 200_000
+    booked_max: int = BOOKED_MAX
 
     # -- reading ---------------------------------------------------------------------------------
     def open(self, symbol: str | None = None, side: Side | None = None) -> Iterator[Order]:

@@ -7,7 +7,7 @@ Source: binance-wire 6 ("subscribe first, then snapshot, then apply events newer
 """
 
 from core.account import hold_of
-from core.booking import book_fill, claim_orphans, count_early_fills
+from core.booking import book_fill, claim_orphans, count_early_fills, keep_orphan
 from core.books import Books
 from core.events import AccountSnapshot
 from core.hearing import adopt
@@ -65,7 +65,7 @@ def _take_foreign(books: Books, foreign: dict[tuple[str, int], OrderFacts]) -> N
     for key, facts in foreign.items():
         rules = books.rules.get(facts.symbol)
         if rules is not None:
-            books.account.foreign[key] = hold_of(facts.side, facts.price, facts.quantity - facts.executed, rules)
+            books.account.note_foreign(key, hold_of(facts.side, facts.price, facts.quantity - facts.executed, rules))
 
 
 def _take_trade(books: Books, fill: Fill) -> None:
@@ -77,9 +77,7 @@ def _take_trade(books: Books, fill: Fill) -> None:
         if order.booked >= order.executed and not order.is_unknown_call:
             books.orders.settle(order)
         return
-    waiting = books.orphans.setdefault((fill.symbol, fill.venue_order_id), [])
-    if all(known.trade_id != fill.trade_id for known in waiting):
-        waiting.append(fill)
+    keep_orphan(books, fill)
 
 
 def _doubt_unlisted(books: Books, listed: set[tuple[str, int]], read_sent_ns: int) -> None:

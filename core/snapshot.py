@@ -4,7 +4,6 @@ Who makes it: the trading loop, on the trading thread, a few times a second (`pi
 Who reads it: console, control socket, summary - any thread, because it never changes. Never: a way back into the engine.
 """
 
-from decimal import Decimal
 
 import msgspec
 
@@ -188,10 +187,7 @@ def books_of(engine: Engine) -> dict[str, object]:
 
 def fees_of(engine: Engine) -> dict[str, str]:
     """Fees paid by our fills, per asset."""
-    fees: dict[str, Decimal] = {}
-    for fill in engine.books.fills if engine.books else ():
-        fees[fill.fee_asset] = fees.get(fill.fee_asset, Decimal(0)) + fill.fee
-    return {asset: plain(total) for asset, total in fees.items()}
+    return {asset: plain(total) for asset, total in engine.books.fees.items()} if engine.books else {}
 
 
 def fill_data(fill: Fill) -> dict[str, object]:

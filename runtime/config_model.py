@@ -189,7 +189,7 @@ class LogConfig(Section):
 
 
 class ProofConfig(Section):
-    every_s: Whole = setting(30, "s", "The books are compared with the venue's this often.", ge=1, le=86_400)
+    every_s: Whole = setting(30, "s", "The books are compared with the venue's this often.", ge=1, le=3600)
 
 
 class ConsoleConfig(Section):

@@ -32,6 +32,7 @@ from core.types import Connection
 TRADES_MAX = 10_000
 PRIVATE_MAX = 20_000
 DIFFS_MAX = 200  # runs of contiguous diffs kept apart by gaps
+LEVELS_MAX = 20_000  # of one waiting run; a longer one is continued by the next
 PRIVATE = (ExecutionReport, AccountPosition, BalanceUpdate)
 
 
@@ -48,7 +49,7 @@ class WaitingDiff:
 
     def absorb(self, diff: DepthDiff) -> bool:
         """True where the diff follows directly; a gap must stay visible to the book."""
-        if diff.first_id != self.last_id + 1:
+        if diff.first_id != self.last_id + 1 or len(self.bids) + len(self.asks) > LEVELS_MAX:
             return False
         self.last_id, self.event_ms = diff.last_id, diff.event_ms
         self.bids.update(diff.bids)

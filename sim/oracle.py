@@ -14,6 +14,7 @@ from core.events import AccountSnapshot, AnyEvent, Outcome, Reply, StreamDown, S
 from core.light import Colour
 from core.notices import ProofDone
 from core.orders import Order, Orders
+from core.sizes import sizes
 from core.types import Connection, Fill, Side, VenueError
 from exchange.paper.matching import Matching
 from sim.faults import FOREIGN, Faults, Kind, Plan
@@ -23,6 +24,7 @@ from sim.scheduler import MS, Scheduler
 FAILURES_MAX = 20
 STRANGER = "web_"
 SILENCE_GRACE_MS = 600  # a snapshot from before the silence may still be on its way; the age is judged at the latest with the next Timer
+SIZES_EVERY = 10  # looks
 PULL_MS_MAX = 3000  # from a stale book to the venue's word on the last cancel
 PRICE_FILTERS = (-1013, -1111)
 INSUFFICIENT = "Account has insufficient balance for requested action."
@@ -204,11 +206,18 @@ class Oracle:
             if not paper.client_order_id.startswith(STRANGER) and self._resync_since_ns is None:
                 known = books.orders.by_client_id.get(paper.client_order_id)
                 self.check("I10", known is not None and known.is_open, f"{paper.client_order_id} is open at the venue only")
+        if self.checks["I8"] % SIZES_EVERY == 1:
+            self.judge_sizes(engine)
         for symbol in books.rules:
             self._judge_silence(engine, symbol)
             self._judge_depth(books.market[symbol].depth, symbol)
             for side in Side:
                 self._judge_reason(engine, symbol, side)
+
+    def judge_sizes(self, engine: Engine) -> None:
+        """I25: every container of the deciding half is within its cap."""
+        over = [f"{one.name} {one.size} of {one.cap}" for one in sizes(engine) if one.is_over]
+        self.check("I25", not over, ", ".join(over))
 
     def _judge_silence(self, engine: Engine, symbol: str) -> None:
         """I22: with a silent market stream the quotes are gone soon after the book's age passes its limit."""
@@ -241,6 +250,7 @@ class Oracle:
         """Everything has arrived: fills (those written down, by all boots), money, calls and orders must agree to the last digit."""
         books = engine.books
         assert books is not None
+        self.judge_sizes(engine)
         self.check("I8", not calls, f"calls left: {sorted(calls)}")  # what comes back after the proof is not taken any more
         own = [
             (symbol, trade)
