@@ -4,7 +4,7 @@ Who calls it: sim.world after every step and at the end, sim.venue at its door. 
 Never: a repair, a belief of the bot taken as truth. Invariant numbers are those of DESIGN 11.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from decimal import Decimal
 
 from core.commands import AnyCommand, Cancel, CancelAll, Place, ReadAccount, Reconnect
@@ -25,6 +25,7 @@ FAILURES_MAX = 20
 STRANGER = "web_"
 SILENCE_GRACE_MS = 600  # a snapshot from before the silence may still be on its way; the age is judged at the latest with the next Timer
 SIZES_EVERY = 10  # looks
+HEARD_KEPT = 10_000  # replies; a second one of an older call is a fault of its own
 PULL_MS_MAX = 3000  # from a stale book to the venue's word on the last cancel
 PRICE_FILTERS = (-1013, -1111)
 INSUFFICIENT = "Account has insufficient balance for requested action."
@@ -50,7 +51,6 @@ class Oracle:
         self._heard: dict[int, None] = {}
         self._born_ns = 0  # when the newest boot began, if it is not the first
         self.green_ns: dict[tuple[str, Side], int] = {}
-        self.closed: dict[str, None] = {}
 
     def fail(self, invariant: str, text: str) -> None:
         if len(self.failures) < FAILURES_MAX:
@@ -154,13 +154,11 @@ class Oracle:
         pending = next(self.requests.pending_cancels(place.symbol, place.side, now_ns), None)
         self.check("I6", pending is None, f"{place.client_order_id} while a cancel of {pending and pending.client_order_id} is undecided")
         boot = boot_of(place.client_order_id)  # an order of an earlier boot is adopted where its price falls; its slot is forgotten
-        for other, request in self.requests.places.items():
-            if other in self.closed:
-                continue
+        for other, request in list(self.requests.alive.items()):
             command = request.command
             if not self.requests.may_live(command.symbol, other, now_ns):
                 if request.is_settled:
-                    self.closed[other] = None
+                    del self.requests.alive[other]
                 continue
             assert isinstance(command, Place)
             same = (command.symbol, command.side, command.slot) == (place.symbol, place.side, place.slot) and boot_of(other) == boot
@@ -242,6 +240,12 @@ class Oracle:
         light = books.lights.shown.get((symbol, side))
         reason = ("" if light is None or light.is_green else light.reason) or engine.idle.get((symbol, side)) or engine.denials.get((symbol, side))
         self.check("I28", bool(reason), f"{symbol} {side} has no quote and no reason")
+
+    def forget(self, known: Container[str]) -> None:
+        """In a long world: what is over and no longer in the bot's books (`known`: its client ids) needs no judge any more."""
+        self.requests.forget(known)
+        for command_id in list(self._heard)[:-HEARD_KEPT]:
+            del self._heard[command_id]
 
     # -- at the end ------------------------------------------------------------------------------
     def at_rest(

@@ -3,7 +3,7 @@
 Who calls it: sim.oracle. Pure. Never: the bot's own opinion of a request.
 """
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 
 from core.commands import AnyCommand, Cancel, Place
@@ -42,6 +42,7 @@ class Requests:
     matching: Matching
     recv_window_ms: int
     places: dict[str, Request] = field(default_factory=dict)  # by client order id
+    alive: dict[str, Request] = field(default_factory=dict)  # places not known to be over
     unsettled: dict[str, Request] = field(default_factory=dict)  # by name: command numbers begin anew with each boot
     arrivals: dict[str, int] = field(default_factory=dict)  # how often each client id reached the create endpoint
     venue_ids: dict[str, int] = field(default_factory=dict)  # client id -> order id, for executed places
@@ -50,7 +51,7 @@ class Requests:
         request = Request(command, now_ns)
         self.unsettled[name_of(command)] = request
         if isinstance(command, Place):
-            self.places[command.client_order_id] = request
+            self.places[command.client_order_id] = self.alive[command.client_order_id] = request
 
     def left(self, command: AnyCommand, plan: Plan, now_ns: int) -> None:
         if request := self.unsettled.get(name_of(command)):
@@ -83,6 +84,13 @@ class Requests:
     def _settle(self, request: Request) -> None:
         request.is_settled = True
         self.unsettled.pop(name_of(request.command), None)
+
+    def forget(self, known: Container[str]) -> None:
+        """Places that are over, except those whose client ids are `known`."""
+        for name in [name for name in self.places if name not in self.alive and name not in known]:
+            del self.places[name]
+            self.arrivals.pop(name, None)
+            self.venue_ids.pop(name, None)
 
     # -- questions -------------------------------------------------------------------------------
     def is_open(self, symbol: str, client_order_id: str) -> bool:

@@ -22,6 +22,7 @@ class Scheduler:
         self._rng = rng
         self._heap: list[tuple[int, int, Callable[[], None]]] = []
         self._count = 0
+        self.calls_max = CALLS_MAX
 
     @property
     def now_ms(self) -> int:
@@ -50,7 +51,7 @@ class Scheduler:
             call()
             if enough is not None and enough():
                 return True
-            if self._count > CALLS_MAX:
-                raise RuntimeError(f"{CALLS_MAX} calls and no end")
+            if self._count > self.calls_max:
+                raise RuntimeError(f"{self.calls_max} calls and no end")
         self.now_ns = max(self.now_ns, until_ns)
         return False

@@ -20,6 +20,7 @@ from core.events import AnyEvent, BookTicker, DepthDiff, MarketTrade, StopReques
 from core.types import Connection, Side
 from exchange.paper.matching import Matching
 from exchange.paper.model import BalanceReport
+from exchange.paper.model import SymbolRules as PaperRules
 from sim.bot import TIMER_MS, Bot, Memory
 from sim.director import Director
 from sim.facts import account_position, execution_report, market_trade, paper_rules
@@ -63,7 +64,7 @@ class World:
         self.faults = Faults(Random(f"faults-{seed}"), RECV_WINDOW_MS, setup.allowed)
         paper = [paper_rules(rule) for rule in setup.rules]
         self.matching = Matching(paper, setup.balances, FEE, FEE)
-        self.market = LightMarket(self.matching, paper, setup.mids, setup.lots, Random(f"market-{seed}"))
+        self.market = self._new_market(paper)
         self.oracle = Oracle(self.scheduler, self.matching, self.faults, RECV_WINDOW_MS)
         self.venue = SimVenue(
             self.matching, self.scheduler, self.faults, self.oracle, self.publish, Random(f"network-{seed}"), setup.order_latency_ms,
@@ -94,6 +95,9 @@ class World:
         return self.bot.engine
 
     # -- the bot's surroundings ------------------------------------------------------------------
+    def _new_market(self, rules: list[PaperRules]) -> LightMarket:
+        return LightMarket(self.matching, rules, self.setup.mids, self.setup.lots, Random(f"market-{self.setup.seed}"))
+
     def _new_bot(self) -> Bot:
         return Bot(self.setup, self.scheduler, self.venue, self.memory, self._rng, self._after_step, self._reconnect)
 
@@ -289,7 +293,10 @@ class World:
         self._market_goes, self.stranger.is_gone = False, finished
         self.scheduler.run(self.scheduler.now_ns + REST_S * 1000 * MS)
         if finished:
-            self.oracle.at_rest(self.engine, self.memory.fills, dict(self.setup.balances), self.stranger.foreign(), self.bot.lane_calls())
+            self._judge_rest()
+
+    def _judge_rest(self) -> None:
+        self.oracle.at_rest(self.engine, self.memory.fills, dict(self.setup.balances), self.stranger.foreign(), self.bot.lane_calls())
 
     def _trouble_s(self) -> int:
         """What is left of the last fault, and then the liveness bound."""

@@ -25,6 +25,7 @@ class SymbolArchive:
     open_ids: dict[int, None] = field(default_factory=dict)
     by_client_id: dict[str, int] = field(default_factory=dict)  # the newest order with that id; an open one always wins
     trades: list[PaperTrade] = field(default_factory=list)
+    closed_max: int = CLOSED_MAX
 
     def add(self, order: PaperOrder) -> None:
         self.orders[order.order_id] = order
@@ -33,7 +34,7 @@ class SymbolArchive:
 
     def close(self, order: PaperOrder) -> None:
         self.open_ids.pop(order.order_id, None)
-        if len(self.orders) - len(self.open_ids) > CLOSED_MAX:
+        if len(self.orders) - len(self.open_ids) > self.closed_max:
             oldest = next(order_id for order_id in self.orders if order_id not in self.open_ids)
             gone = self.orders.pop(oldest)
             if self.by_client_id.get(gone.client_order_id) == oldest:
@@ -68,8 +69,8 @@ class SymbolArchive:
 
     def note_trade(self, trade: PaperTrade) -> None:
         self.trades.append(trade)
-        if len(self.trades) > 2 * CLOSED_MAX:
-            del self.trades[:CLOSED_MAX]
+        if len(self.trades) > 2 * self.closed_max:
+            del self.trades[: self.closed_max]
 
     # -- on disk ---------------------------------------------------------------------------------
     def dump(self) -> dict[str, object]:
