@@ -268,7 +268,9 @@ def on_query_reply(books: Books, command: Query, reply: Reply) -> None:
         return
     books.touch_private()
     facts = reply.answer.facts
-    if facts is not None:
+    if facts is not None and (facts.side, facts.price) != (order.side, order.price):
+        reset.on_denied(books, order)  # its id belongs to another order now
+    elif facts is not None:
         order.denied_ns = 0
         _take_facts(books, order, facts, Evidence.QUERY)
         _after_answer(books, order)

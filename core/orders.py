@@ -139,6 +139,7 @@ class Orders:
     attention: dict[str, None] = field(default_factory=dict)  # client ids to query, open or not
     changed: dict[str, None] = field(default_factory=dict)  # client ids the step under way said something new about; the engine empties it
     booked_trades: dict[tuple[str, int], None] = field(default_factory=dict)
+    newest: dict[str, str] = field(default_factory=dict)  # symbol -> client id of the order with the highest venue id
     contradictions: int = 0
     unknown_words: int = 0
     booked_max: int = BOOKED_MAX
@@ -175,6 +176,15 @@ class Orders:
             order.venue_order_id = venue_order_id
             self.by_venue_id[order.symbol, venue_order_id] = order
             self.changed[order.client_order_id] = None
+            self._watch_ids(order, venue_order_id)
+
+    def _watch_ids(self, order: Order, venue_order_id: int) -> None:
+        """Ids of a symbol ascend. One that is lower than that of an order acknowledged before this one was made: ask about that one (core.reset)."""
+        newest = self.by_client_id.get(self.newest.get(order.symbol, ""))
+        if newest is None or (newest.venue_order_id or 0) < venue_order_id:
+            self.newest[order.symbol] = order.client_order_id
+        elif 0 < newest.acked_ns < order.created_ns:
+            self.want_attention(newest, 0)
 
     def book(self, order: Order, fill: Fill) -> bool:
         """Book one trade once; True where it was new. A fill after an ending is booked like any other."""

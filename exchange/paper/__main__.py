@@ -78,6 +78,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--balances", type=_balances, default=BALANCES, metavar="USDT=10000,BTC=0.5")
     made.add_argument("--state", type=Path, metavar="DIR", help="keep the account here and continue it")
     made.add_argument("--fresh", action="store_true", help="begin a new account in --state")
+    made.add_argument("--uid", type=int, help="number of a new account; a testnet that is wiped keeps its accounts' numbers (default: random)")
     made.add_argument("--faults", type=Path, metavar="FILE", help="JSON as for POST /paper/faults")
     made.add_argument("--wire-faults-port", type=int, metavar="N", help="put the wire fault proxy in front (0: any)")
     made.add_argument("--ping-period-s", type=_positive, default=20.0)
@@ -104,6 +105,7 @@ def options_of(arguments: argparse.Namespace) -> Options:
         balances=arguments.balances,
         state=arguments.state,
         fresh=arguments.fresh,
+        uid=arguments.uid,
         api_key=arguments.api_key,
         api_secret=arguments.api_secret,
         ed25519_public=arguments.ed25519_public,

@@ -51,6 +51,7 @@ class Options:
     api_secret: str | None
     ed25519_public: Path | None
     connections: ConnectionSettings
+    uid: int | None = None
 
     @property
     def is_synthetic(self) -> bool:
@@ -85,7 +86,7 @@ def build(options: Options) -> Parts:
     if folder is not None and state is None:
         folder.forget()
     matching = _matching(options, rules, state)
-    uid = int(str(state["instance"])) if state is not None else new_instance()
+    uid = int(str(state["instance"])) if state is not None else options.uid or new_instance()
     desk = _desk(options, rules, matching, uid)
     if state is not None:
         _restore(desk, state)

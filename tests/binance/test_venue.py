@@ -358,3 +358,29 @@ def test_key_powers() -> None:
         bad, good = venue(server).key_powers(), venue(server).key_powers()
     assert len(bad.refusals) == 2 and len(bad.warnings) == 1
     assert good.refusals == () and good.warnings == ()
+
+
+# -- a venue that forgets --------------------------------------------------------------------------
+@pytest.mark.parametrize(("newest", "backwards"), [([order(9, "web")], True), ([], True), ([order(29, "glabcd-t3k-2")], False)])
+def test_denied_order_tells_whether_ids_ran_backwards(newest: list[Json], backwards: bool) -> None:
+    """-2013 for a venue id comes with the answer whether the account's newest order is older (core.reset)."""
+    with FakeHttp({("GET", ORDER): NOT_KNOWN, ("GET", ALL): Reply(newest)}) as server:
+        answer = venue(server).query(query(28), 1).answer
+    assert answer.facts is None
+    assert answer.ids_ran_backwards is backwards
+
+
+def test_archived_order_is_over() -> None:
+    """-2026: canceled or expired more than 90 days ago without a fill (binance-wire 8)."""
+    with FakeHttp({("GET", ORDER): Reply({"code": -2026, "msg": "Order was canceled or expired over 90 days ago."}, 400)}) as server:
+        facts = venue(server).query(query(28), 1).answer.facts
+    assert facts is not None
+    assert (facts.venue_order_id, facts.status, facts.executed) == (28, "EXPIRED", D(0))
+
+
+def test_order_counts() -> None:
+    """GET /rateLimit/order: what already counts against the account."""
+    rows = [{"rateLimitType": "ORDERS", "interval": "SECOND", "intervalNum": 10, "limit": 50, "count": 7}]
+    with FakeHttp({("GET", "/api/v3/rateLimit/order"): Reply(rows)}) as server:
+        counts = venue(server).order_counts()
+    assert counts == (RateLimit(kind="ORDERS", interval_s=10, limit=50, count=7),)

@@ -84,10 +84,10 @@ class Venue:
         self._earlier: list[Row] = []
         self.wires = [WireFaults(self.port).start() for _ in range(3)] if wires else []
 
-    def _started(self, port: int) -> Exchange:
+    def _started(self, port: int, *more: str) -> Exchange:
         pings = ("--ping-period-s", str(PING_PERIOD_S), "--ping-deadline-s", str(PING_DEADLINE_S))
         keys = ("--api-key", "k" * 64, "--api-secret", "s" * 64)
-        exchange = Exchange("--symbols", SYMBOL, "--seed", "7", "--port", str(port), *pings, *keys, *self._arguments)
+        exchange = Exchange("--symbols", SYMBOL, "--seed", "7", "--port", str(port), *pings, *keys, *self._arguments, *more)
         # The oracle's readings come from the bot's address and must not eat its request weight; many drills in a row on one bot place more orders
         # in 10 s than a market would make it. What the limits do is drilled by faults (test_unplug_limits.py).
         limits = {"weight_1m": 1_000_000, "connections_5m": 100_000, "orders_10s": 100_000}
@@ -132,9 +132,15 @@ class Venue:
         self.exchange.process.wait(10)
         self.exchange.stop()
 
-    def come_back(self) -> None:
+    def come_back(self, *arguments: str) -> None:
         """On the same port, with the same account."""
-        self.exchange = self._started(self.port)
+        self.exchange = self._started(self.port, *arguments)
+
+    def wipe(self) -> None:
+        """As a testnet is wiped: the account keeps its number and its key, and loses its orders, trades and ids."""
+        uid = self.exchange.ready["instance"]
+        self.terminate()
+        self.come_back("--fresh", "--uid", str(uid))
 
     def log(self) -> list[Row]:
         """Every request at the door that could change an order, over all lives of this venue."""
