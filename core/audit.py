@@ -19,6 +19,7 @@ RETRY_MS = 500
 SECOND_READING_MS = 1000
 STOP_READING_MS = 250
 READ_CALLS_COUNTED_MAX = 10  # a read of many symbols still ends
+ALL_SYMBOLS_ABOVE = 13  # beyond it one call for all open orders is cheaper
 RANK = {Purpose.STOP: 2, Purpose.RESYNC: 1, Purpose.PROOF: 0}
 
 
@@ -36,6 +37,7 @@ class Audit:
     stop_proof: Proof | None = None
     reads: int = 0
     weight: int = 0
+    weight_of_proof: int = 0  # of the readings since the last verdict
     equal_proofs: int = 0
 
     def want(self, purpose: Purpose, at_ns: int) -> None:
@@ -56,7 +58,7 @@ class Audit:
             self.want(Purpose.PROOF, books.now_ns)
         if self.wanted is None or books.now_ns < self.not_before_ns or (not books.session.up[Connection.USER] and not stopping):
             return
-        weight = read_weight(len(books.rules))
+        weight = read_weight(len(books.rules), self._wants_trades(books, self.wanted))
         if books.budget.reads_denied(books.now_ns, weight):
             return
         self._read(books, self.wanted, weight)
@@ -71,20 +73,26 @@ class Audit:
         elif self.wanted is Purpose.STOP:
             self.wanted = None
 
+    def _wants_trades(self, books: Books, purpose: Purpose) -> bool:
+        """Trades cost 20 per symbol: with many symbols a routine reading leaves them out unless the last one showed a difference."""
+        return purpose is not Purpose.PROOF or len(books.rules) <= ALL_SYMBOLS_ABOVE or bool(self.suspicion)
+
     def _read(self, books: Books, purpose: Purpose, weight: int) -> None:
-        timeout_ms = books.timing.read_timeout_ms * min(read_calls(len(books.rules)), READ_CALLS_COUNTED_MAX)
+        with_trades = self._wants_trades(books, purpose)
+        timeout_ms = books.timing.read_timeout_ms * min(read_calls(len(books.rules), with_trades), READ_CALLS_COUNTED_MAX)
         command = ReadAccount(
             command_id=books.number(),
             reason=purpose.value,
             timeout_ms=timeout_ms,
             purpose=purpose,
-            trades_after=tuple(books.proven_trade_id.items()),
+            trades_after=tuple(books.proven_trade_id.items()) if with_trades else (),
         )
         self.wanted = None
         self.asked, self.asked_purpose = command.command_id, purpose
         self.asked_deadline_ns = books.now_ns + (timeout_ms + 1000) * MS
         self.reads += 1
         self.weight += weight
+        self.weight_of_proof += weight
         books.budget.spend(books.now_ns, weight=weight)
         books.commands.append(command)
 
@@ -124,7 +132,10 @@ class Audit:
     def _conclude(self, books: Books, purpose: Purpose, finding: Finding, equal: bool) -> None:
         first = self.last is None
         label = "start" if first and purpose is Purpose.RESYNC else purpose.value
-        verdict = Proof(purpose=label, equal=equal, compared=finding.lines, differences=finding.differences, at_ns=books.now_ns)
+        weight, self.weight_of_proof = self.weight_of_proof, 0
+        verdict = Proof(
+            purpose=label, equal=equal, compared=finding.lines, differences=finding.differences, at_ns=books.now_ns, request_weight=weight
+        )
         self.last = verdict
         self.equal_proofs += equal
         self.suspicion = ()
@@ -136,14 +147,14 @@ class Audit:
         books.tell_holdings()
         if first or not equal or purpose is not Purpose.RESYNC:
             lines = finding.lines if equal else finding.differences
-            books.notices.append(ProofDone(tag="PROOF", purpose=label, equal=equal, lines=lines))
+            books.notices.append(ProofDone(tag="PROOF", purpose=label, equal=equal, lines=lines, request_weight=weight))
 
 
-def read_weight(symbols: int) -> int:
+def read_weight(symbols: int, with_trades: bool = True) -> int:
     """Request weight of one account read: open orders 6 per symbol (80 for all above 13), account 20, trades 20 per symbol (binance-wire 2)."""
-    return (6 * symbols if symbols <= 13 else 80) + 20 + 20 * symbols
+    return (6 * symbols if symbols <= ALL_SYMBOLS_ABOVE else 80) + 20 + 20 * symbols * with_trades
 
 
-def read_calls(symbols: int) -> int:
+def read_calls(symbols: int, with_trades: bool = True) -> int:
     """Calls of one account read, one after the other: each may take its whole time-out, or a slow venue is never read to the end."""
-    return (symbols if symbols <= 13 else 1) + 1 + symbols
+    return (symbols if symbols <= ALL_SYMBOLS_ABOVE else 1) + 1 + symbols * with_trades

@@ -138,10 +138,11 @@ class ProofDone(Notice, frozen=True, kw_only=True):
     purpose: str
     equal: bool
     lines: tuple[str, ...]
+    request_weight: int = 0
 
     def words(self) -> str:
         head = "books equal" if self.equal else "BOOKS DIFFER"
-        return f"{head}: {', '.join(self.lines)} ({self.purpose})"
+        return f"{head}: {', '.join(self.lines)} ({self.purpose}, weight {self.request_weight})"
 
 
 # -- for the store -------------------------------------------------------------------------------

@@ -109,7 +109,9 @@ def status_lines(snapshot: Snapshot) -> list[str]:
     for shown in snapshot.symbols:
         lines.append(f"{shown.symbol} {shown.bid}/{shown.ask} · inventory {plain(Decimal(shown.inventory))} · book {shown.book_age_ms} ms old")
     if snapshot.proof:
-        lines.append(f"proof ({snapshot.proof.purpose}) {'equal' if snapshot.proof.equal else 'DIFFERS'}: {', '.join(snapshot.proof.compared)}")
+        proof = snapshot.proof
+        verdict = f"equal: {', '.join(proof.compared)}" if proof.equal else f"DIFFERS: {', '.join(proof.differences)}"
+        lines.append(f"proof ({proof.purpose}, {(snapshot.at_ns - proof.at_ns) / 1e9:.1f} s ago, weight {proof.request_weight}) {verdict}")
     return lines
 
 

@@ -5,6 +5,7 @@ Who calls it: bot.py, on the main thread. Every function returns an exit code. N
 
 import json
 import sys
+import time
 from pathlib import Path
 
 import msgspec
@@ -17,6 +18,7 @@ from runtime.summary import status_lines, why_lines
 
 EXIT_OK, EXIT_USAGE, EXIT_UNREACHABLE = 0, 2, 3
 ASK_TIMEOUT_S = 3.0
+PROOF_WAIT_S, PROOF_POLL_S = 3.0, 0.1
 
 
 def init(path: Path) -> int:
@@ -45,8 +47,11 @@ def print_schema() -> int:
 
 
 def ask_bot(verb: str, state_dir: Path, as_json: bool) -> int:
-    """status, why, resume: answered by the running bot over its control socket."""
-    answer = ask(state_dir / "control.sock", {"verb": verb}, ASK_TIMEOUT_S)
+    """status, why, resume: answered by the running bot over its control socket. A status brings a fresh proof with it."""
+    place = state_dir / "control.sock"
+    answer = ask(place, {"verb": verb}, ASK_TIMEOUT_S)
+    if verb == "status" and answer is not None:
+        answer = _with_fresh_proof(place, answer)
     if answer is None:
         print("no bot runs on this state folder; start one with `python bot.py`", file=sys.stderr)
         return EXIT_UNREACHABLE
@@ -58,3 +63,20 @@ def ask_bot(verb: str, state_dir: Path, as_json: bool) -> int:
     else:
         print(answer.get("text", answer))
     return EXIT_OK if answer.get("ok", True) else EXIT_USAGE
+
+
+def _with_fresh_proof(place: Path, first: dict[str, object]) -> dict[str, object]:
+    """Ask for a proof and wait for its verdict, within a limit: in motion there may be none, and the last one is shown with its age."""
+    proven_ns, answer = _proven_ns(first), first
+    ends_s = time.monotonic() + PROOF_WAIT_S
+    ask(place, {"verb": "proof"}, ASK_TIMEOUT_S)
+    while _proven_ns(answer) == proven_ns and time.monotonic() < ends_s:
+        time.sleep(PROOF_POLL_S)
+        answer = ask(place, {"verb": "status"}, ASK_TIMEOUT_S) or answer
+    return answer
+
+
+def _proven_ns(answer: dict[str, object]) -> object:
+    snapshot = answer.get("snapshot")
+    proof = snapshot.get("proof") if isinstance(snapshot, dict) else None
+    return proof.get("at_ns") if isinstance(proof, dict) else None

@@ -43,7 +43,7 @@ def test_a_lagging_copy_is_no_reset() -> None:
     desk, name = resting()
     for _ in range(3):
         deny_for(desk, CONFIRM_MS - 4000)
-        desk.reply(desk.query(), OrderAnswer(facts=facts(name, 11, "NEW")))
+        desk.reply(desk.query(), OrderAnswer(facts=facts(name, 11, price="99")))
         desk.books.orders.want_attention(desk.order(name), desk.books.now_ns)
         assert desk.order(name).is_open
     assert not desk.books.was_reset
@@ -86,11 +86,11 @@ def test_a_lower_id_asks_about_the_newest_order() -> None:
     """A new order whose id is lower than an earlier one's makes the bot ask about that one, though it is over: after a wipe nothing may be open."""
     desk = Desk().connect()
     old = desk.rest(order_id=500)
-    desk.reply(desk.cancel(old), OrderAnswer(facts=facts(old.client_order_id, 500, "CANCELED")))
+    desk.reply(desk.cancel(old), OrderAnswer(facts=facts(old.client_order_id, 500, "CANCELED", price="99")))
     desk.wait(200)
     desk.rest(want(price="98"), order_id=3)
     assert desk.query().venue_order_id == 500
-    desk.reply(desk.query(), OrderAnswer(facts=facts(old.client_order_id, 500, "CANCELED")))
+    desk.reply(desk.query(), OrderAnswer(facts=facts(old.client_order_id, 500, "CANCELED", price="99")))
     assert not desk.books.orders.attention, "the venue knows it: no more questions"
 
 

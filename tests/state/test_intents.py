@@ -16,7 +16,7 @@ from core.events import Boot, OrderAnswer, Outcome, Reply
 from core.ports import NotSent
 from core.types import Fill, Liquidity, OrderFacts, OrderType, Side, VenueError
 from state.intents import HEAD, FillRecord, IntentRecord, Intents, IntentsCorrupt, read
-from state.ledger import recover, rotate
+from state.ledger import after_reset, recover, rotate
 
 HERE = "paper-1"
 
@@ -333,3 +333,28 @@ def test_a_record_costs_little(intents: Intents) -> None:
     for command in commands:
         intents.intent(command)
     assert (time.perf_counter() - begun) / len(commands) < 200e-6
+
+
+# -- after a reset of the venue --------------------------------------------------------------------
+def test_a_new_instance_begins_with_nothing(intents: Intents) -> None:
+    """After a reset the next instance inherits neither places nor fills nor trade ids; another account keeps its own."""
+    intents.intent(place(1))
+    intents.fill(fill(9))
+    before = recover(intents.path, HERE)
+    assert before.newest_orders == (("BTCUSDT", 5),)
+    following = after_reset(before)
+    assert following.instance == f"{HERE}.2"
+    assert (following.undecided, following.known_fills, following.last_trade_ids) == ((), (), ())
+    intents.boot(boot("b2", following.instance), 2)
+    now = recover(intents.path, HERE)
+    assert (now.instance, now.undecided, now.known_fills) == (f"{HERE}.2", (), ())
+    assert after_reset(now).instance == f"{HERE}.3"
+    assert recover(intents.path, "other").instance == "other"
+
+
+def test_a_closed_instance_holds_no_file_back(intents: Intents) -> None:
+    """Places that a reset venue forgot are decided: they no longer keep the file from being put aside."""
+    intents.intent(place(1))
+    assert not rotate(intents.path, recover(intents.path, HERE), at_bytes=1)
+    intents.boot(boot("b2", f"{HERE}.2"), 2)
+    assert rotate(intents.path, recover(intents.path, HERE), at_bytes=1)
