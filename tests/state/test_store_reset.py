@@ -23,6 +23,6 @@ def test_earlier_instances_are_closed(tmp_path: Path) -> None:
     store.write(rows)
     store.close_instances_before("paper/7.3", Evidence.RESET)
     with create_engine(f"sqlite:///{store.path}").connect() as connection:
-        found = {scope: is_open for scope, is_open in connection.execute(select(orders.c.venue_instance, orders.c.is_open))}
+        rows_found = connection.execute(select(orders.c.venue_instance, orders.c.is_open)).all()
     store.close()
-    assert found == {"paper/7": False, "paper/7.2": False, "paper/7.3": True, "paper/8": True, "binance/7": True}
+    assert dict(map(tuple, rows_found)) == {"paper/7": False, "paper/7.2": False, "paper/7.3": True, "paper/8": True, "binance/7": True}
