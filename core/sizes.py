@@ -68,6 +68,7 @@ CAPS: dict[str, Cap] = {
     "orders.open_ids": OPEN,
     "orders.attention": Cap(per_symbol=2 * OPEN_MAX),
     "orders.changed": Cap(0),
+    "orders.newest": PER_SYMBOL,
     "orders.booked_trades": Cap(BOOKED_MAX),
     "account.rules": PER_SYMBOL,
     "account.holdings": ASSETS,
