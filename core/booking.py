@@ -72,7 +72,7 @@ def _named(fill: Fill, order: Order) -> Fill:
 
 def note_foreign_fill(books: Books, fill: Fill) -> None:
     """A trade of an order that is not ours moves the account; count it once."""
-    if fill.key in books.foreign_trades or fill.key in books.orders.booked_trades:
+    if fill.key in books.foreign_trades or books.orders.is_booked(fill):
         return
     if not books.started:  # whether the first balances contain it will be known once they are read
         keep_orphan(books, fill)

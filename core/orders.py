@@ -17,7 +17,7 @@ from core.types import Fill, OrderFacts, OrderStatus, Side
 S = OrderStatus
 SHORTFALL_GRACE_NS = 150_000_000
 CLOSED_MAX = 5000
-BOOKED_MAX = 50_000  # trade ids known; no read reaches further back than the last proof, an hour at most
+BOOKED_MAX = 20_000  # trade ids remembered one by one
 _LIVE = (S.UNSEEN, S.PENDING_NEW, S.NEW, S.PARTIALLY_FILLED)
 _ENDED = (S.CANCELED, S.EXPIRED, S.EXPIRED_IN_MATCH)
 
@@ -140,6 +140,7 @@ class Orders:
     changed: dict[str, None] = field(default_factory=dict)  # client ids the step under way said something new about; the engine empties it
     booked_trades: dict[tuple[str, int], None] = field(default_factory=dict)
     newest: dict[str, str] = field(default_factory=dict)  # symbol -> client id of the order with the highest venue id
+    forgotten: dict[str, int] = field(default_factory=dict)  # per symbol the newest trade id forgotten; all up to it count as booked
     contradictions: int = 0
     unknown_words: int = 0
     booked_max: int = BOOKED_MAX
@@ -156,6 +157,10 @@ class Orders:
             return order
         order = self.by_client_id.get(client_order_id)
         return order if order is not None and order.symbol == symbol else None
+
+    def is_booked(self, fill: Fill) -> bool:
+        """Booked already; so is every trade as old as those forgotten, or an order that rests for hours could book its first fill twice."""
+        return fill.key in self.booked_trades or fill.trade_id <= self.forgotten.get(fill.symbol, -1)
 
     def has_pending_cancels(self, symbol: str | None = None, side: Side | None = None) -> bool:
         """A question about the orders, not a counter: it cannot leak."""
@@ -188,11 +193,13 @@ class Orders:
 
     def book(self, order: Order, fill: Fill) -> bool:
         """Book one trade once; True where it was new. A fill after an ending is booked like any other."""
-        if fill.key in self.booked_trades:
+        if self.is_booked(fill):
             return False
         self.booked_trades[fill.key] = None
         if len(self.booked_trades) > self.booked_max:
-            del self.booked_trades[next(iter(self.booked_trades))]
+            symbol, trade_id = oldest = next(iter(self.booked_trades))
+            self.forgotten[symbol] = max(trade_id, self.forgotten.get(symbol, -1))
+            del self.booked_trades[oldest]
         order.booked += fill.quantity
         order.executed = max(order.executed, order.booked)
         self.changed[order.client_order_id] = None

@@ -66,7 +66,7 @@ def _compare_fills(books: Books, snapshot: AccountSnapshot) -> tuple[list[str], 
     missing = [
         fill
         for fill in snapshot.trades
-        if fill.key not in books.orders.booked_trades
+        if not books.orders.is_booked(fill)
         and fill.key not in books.foreign_trades
         and (fill.symbol, fill.venue_order_id) not in books.orphans
     ]

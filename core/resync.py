@@ -69,7 +69,7 @@ def _take_foreign(books: Books, foreign: dict[tuple[str, int], OrderFacts]) -> N
 
 
 def _take_trade(books: Books, fill: Fill) -> None:
-    if fill.key in books.orders.booked_trades or fill.key in books.foreign_trades:
+    if books.orders.is_booked(fill) or fill.key in books.foreign_trades:
         return
     order = books.orders.find(fill.symbol, fill.venue_order_id, fill.client_order_id)
     if order is not None:

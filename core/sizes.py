@@ -70,6 +70,8 @@ CAPS: dict[str, Cap] = {
     "orders.changed": Cap(0),
     "orders.newest": PER_SYMBOL,
     "orders.booked_trades": Cap(BOOKED_MAX),
+    "orders.newest": PER_SYMBOL,
+    "orders.forgotten": PER_SYMBOL,
     "account.rules": PER_SYMBOL,
     "account.holdings": ASSETS,
     "account.foreign": Cap(FOREIGN_ORDERS_MAX),

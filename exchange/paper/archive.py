@@ -26,6 +26,7 @@ class SymbolArchive:
     by_client_id: dict[str, int] = field(default_factory=dict)  # the newest order with that id; an open one always wins
     trades: list[PaperTrade] = field(default_factory=list)
     closed_max: int = CLOSED_MAX
+    closed_ids: dict[int, None] = field(default_factory=dict)  # in the order of their ending: the one that ended first is forgotten first
 
     def add(self, order: PaperOrder) -> None:
         self.orders[order.order_id] = order
@@ -34,8 +35,10 @@ class SymbolArchive:
 
     def close(self, order: PaperOrder) -> None:
         self.open_ids.pop(order.order_id, None)
-        if len(self.orders) - len(self.open_ids) > self.closed_max:
-            oldest = next(order_id for order_id in self.orders if order_id not in self.open_ids)
+        self.closed_ids[order.order_id] = None
+        if len(self.closed_ids) > self.closed_max:
+            oldest = next(iter(self.closed_ids))
+            del self.closed_ids[oldest]
             gone = self.orders.pop(oldest)
             if self.by_client_id.get(gone.client_order_id) == oldest:
                 del self.by_client_id[gone.client_order_id]
@@ -91,6 +94,8 @@ class SymbolArchive:
             archive.by_client_id[order.client_order_id] = order.order_id
             if order.is_open:
                 archive.open_ids[order.order_id] = None
+            else:
+                archive.closed_ids[order.order_id] = None
         for order_id in archive.open_ids:
             archive.by_client_id[archive.orders[order_id].client_order_id] = order_id
         archive.trades = [PaperTrade(**_decimals(PaperTrade, row)) for row in trades]

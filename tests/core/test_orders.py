@@ -243,6 +243,20 @@ def test_memory_is_bounded() -> None:
     assert orders.find("BTCUSDT", 100, "") is None
 
 
+def test_a_forgotten_trade_is_not_booked_again() -> None:
+    """An order that rests for hours: its first fill, told again after its id was forgotten, changes nothing; another symbol's id is its own."""
+    orders = Orders(booked_max=10)
+    keeper = new_order(orders, "keep", 1)
+    assert orders.book(keeper, fill(1, 1, quantity="1"))
+    for number in range(2, 20):
+        orders.book(new_order(orders, f"gl-{number}", 100 + number), fill(number, 100 + number, quantity="10"))
+    assert ("BTCUSDT", 1) not in orders.booked_trades
+    assert not orders.book(keeper, fill(1, 1, quantity="1")) and keeper.booked == D(1)
+    assert not orders.book(keeper, fill(9, 1, quantity="1"))
+    assert orders.book(keeper, fill(20, 1, quantity="1"))
+    assert not orders.is_booked(fill(1, 1, symbol="ETHUSDT"))
+
+
 def test_fill_key_is_symbol_and_trade_id() -> None:
     """Trade ids are unique only per symbol, and the key says so."""
     one: Fill = fill(5, 7)

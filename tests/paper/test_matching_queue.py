@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from exchange.paper.archive import SymbolArchive
 from tests.paper.engine import BTC, BUY, SELL, D, Engine
 
 LEVEL = "100.05"
@@ -163,3 +164,17 @@ def test_a_halted_symbol_replays_no_trade() -> None:
     engine.matching.replay_trade(BTC, SELL, TICK, 900_000, 7)
     assert engine.matching.order(BTC, order_id=order_id).status == "NEW"
     assert engine.matching.drain_public_trades() == []
+
+
+def test_what_ended_first_is_forgotten_first() -> None:
+    """The archive is bounded; an order that rested long and has just ended is still known, however old its id is."""
+    engine = Engine()
+    archive = engine.matching.archives[BTC]
+    archive.closed_max = 5
+    old = engine.place(BUY, "0.01", "99.90").order
+    ended = [engine.place(BUY, "0.01", "99.80").order for _ in range(8)]
+    for order in ended:
+        engine.matching.cancel(BTC, 1, order_id=order.order_id)
+    engine.matching.cancel(BTC, 1, order_id=old.order_id)
+    assert list(archive.orders) == [old.order_id, *(order.order_id for order in ended[-4:])]
+    assert SymbolArchive.load(archive.dump()).closed_ids.keys() == archive.closed_ids.keys()
