@@ -70,7 +70,6 @@ CAPS: dict[str, Cap] = {
     "orders.changed": Cap(0),
     "orders.newest": PER_SYMBOL,
     "orders.booked_trades": Cap(BOOKED_MAX),
-    "orders.newest": PER_SYMBOL,
     "orders.forgotten": PER_SYMBOL,
     "account.rules": PER_SYMBOL,
     "account.holdings": ASSETS,

@@ -171,8 +171,8 @@ def test_what_ended_first_is_forgotten_first() -> None:
     engine = Engine()
     archive = engine.matching.archives[BTC]
     archive.closed_max = 5
-    old = engine.place(BUY, "0.01", "99.90").order
-    ended = [engine.place(BUY, "0.01", "99.80").order for _ in range(8)]
+    old = engine.place(BUY, "0.1", "99.90").order
+    ended = [engine.place(BUY, "0.1", "99.80").order for _ in range(8)]
     for order in ended:
         engine.matching.cancel(BTC, 1, order_id=order.order_id)
     engine.matching.cancel(BTC, 1, order_id=old.order_id)
