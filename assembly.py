@@ -18,6 +18,7 @@ from core.engine import Engine, Step
 from core.events import Boot, StoreHealth
 from core.light import Light
 from core.orders import Orders
+from core.ports import Venue
 from core.reset import WHY as RESET
 from core.types import Connection, RateLimit, Side, SymbolRules
 from exchange.binance.clock import VenueClock
@@ -27,6 +28,7 @@ from exchange.binance.signing import Signer
 from exchange.binance.urls import BY_VENUE, Urls
 from exchange.binance.user_stream import user_stream
 from exchange.binance.venue import BinanceVenue
+from exchange.binance.ws_api import WsVenue
 from order_book_manager import OrderBookManager
 from runtime.clock import EngineClock, boot_id
 from runtime.config import Config
@@ -161,6 +163,7 @@ class Session:
             keys.api_key,
             keys.api_secret,
             self.venue_clock,
+            private_key=keys.private_key,
             connect_timeout_s=connect_s,
             call_timeout_s=config.exchange.read_timeout_ms / 1000,
         )
@@ -173,11 +176,13 @@ class Session:
         sizes = {"cancel": config.lanes.cancel_workers, "place": config.lanes.place_workers, "query": config.lanes.query_workers}
         cancel, place, query = (Lane(name, workers, prepare=self.venue.sync_clock) for name, workers in sizes.items())
         self.lanes = (cancel, place, query)
-        self.manager = OrderBookManager(self.venue, self.intents, self.inbox.post, self.clock, self.lanes, self._orders, self._light)
+        over_ws = WsVenue(self.venue, self.venue_clock, self.clock) if config.exchange.order_entry == "ws" else None
+        entry: Venue = over_ws or self.venue
+        self.manager = OrderBookManager(entry, self.intents, self.inbox.post, self.clock, self.lanes, self._orders, self._light)
         rng, silence_ms = random.Random(self.boot), config.exchange.silence_ms_max
         self.market = market_stream(urls.stream, config.symbols, self.inbox.post, self.clock, rng, silence_ms)
-        signer = Signer(keys.api_key, keys.api_secret)
-        self.user = user_stream(urls.ws_api, signer, self.venue_clock, self.inbox.post, self.clock, rng, silence_ms)
+        signer = Signer(keys.api_key, keys.api_secret, keys.private_key)
+        self.user = user_stream(urls.ws_api, signer, self.venue_clock, self.inbox.post, self.clock, rng, silence_ms, self.manager.settle, over_ws)
         self.beat: Callable[[], None] = lambda: None  # told at every turn of the trading thread
         self.warn: Callable[[str], None] = lambda text: None  # told by the tape's thread of a gap
         self.boot_notes: tuple[str, ...] = ()
@@ -326,7 +331,7 @@ class Session:
 
 def cancel_at_venue(config: Config, keys: Keys, tag: str) -> tuple[list[str], list[str]]:
     """Cancel every open order with our tag, without a bot; (canceled, without a word). Raises Refused, NotSent, errors.UnknownOutcome."""
-    rest = Rest(urls_of(config, {}).rest, keys.api_key, keys.api_secret, VenueClock())
+    rest = Rest(urls_of(config, {}).rest, keys.api_key, keys.api_secret, VenueClock(), private_key=keys.private_key)
     venue = BinanceVenue(rest, config.symbols)
     venue.sync_clock()
     command = CancelAll(command_id=1, reason="operator", timeout_ms=CANCEL_ALL_MS, symbol=None, tag=tag)

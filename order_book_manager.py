@@ -1,7 +1,8 @@
 """OUR orders on their way: place, cancel, read - without waiting.
 
 Who calls it: the trading loop, on the trading thread, with commands the engine has already marked. Each call is handed to a lane
-(`submit(func, arg)`, never `submit(func(arg))`) and returns at once; the done-callback posts exactly one Reply, whatever happened.
+(`submit(func, arg)`, never `submit(func(arg))`) and returns at once; exactly one Reply is posted, whatever happened: by the done-callback, or, where
+the request only left (Underway), by `settle`, which the venue's reader calls.
 Never: a wait, a decision, an exception to the caller, a command sent twice.
 """
 
@@ -11,12 +12,14 @@ from functools import partial
 from typing import Protocol, TypeVar
 
 from core.commands import AnyCommand, Cancel, CancelAll, Place, Query, ReadAccount, ReadCommand, ReadDepth
-from core.events import Answer, Outcome, Reply
+from core.events import Answer, OrderAnswer, Outcome, Reply
 from core.light import Light
 from core.orders import Orders
-from core.ports import Answered, ClockNs, Journal, NotSent, Post, Refused, Venue
+from core.ports import Answered, ClockNs, Journal, NotSent, Post, Refused, Underway, Venue
 from core.types import Side
 
+T = TypeVar("T")
+R = TypeVar("R")
 C = TypeVar("C", bound=AnyCommand)
 A = TypeVar("A", bound=Answer)
 
@@ -24,7 +27,7 @@ A = TypeVar("A", bound=Answer)
 class Lane(Protocol):
     """One ThreadPoolExecutor with its own pre-started workers; a full lane refuses by raising."""
 
-    def submit(self, call: Callable[[C], Reply], command: C, /) -> "Future[Reply]": ...
+    def submit(self, call: Callable[[T], R], what: T, /) -> "Future[R]": ...
 
 
 class OrderBookManager:
@@ -45,6 +48,7 @@ class OrderBookManager:
         self._cancel_lane, self._place_lane, self._query_lane = lanes
         self._orders, self._light_of = orders, light_of
         self._stop_at_ns: int | None = None
+        self.unwritten_results = 0
 
     # -- questions -------------------------------------------------------------------------------
     @property
@@ -87,7 +91,7 @@ class OrderBookManager:
         self._stop_at_ns = deadline_ns
 
     # -- one submit, one event -------------------------------------------------------------------
-    def _submit(self, lane: Lane, call: Callable[[C], Reply], command: C) -> None:
+    def _submit(self, lane: Lane, call: Callable[[C], Reply | None], command: C) -> None:
         try:
             future = lane.submit(call, command)
         except Exception as refusal:  # a refusing executor is a NotSent event, never an exception on the trading thread
@@ -95,9 +99,9 @@ class OrderBookManager:
             return
         future.add_done_callback(partial(self._on_done, command))
 
-    def _on_done(self, command: AnyCommand, future: "Future[Reply]") -> None:
-        """Runs on any thread. Whatever happened, exactly one event leaves: hence `finally`."""
-        reply = Reply(command_id=command.command_id, outcome=Outcome.UNKNOWN, note="the worker ended without a word")
+    def _on_done(self, command: AnyCommand, future: "Future[Reply | None]") -> None:
+        """Runs on any thread. Whatever happened, exactly one event leaves: hence `finally`. None: it is underway, `settle` will post it."""
+        reply: Reply | None = Reply(command_id=command.command_id, outcome=Outcome.UNKNOWN, note="the worker ended without a word")
         try:
             reply = future.result()
         except CancelledError:
@@ -105,49 +109,74 @@ class OrderBookManager:
         except BaseException as error:  # a fault in a worker must not swallow the event; the outcome is unknown
             reply = Reply(command_id=command.command_id, outcome=Outcome.UNKNOWN, note=f"{type(error).__name__} in the worker")
         finally:
-            self._deliver(reply)
+            if reply is not None:
+                self._deliver(reply)
 
     def _deliver(self, reply: Reply) -> None:
         self._post(reply)
 
+    def settle(self, command: Place | Cancel, outcome: Answered[OrderAnswer] | Exception, sent_ns: int, received_ns: int) -> None:
+        """The outcome of a request that was underway (core.ports.Settle). On the venue's reader thread: posts, and leaves the writing to a lane."""
+        reply = self._outcome(command, outcome, sent_ns, received_ns)
+        self._deliver(reply)
+        lane = self._place_lane if isinstance(command, Place) else self._cancel_lane
+        try:
+            lane.submit(self._journal.result, reply)
+        except Exception:  # a lane that is full or stopped: the order is asked about at the next start unless its ending is written
+            self.unwritten_results += 1
+
     # -- on the lanes ----------------------------------------------------------------------------
-    def _run_place(self, command: Place) -> Reply:
+    def _run_place(self, command: Place) -> Reply | None:
         if self._clock_ns() > command.not_after_ns:
-            return self._not_sent(command, "stale: the decision is too old")
+            return self._outcome(command, NotSent("stale: the decision is too old"), 0, self._clock_ns())
         return self._call(command, self._venue.place, journaled=True)
 
-    def _run_cancel(self, command: Cancel) -> Reply:
+    def _run_cancel(self, command: Cancel) -> Reply | None:
         return self._call(command, self._venue.cancel, journaled=True)
 
-    def _run_cancel_all(self, command: CancelAll) -> Reply:
+    def _run_cancel_all(self, command: CancelAll) -> Reply | None:
         return self._call(command, self._venue.cancel_all, journaled=True)
 
-    def _run_read(self, command: ReadCommand) -> Reply:
+    def _run_read(self, command: ReadCommand) -> Reply | None:
         if isinstance(command, Query):
             return self._call(command, self._venue.query, journaled=False)
         if isinstance(command, ReadAccount):
             return self._call(command, self._venue.read_account, journaled=False)
         return self._call(command, self._venue.read_depth, journaled=False)
 
-    def _call(self, command: C, send: Callable[[C, float], Answered[A]], journaled: bool) -> Reply:
-        """Intent, then the call, then the result. Anything raised but NotSent and Refused means: outcome unknown."""
+    def _call(self, command: C, send: Callable[[C, float], Answered[A] | Underway], journaled: bool) -> Reply | None:
+        """Intent, then the call, then the result; None where the call only sent."""
         sent_ns = 0
+        outcome: Answered[A] | Underway | Exception
         try:
             timeout_s = self._timeout_s(command)
             if journaled:
                 self._journal.intent(command)
             sent_ns = self._clock_ns()
-            answered = send(command, timeout_s)
-            reply = self._reply(command, Outcome.DONE, sent_ns, answer=answered.answer, limits=answered.limits)
-        except NotSent as error:
-            reply = self._reply(command, Outcome.NOT_SENT, 0, note=str(error))
-        except Refused as error:
-            reply = self._reply(command, Outcome.REFUSED, sent_ns, error=error.error, limits=error.limits)
+            outcome = send(command, timeout_s)
         except Exception as error:
-            reply = self._reply(command, Outcome.UNKNOWN, sent_ns, note=f"{type(error).__name__}: {error}")
+            outcome = error
+        if isinstance(outcome, Underway):
+            return None
+        reply = self._outcome(command, outcome, sent_ns, self._clock_ns())
         if journaled:
             self._journal.result(reply)
         return reply
+
+    @staticmethod
+    def _outcome(command: AnyCommand, outcome: Answered[A] | Exception, sent_ns: int, received_ns: int) -> Reply:
+        """Anything raised but NotSent and Refused means: outcome unknown."""
+        number = command.command_id
+        if isinstance(outcome, Answered):
+            answer, limits = outcome.answer, outcome.limits
+            return Reply(command_id=number, outcome=Outcome.DONE, answer=answer, limits=limits, sent_ns=sent_ns, received_ns=received_ns)
+        if isinstance(outcome, NotSent):
+            return Reply(command_id=number, outcome=Outcome.NOT_SENT, note=str(outcome), received_ns=received_ns)
+        if isinstance(outcome, Refused):
+            error, limits = outcome.error, outcome.limits
+            return Reply(command_id=number, outcome=Outcome.REFUSED, error=error, limits=limits, sent_ns=sent_ns, received_ns=received_ns)
+        note = f"{type(outcome).__name__}: {outcome}"
+        return Reply(command_id=number, outcome=Outcome.UNKNOWN, note=note, sent_ns=sent_ns, received_ns=received_ns)
 
     def _timeout_s(self, command: AnyCommand) -> float:
         timeout_s = command.timeout_ms / 1000
@@ -157,9 +186,3 @@ class OrderBookManager:
         if left_s <= 0:
             raise NotSent("no time left before the stop")
         return min(timeout_s, left_s)
-
-    def _not_sent(self, command: AnyCommand, why: str) -> Reply:
-        return self._reply(command, Outcome.NOT_SENT, 0, note=why)
-
-    def _reply(self, command: AnyCommand, outcome: Outcome, sent_ns: int, **said: object) -> Reply:
-        return Reply(command_id=command.command_id, outcome=outcome, sent_ns=sent_ns, received_ns=self._clock_ns(), **said)  # type: ignore[arg-type]

@@ -64,7 +64,7 @@ class Run:
         self.parts, self.console, self.stopper, self.paper = parts, console, stopper, paper
         tag = self.config.exchange.order_tag or order_tag(state_dir)
         self.session = Session(self.config, keys, urls_of(self.config, paper), state_dir, tag, self._tell, self._on_fault)
-        console.redact(keys.api_secret, keys.api_key)
+        console.redact(*(secret for secret in (keys.api_secret, keys.api_key, keys.private_key) if secret))
         self.loop = self.session.loop
         self.begun_s = time.monotonic()
         self.shutdown_ms = 0

@@ -180,6 +180,9 @@ class Engine:
 
     def _on_up(self, books: Books, event: AnyEvent) -> None:
         assert isinstance(event, StreamUp)
+        if event.moved and books.session.up[event.connection]:
+            books.notices.append(Said(tag="WS", text=f"{event.connection} stream moved to a new connection"))
+            return
         books.session.up[event.connection] = True
         books.session.down_reason[event.connection] = ""
         books.notices.append(Said(tag="WS", text=f"{event.connection} stream connected"))

@@ -83,10 +83,11 @@ class MarketTrade(Event, frozen=True, tag=True, tag_field="kind", kw_only=True):
 
 
 class StreamUp(Event, frozen=True, tag=True, tag_field="kind", kw_only=True):
-    """The socket is open and its subscriptions are confirmed."""
+    """The socket is open and its subscriptions are confirmed. `moved`: it took over from one that was still up, so nothing was missed."""
 
     connection: Connection
     pong_ms: float | None = None
+    moved: bool = False
 
 
 class StreamDown(Event, frozen=True, tag=True, tag_field="kind", kw_only=True):

@@ -36,6 +36,10 @@ class Answered(msgspec.Struct, Generic[T], frozen=True):
     limits: tuple[RateLimit, ...] = ()
 
 
+class Underway(msgspec.Struct, frozen=True):
+    """The request has left and nobody waits for it: whoever reads that socket hands its outcome to `Settle`, exactly once."""
+
+
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     ws_amend: bool = False
     rest_amend: bool = False
@@ -50,14 +54,15 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
 class Venue(Protocol):
     """Blocking; called on lanes only. Returns the venue's yes, raises Refused for its no and NotSent when nothing left.
 
-    Any other exception means the outcome is unknown. `timeout_s` bounds the whole call.
+    Any other exception means the outcome is unknown. `timeout_s` bounds the whole call. A place or cancel may also return Underway: it has been
+    sent, and its outcome comes later by another thread.
     """
 
     name: str
     capabilities: Capabilities
 
-    def place(self, command: Place, timeout_s: float) -> Answered[OrderAnswer]: ...
-    def cancel(self, command: Cancel, timeout_s: float) -> Answered[OrderAnswer]: ...
+    def place(self, command: Place, timeout_s: float) -> Answered[OrderAnswer] | Underway: ...
+    def cancel(self, command: Cancel, timeout_s: float) -> Answered[OrderAnswer] | Underway: ...
     def cancel_all(self, command: CancelAll, timeout_s: float) -> Answered[CancelAllAnswer]: ...
     def query(self, command: Query, timeout_s: float) -> Answered[OrderAnswer]: ...
     def read_account(self, command: ReadAccount, timeout_s: float) -> Answered[AccountSnapshot]: ...
@@ -73,3 +78,5 @@ class Journal(Protocol):
 
 Post: TypeAlias = Callable[[AnyEvent], None]
 ClockNs: TypeAlias = Callable[[], int]
+# The outcome of a request that was underway: the answer, or what a call would have raised; when it was sent; when it was known (engine clock, ns).
+Settle: TypeAlias = Callable[[Place | Cancel, "Answered[OrderAnswer] | Exception", int, int], None]

@@ -1,5 +1,6 @@
 """API keys: from the environment, else from a 0600 file in the state folder. Never from the config.
 
+A key is an API key with its secret (HMAC), or with the PEM file of its private half (Ed25519 or RSA), which then takes the secret's place.
 Who calls it: bot.py, on the main thread, for a venue that needs keys. Never: a key in a repr, an error or a log.
 """
 
@@ -10,8 +11,9 @@ from pathlib import Path
 
 from runtime.config_source import FILE_BYTES_MAX, read_file
 
-KEY, SECRET = "GREENLIGHT_API_KEY", "GREENLIGHT_API_SECRET"
+KEY, SECRET, PEM = "GREENLIGHT_API_KEY", "GREENLIGHT_API_SECRET", "GREENLIGHT_PRIVATE_KEY_FILE"
 FILE = "keys.yaml"
+PEM_BEGINS = "-----BEGIN "
 
 
 class KeysError(Exception):
@@ -20,8 +22,11 @@ class KeysError(Exception):
 
 @dataclass(frozen=True)
 class Keys:
+    """`private_key` is the PEM text; where it is set, `api_secret` is empty."""
+
     api_key: str = field(repr=False)
     api_secret: str = field(repr=False)
+    private_key: str = field(default="", repr=False)
 
     def __repr__(self) -> str:
         return "Keys(***)"
@@ -29,11 +34,13 @@ class Keys:
 
 def read_keys(environ: Mapping[str, str], state_dir: Path) -> Keys:
     """Environment first, then `keys.yaml` in the state folder. Raises KeysError."""
-    key, secret = environ.get(KEY, "").strip(), environ.get(SECRET, "").strip()
-    if key and secret:
-        return Keys(key, secret)
-    if key or secret:
-        raise KeysError(f"{KEY if secret else SECRET} is not set in the environment; both are needed")
+    key, secret, pem = (environ.get(name, "").strip() for name in (KEY, SECRET, PEM))
+    if secret and pem:
+        raise KeysError(f"{SECRET} and {PEM} are both set in the environment; a key has one of them")
+    if key and (secret or pem):
+        return Keys(key, secret, _private_key(Path(pem)) if pem else "")
+    if key or secret or pem:
+        raise KeysError(f"{SECRET if key else KEY} is not set in the environment; both parts of a key are needed")
     path = state_dir / FILE
     if not path.exists():
         raise KeysError(f"this venue needs keys: set {KEY} and {SECRET}, or write api_key and api_secret to {path} (mode 0600)")
@@ -41,13 +48,28 @@ def read_keys(environ: Mapping[str, str], state_dir: Path) -> Keys:
 
 
 def _from_file(path: Path) -> Keys:
+    _check_private(path)
+    source = read_file(path)
+    key, secret, pem = (source.data.get(name, "") for name in ("api_key", "api_secret", "private_key_file"))
+    texts = all(isinstance(one, str) for one in (key, secret, pem))
+    if source.problems or not texts or not key or bool(secret) is bool(pem):
+        raise KeysError(f"{path} must hold two lines, api_key: ... and api_secret: ... (or private_key_file: ... with the path of a PEM file)")
+    return Keys(str(key), str(secret), _private_key(path.parent / str(pem)) if pem else "")
+
+
+def _private_key(path: Path) -> str:
+    if not path.is_file():
+        raise KeysError(f"the private key file {path} does not exist")
+    _check_private(path)
+    text = path.read_text(encoding="ascii", errors="replace").strip()
+    if not text.startswith(PEM_BEGINS) or "PRIVATE KEY" not in text.partition("\n")[0]:
+        raise KeysError(f"{path} is no PEM file of a private key (it begins with -----BEGIN PRIVATE KEY-----)")
+    return text
+
+
+def _check_private(path: Path) -> None:
     about = path.stat()
     if about.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise KeysError(f"{path} can be read by others; run: chmod 600 {path}")
     if about.st_size > FILE_BYTES_MAX:
         raise KeysError(f"{path} is too large to be a key file")
-    source = read_file(path)
-    key, secret = source.data.get("api_key"), source.data.get("api_secret")
-    if source.problems or not isinstance(key, str) or not isinstance(secret, str) or not key or not secret:
-        raise KeysError(f"{path} must hold two lines, api_key: ... and api_secret: ...")
-    return Keys(key, secret)

@@ -9,7 +9,7 @@ Never: a thread, a call to the venue that is counted twice.
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Protocol
+from typing import Any, Protocol, TypeVar, cast
 
 from core.commands import AnyCommand
 from core.events import Answer, Reply
@@ -17,6 +17,8 @@ from core.ports import Answered
 from sim.scheduler import Scheduler
 
 Outcome = Answered[Answer] | Exception
+T = TypeVar("T")
+R = TypeVar("R")
 PICK_UP_MS = 0.05
 QUEUE_MAX = 10_000
 
@@ -64,12 +66,13 @@ class VirtualLane:
         self.outstanding: dict[int, None] = {}
         self._is_dead = False
 
-    def submit(self, call: Callable[..., Reply], command: AnyCommand, /) -> "Future[Reply]":
+    def submit(self, call: Callable[[T], R], what: T, /) -> "Future[R]":
         if len(self._queue) >= QUEUE_MAX:
             raise RuntimeError("lane is full")
-        future: Future[Reply] = Future()
+        future: Future[R] = Future()
+        command = cast("AnyCommand", what)  # every call of the simulated venue is waited for, so nothing but commands comes here
         self.outstanding[command.command_id] = None
-        self._queue.append((call, command, future))
+        self._queue.append((cast("Callable[[AnyCommand], Reply]", call), command, cast("Future[Any]", future)))
         self._assign()
         return future
 

@@ -58,8 +58,9 @@ class Ledger:
             self.places[self.boot, record.command.command_id] = record.command
         elif isinstance(record, ResultRecord) and record.outcome in NEVER_RESTED:
             self.places.pop((self.boot, record.command_id), None)
-        elif isinstance(record, ResultRecord) and record.order is not None and (self.boot, record.command_id) in self.places:
-            self.venue_ids[self.boot, record.command_id] = record.order[1]
+        elif isinstance(record, ResultRecord) and record.order is not None:
+            if (self.boot, record.command_id) in self.places:  # its ending may have been written first (order entry over the WS API)
+                self.venue_ids[self.boot, record.command_id] = record.order[1]
             self._saw(record.order[0], record.order[1])
         elif isinstance(record, FillRecord):
             self.fills.append(record.fill)

@@ -1,6 +1,6 @@
 """One open WebSocket: dialing with a bounded time, frames out of a buffer, pongs sent the moment a ping is read, leaving without waiting.
 
-Who calls it: socket_loop.py, on its reader thread; `send`, `leave` and `abort` also from other threads. Never: a parse of a payload, a reconnect.
+Who calls it: talk.py, on a reader thread; `send`, `leave` and `abort` also from other threads. Never: a parse of a payload, a reconnect.
 Half a frame, dripping bytes and a peer that stops reading all end in Gone within the silence limit. Source: binance-wire 5 (liveness), 9.
 """
 
@@ -32,6 +32,10 @@ class Gone(Exception):
         self.retry_after_s = retry_after_s
 
 
+class NeverLeft(Gone):
+    """Nothing of this message left: the connection had been given up before."""
+
+
 class _Bounded:
     """A socket during the handshake, whose reads all end by one deadline."""
 
@@ -58,6 +62,7 @@ class _Socket(websocket.WebSocket):
         self._silence_ns = silence_ms_max * NS_PER_MS
         self._chunk = b""
         self._at = 0
+        self.is_broken = False  # a message left in part, or the socket was shut: nothing may follow
         self.read_ns = self.heard_ns = time.monotonic_ns()
 
     def _recv(self, bufsize: int) -> bytes:
@@ -77,6 +82,22 @@ class _Socket(websocket.WebSocket):
         self._chunk, self._at = super()._recv(CHUNK_BYTES), 0  # type: ignore[no-untyped-call]
         self.read_ns = time.monotonic_ns()
 
+    @property
+    def has_more(self) -> bool:
+        """Bytes were read that no frame was made of yet."""
+        return self._at < len(self._chunk)
+
+    def _send(self, data: str | bytes) -> int:
+        """Called under websocket-client's lock, so a message that broke off is known before the next begins."""
+        if self.is_broken:
+            raise NeverLeft("the connection was given up")
+        try:
+            return int(super()._send(data))
+        except BaseException:
+            self.is_broken = True
+            shut(self.sock)
+            raise
+
     def send_frame(self, frame: ABNF) -> int:
         try:
             return int(super().send_frame(frame))
@@ -90,6 +111,24 @@ class Link:
     def __init__(self, sock: _Socket) -> None:
         self._ws = sock
         self.pong_ms_max: float | None = None
+
+    @property
+    def is_broken(self) -> bool:
+        return self._ws.is_broken
+
+    @property
+    def has_more(self) -> bool:
+        sock = self._ws.sock
+        return self._ws.has_more or (isinstance(sock, ssl.SSLSocket) and sock.pending() > 0)
+
+    def fileno(self) -> int:
+        """-1 once it is closed."""
+        return self._ws.sock.fileno() if self._ws.sock is not None else -1
+
+    def hurry(self, poll_s: float) -> None:
+        """Wait no longer than this for bytes (and to send): for a connection that is read beside another."""
+        if self._ws.sock is not None:
+            self._ws.sock.settimeout(poll_s)
 
     @property
     def heard_s(self) -> float:
@@ -127,6 +166,7 @@ class Link:
         try:
             action()
         except (WebSocketException, OSError, AttributeError) as error:
+            self.abort()
             raise Gone(f"connection lost ({_short(error)})") from None
 
     def leave(self) -> None:
@@ -139,6 +179,7 @@ class Link:
 
     def abort(self) -> None:
         """Shut the socket without a word. Any thread."""
+        self._ws.is_broken = True
         shut(self._ws.sock)
 
     def close(self) -> None:

@@ -11,13 +11,14 @@ from core.ports import ClockNs, Post
 from core.types import Connection
 from exchange.binance import frames
 from exchange.binance.link import Link
-from exchange.binance.socket_loop import Confirmed, Leave, SocketLoop
+from exchange.binance.socket_loop import SocketLoop
+from exchange.binance.talk import Confirmed, Feed, Leave
 
 THREAD = "market-stream"
 KINDS = ("bookTicker", "depth@100ms", "trade")
 
 
-class _Feed:
+class _Feed(Feed):
     def __init__(self, post: Post) -> None:
         self._post = post
 
@@ -42,4 +43,4 @@ def market_stream(
     names = [f"{symbol.lower()}@{kind}" for symbol in symbols for kind in KINDS]
     assert 0 < len(names) <= 1024, "a connection carries 1 to 1024 streams"
     url = f"{stream_url.rstrip('/')}/stream?streams={'/'.join(names)}"
-    return SocketLoop(THREAD, Connection.MARKET, url, _Feed(post), post, clock_ns, rng, silence_ms_max)
+    return SocketLoop(THREAD, Connection.MARKET, url, lambda: _Feed(post), post, clock_ns, rng, silence_ms_max)

@@ -1,13 +1,14 @@
 """Signatures of WS API requests: HMAC-SHA256, Ed25519 or RSA over the sorted parameters.
 
-Who calls it: user_stream.py, on its reader thread (REST is signed by python-binance). Never: the secret in an error, a log or a repr.
+Who calls it: ws_requests.py, on the reader thread and on lane threads (REST is signed by python-binance).
+Never: the secret in an error, a log or a repr.
 Source: binance-wire 1: all params except `signature`, sorted by name, `k=v` joined by `&`, without percent-encoding.
 """
 
 import hashlib
 import hmac
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Callable
 
 from Crypto.Hash import SHA256
 from Crypto.PublicKey import ECC, RSA
@@ -39,11 +40,23 @@ class Signer:
             except ValueError:
                 raise ValueError("the private key is neither an Ed25519 nor an RSA PEM") from None
 
-    def signed(self, params: Mapping[str, str | int], timestamp_ms: int) -> dict[str, str | int]:
-        """The parameters with apiKey, timestamp and, last, their signature."""
-        full = dict(sorted({**params, "apiKey": self.api_key, "timestamp": timestamp_ms}.items()))
-        full["signature"] = self.sign("&".join(f"{name}={value}" for name, value in full.items()))
-        return full
+    @property
+    def can_log_on(self) -> bool:
+        """session.logon takes Ed25519 keys only (binance-wire 6)."""
+        return self._ed25519 is not None
+
+    def keyed(self, beginning: str) -> Callable[[str], str]:
+        """A signer of texts that all begin alike: with an HMAC key the beginning is digested once, not per request."""
+        if self._ed25519 is not None or self._rsa is not None:
+            return lambda rest: self.sign(beginning + rest)
+        begun = hmac.new(self._secret, beginning.encode(), hashlib.sha256)
+
+        def finish(rest: str) -> str:
+            digest = begun.copy()
+            digest.update(rest.encode())
+            return digest.hexdigest()
+
+        return finish
 
     def sign(self, payload: str) -> str:
         """Hex for HMAC, base64 for the others."""

@@ -1,7 +1,8 @@
 """One reader thread per socket: dial, hear, answer pings, notice silence, reconnect with back-off. What messages mean is a Feed's business.
 
-Who builds it: market_stream.py and user_stream.py. The thread parses and posts; `stop` and `reconnect` may be called from any thread.
-Never: a wait for anything but its socket and its back-off, a log line, an unbounded try, more than one StreamDown per outage.
+Who builds it: market_stream.py and user_stream.py. The thread parses and posts; `stop` and `reconnect` may be called from any thread. A connection
+that will end before long is left for another one only when that one stands (handover.py); otherwise there is one at a time.
+Never: a wait for anything but its sockets and its back-off, a log line, an unbounded try, more than one StreamDown per outage.
 Source: binance-wire 5 (liveness: the server pings every 20 s and closes after 60 s without a pong), DESIGN 5.
 """
 
@@ -9,44 +10,22 @@ import random
 import socket
 import threading
 import time
-from typing import Protocol
-
-import msgspec
+from collections.abc import Callable
 
 from core.events import StreamDown, StreamGap, StreamUp
 from core.ports import ClockNs, Post
 from core.types import Connection
+from exchange.binance.handover import Handover
 from exchange.binance.link import Gone, Link, dial, shut
-from exchange.binance.wire import BadBody
+from exchange.binance.talk import Confirmed, Feed, Leave, Move, Talk, Word, readable
 
 CONNECT_TIMEOUT_S = 5.0
-CONFIRM_S_MAX = 5.0
-PING_EVERY_S_MAX = 2.0
 BACKOFF_S_FIRST = 0.25
 BACKOFF_S_MAX = 8.0  # inside the liveness bound of DESIGN 4
 STABLE_S = 60.0
 AT_ONCE_LIFE_S = 1.0  # a connection that lived shorter is not reopened at once, whatever the reason
 WAIT_S_MAX = 3 * 86_400.0  # the longest ban (binance-wire 4)
-BAD_IN_A_ROW_MAX = 5
-
-
-class Leave(msgspec.Struct, frozen=True):
-    """A feed's wish to give this connection up. `at_once` skips the back-off, `wait_s` is the least time to stay away."""
-
-    reason: str
-    at_once: bool = False
-    wait_s: float = 0.0
-
-
-class Confirmed(msgspec.Struct, frozen=True):
-    """The subscriptions stand: from here on the stream is up."""
-
-
-class Feed(Protocol):
-    """What the messages of one socket mean. Called on the reader thread; posts events by itself."""
-
-    def opened(self, link: Link) -> Leave | Confirmed | None: ...
-    def heard(self, payload: bytes, received_ns: int) -> Leave | Confirmed | None: ...
+BOTH_S = 0.05  # the longest wait while two connections are read
 
 
 class Backoff:
@@ -66,28 +45,32 @@ class Backoff:
 
 
 class SocketLoop:
-    """A Resource: start(), stop(deadline), is_running. `name` names the thread; times of events are `clock_ns`'s."""
+    """A Resource: start(), stop(deadline), is_running. `name` names the thread; times of events are `clock_ns`'s.
+
+    `new_feed` makes the feed of each connection. After `life_s_max` a connection is left for a new one; None: it is kept until it ends.
+    """
 
     def __init__(
         self,
         name: str,
         connection: Connection,
         url: str,
-        feed: Feed,
+        new_feed: Callable[[], Feed],
         post: Post,
         clock_ns: ClockNs,
         rng: random.Random,
         silence_ms_max: int = 5000,
+        life_s_max: float | None = None,
     ) -> None:
         self.name = name
         self.pong_ms_max: float | None = None
         self._connection = connection
         self._url = url
-        self._feed = feed
+        self._new_feed = new_feed
         self._post = post
         self._clock_ns = clock_ns
         self._silence_ms_max = silence_ms_max
-        self._ping_every_s = min(PING_EVERY_S_MAX, silence_ms_max / 2500)
+        self._life_s_max = life_s_max
         self._backoff = Backoff(rng)
         self._wake = threading.Event()
         self._stopping = False
@@ -97,6 +80,7 @@ class SocketLoop:
         self._link: Link | None = None
         self._dialing: socket.socket | None = None
         self._thread: threading.Thread | None = None
+        self._handover = Handover(name, self._dial, self._talk_over, self._backoff.next_s)
 
     # -- any thread ------------------------------------------------------------------------------
     @property
@@ -143,66 +127,74 @@ class SocketLoop:
             self._say_down_and_wait(leave, time.monotonic() - began_s)
 
     def _session(self) -> Leave:
-        """One connection from dial to end; says why it ended."""
+        """From dialing to the end of that connection, or of the last one that took over from it; says why it ended."""
         self._leave_reason = ""
         try:
-            link = dial(self._url, CONNECT_TIMEOUT_S, self._silence_ms_max, self._on_socket)
+            link = self._dial(self._on_socket)
         except Gone as gone:
             return Leave(gone.reason, wait_s=gone.retry_after_s)
         finally:
             self._dialing = None
-        self._link = link
+        main = self._talk_over(link)
+        reason = "stopped"
         try:
-            return Leave("stopped") if self._stopping else self._listen(link)
+            self._link = link
+            word = Leave(reason) if self._stopping else self._said(main, main.begin())
+            while not isinstance(word, Leave):
+                word, main = self._turn(main)
+                reason = word.reason if isinstance(word, Leave) else reason
+            return word
         except Gone as gone:
-            asked = self._leave_reason
-            return Leave(asked, at_once=True) if asked else Leave(gone.reason, wait_s=gone.retry_after_s)
+            reason = self._leave_reason or gone.reason
+            at_once = bool(self._leave_reason) or self._handover.is_wanted  # asked for by us, or announced by the venue
+            return Leave(reason, at_once=at_once, wait_s=gone.retry_after_s)
         except Exception as error:  # a fault in a feed must not end the stream for good: it is told as an outage
-            return Leave(f"reader failed: {type(error).__name__}: {str(error)[:120]}")
+            reason = f"reader failed: {type(error).__name__}: {str(error)[:120]}"
+            return Leave(reason)
         finally:
             self._link = None
             self._is_up = False
-            link.close()
+            main.end(reason)
+            self._handover.end(reason)
+
+    def _dial(self, on_socket: Callable[[socket.socket], None]) -> Link:
+        return dial(self._url, CONNECT_TIMEOUT_S, self._silence_ms_max, on_socket)
+
+    def _talk_over(self, link: Link) -> Talk:
+        return Talk(link, self._new_feed(), self._on_gap, self._clock_ns, self._silence_ms_max)
 
     def _on_socket(self, sock: socket.socket) -> None:
         self._dialing = sock
         if self._stopping:
             raise OSError("stopping")
 
-    def _listen(self, link: Link) -> Leave:
-        opened_s = pinged_s = time.monotonic()
-        bad_in_a_row = 0
-        word = self._feed.opened(link)
-        while True:
-            if isinstance(word, Leave):
-                return word
-            if isinstance(word, Confirmed):
-                self._say_up(link)
-            payload = link.next()
-            received_ns = self._clock_ns()
-            self._note_pong(link)
-            word = None
-            if payload is not None:
-                try:
-                    word = self._feed.heard(payload, received_ns)
-                    bad_in_a_row = 0
-                except BadBody as bad:
-                    bad_in_a_row += 1
-                    word = self._on_bad(bad, bad_in_a_row)
-            now_s = time.monotonic()
-            if now_s - max(link.heard_s, pinged_s) >= self._ping_every_s:
-                pinged_s = now_s
-                link.ping()
-            if not self._is_up and word is None and now_s - opened_s > CONFIRM_S_MAX:
-                return Leave(f"no answer to the subscription in {CONFIRM_S_MAX:g} s")
+    def _turn(self, main: Talk) -> tuple[Word | None, Talk]:
+        """One message or one wait; (the main connection's word, the main connection from here on). Raises Gone where the main one is."""
+        if not self._handover.is_on:
+            return self._said(main, main.turn()), main
+        beside = self._handover.beside
+        ready = readable([main] if beside is None else [main, beside], BOTH_S)
+        word = self._said(main, main.turn() if main in ready else main.tend())
+        successor = None if isinstance(word, Leave) else self._handover.turn(beside in ready)
+        if successor is None:
+            return word, main
+        self._link = successor.link
+        self._handover.empty(main)
+        self._note_pong(successor.link)
+        self._post(StreamUp(connection=self._connection, pong_ms=successor.link.pong_ms_max, moved=True))
+        return None, successor
 
-    def _on_bad(self, bad: BadBody, bad_in_a_row: int) -> Leave | None:
-        """A message was lost to us: a gap. Several in a row: this connection speaks no language we know."""
-        if bad_in_a_row >= BAD_IN_A_ROW_MAX:
-            return Leave(f"{bad_in_a_row} unreadable messages in a row")
-        if self._is_up:
-            self._post(StreamGap(connection=self._connection, reason=f"unreadable message: {str(bad)[:120]}"))
-        return None
+    def _said(self, main: Talk, word: Word | None) -> Word | None:
+        self._note_pong(main.link)
+        if isinstance(word, Confirmed):
+            self._say_up(main.link)
+        is_old = self._life_s_max is not None and time.monotonic() - main.opened_s > self._life_s_max
+        if isinstance(word, Move) or (is_old and not self._handover.is_on):
+            self._handover.want()
+        return word
+
+    def _on_gap(self, reason: str) -> None:
+        self._post(StreamGap(connection=self._connection, reason=reason))
 
     def _note_pong(self, link: Link) -> None:
         if link.pong_ms_max is not None:

@@ -19,12 +19,13 @@ import msgspec
 
 from core.commands import Cancel, CancelAll, Place, Query, ReadAccount, ReadDepth
 from core.events import AccountSnapshot, CancelAllAnswer, DepthSnapshot, OrderAnswer
-from core.money import ZERO, plain
+from core.money import ZERO
 from core.ports import Answered, Capabilities, NotSent, Refused
-from core.types import Fill, OrderFacts, OrderType, RateLimit, SymbolRules
+from core.types import Fill, OrderFacts, RateLimit, SymbolRules
 from exchange.binance import symbols as symbol_rules
 from exchange.binance import wire
 from exchange.binance.errors import UnknownOutcome
+from exchange.binance.params import cancel_params, place_params
 from exchange.binance.rest import Answer, Rest
 
 NOT_KNOWN = -2013  # "Order does not exist."
@@ -59,20 +60,8 @@ class BinanceVenue:
 
     # -- orders ----------------------------------------------------------------------------------
     def place(self, command: Place, timeout_s: float) -> Answered[OrderAnswer]:
-        """POST /order, asking for FULL so that a taker's fills come with the answer (LIMIT_MAKER would answer ACK, binance-wire 2)."""
-        params = {
-            "symbol": command.symbol,
-            "side": command.side.value,
-            "type": command.type.value,
-            "quantity": plain(command.quantity),
-            "newClientOrderId": command.client_order_id,
-            "newOrderRespType": "FULL",
-        }
-        if command.type is not OrderType.MARKET:
-            params["price"] = plain(command.price)
-        if command.time_in_force is not None and command.type is OrderType.LIMIT:
-            params["timeInForce"] = command.time_in_force.value
-        answer = self._rest.send("post", "order", params, timeout_s, is_place=True)
+        """POST /order."""
+        answer = self._rest.send("post", "order", place_params(command), timeout_s, is_place=True)
         return Answered(OrderAnswer(facts=wire.placed(answer.body, command)), answer.limits)
 
     def cancel(self, command: Cancel, timeout_s: float) -> Answered[OrderAnswer]:
@@ -105,8 +94,7 @@ class BinanceVenue:
         return Answered(CancelAllAnswer(canceled=tuple(canceled), failed=tuple(failed)), limits)
 
     def _cancel(self, symbol: str, venue_order_id: int, cancel_id: str, timeout_s: float) -> Answer:
-        params = {"symbol": symbol, "orderId": str(venue_order_id), "newClientOrderId": cancel_id}
-        return self._rest.send("delete", "order", params, timeout_s)
+        return self._rest.send("delete", "order", cancel_params(symbol, venue_order_id, cancel_id), timeout_s)
 
     def _sweep(self, symbol: str, ends_s: float, limits: tuple[RateLimit, ...]) -> tuple[tuple[OrderFacts, ...], tuple[RateLimit, ...]]:
         """DELETE /openOrders; whatever it leaves unanswered is then canceled by id (a cancel of a closed order is harmless)."""

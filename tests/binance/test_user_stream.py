@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import json
 import random
 import time
 from collections.abc import Iterator
@@ -12,11 +13,12 @@ from Crypto.Signature import eddsa
 
 from core.events import BalanceUpdate, StreamDown, StreamGap, StreamUp
 from core.types import Connection
-from exchange.binance import socket_loop
+from exchange.binance import socket_loop, talk
 from exchange.binance.clock import VenueClock
 from exchange.binance.signing import Signer
 from exchange.binance.socket_loop import SocketLoop
 from exchange.binance.user_stream import user_stream
+from exchange.binance.ws_requests import Requests
 from tests.binance.fake_ws import FakeWs, Peer
 from tests.binance.inbox import Heard
 
@@ -74,8 +76,9 @@ def test_params_are_signed_in_order() -> None:
     """Parameters are sorted by name whatever order they came in; the signature is last."""
     params: dict[str, str | int] = {"type": "LIMIT", "symbol": "BTCUSDT", "side": "SELL", "timeInForce": "GTC"}
     params |= {"recvWindow": 100, "quantity": "0.01000000", "price": "52000.00"}
-    signed = Signer(KEY, SECRET).signed(params, 1645423376532)
-    assert list(signed)[-1] == "signature"
+    request = json.loads(Requests(Signer(KEY, SECRET), 100).signed(7, "order.place", params, 1645423376532))
+    signed = request["params"]
+    assert (request["id"], request["method"], list(signed)[-1]) == (7, "order.place", "signature")
     assert signed["signature"] == "aa1b5712c094bc4e57c05a1a5c1fd8d88dcd628338ea863fec7b88e59fe2db24"
 
 
@@ -109,8 +112,8 @@ def test_up_only_after_the_reply() -> None:
         gates.append(heard.is_quiet(0.1))
         params = request["params"]
         assert isinstance(params, dict)
-        own = Signer(KEY, SECRET).signed({"recvWindow": params["recvWindow"]}, params["timestamp"])
-        gates.append(own == params)
+        own = Requests(Signer(KEY, SECRET)).signed(0, "", {}, params["timestamp"])
+        gates.append(json.loads(own)["params"] == params)
         peer.say({"id": request["id"], "status": 200, "result": {"subscriptionId": 0}})
         peer.say(MOVED % 1)
         peer.stay()
@@ -123,7 +126,7 @@ def test_up_only_after_the_reply() -> None:
 
 def test_no_reply_is_no_stream(monkeypatch: pytest.MonkeyPatch) -> None:
     """A venue that answers pings but never the subscription is left; the stream was never up."""
-    monkeypatch.setattr(socket_loop, "CONFIRM_S_MAX", 0.2)
+    monkeypatch.setattr(talk, "CONFIRM_S_MAX", 0.2)
     heard = Heard()
     with FakeWs(Peer.stay, accept) as server, reading(server, heard):
         down, _ = heard.expect(StreamDown, StreamUp)

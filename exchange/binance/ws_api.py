@@ -1,0 +1,75 @@
+"""Orders over the WS API: a worker sends and is free, the reader of the connection hands the outcome on.
+
+Who calls it: order_book_manager on lane threads (Venue); user_stream.py on the reader thread (`stands`). Nothing is waited for here, and nothing is
+sent twice: REST is taken only where the WS API was down before the request left; what was sent on a connection that is then lost is unknown.
+Never: a wait for an answer, a read (they go over REST), a decision about an order.
+Source: binance-wire 6; DESIGN 4 and 5.
+"""
+
+from core.commands import Cancel, CancelAll, Place, Query, ReadAccount, ReadDepth
+from core.events import AccountSnapshot, CancelAllAnswer, DepthSnapshot, OrderAnswer
+from core.ports import Answered, ClockNs, NotSent, Underway
+from exchange.binance.clock import VenueClock
+from exchange.binance.in_flight import Waiting
+from exchange.binance.params import cancel_params, place_params
+from exchange.binance.user_stream import ApiSession
+from exchange.binance.venue import BinanceVenue
+from exchange.binance.ws_requests import Params
+
+LATE_S_MAX = 12.0  # the venue itself gives up after 10 s with -1007 (binance-wire 8)
+UNDERWAY = Underway()
+
+
+class WsVenue:
+    """core.ports.Venue: places and cancels over the connection that stands, everything else over `rest`.
+
+    `session` is one reference, replaced whole by the reader thread; a worker looks once.
+    """
+
+    def __init__(self, rest: BinanceVenue, clock: VenueClock, clock_ns: ClockNs) -> None:
+        self.name, self.capabilities = rest.name, rest.capabilities
+        self._rest, self._clock, self._clock_ns = rest, clock, clock_ns
+        self._session: ApiSession | None = None
+
+    def stands(self, session: ApiSession, is_standing: bool) -> None:
+        """From the reader: this connection takes requests, or takes no more."""
+        if is_standing:
+            self._session = session
+        elif self._session is session:
+            self._session = None
+
+    # -- core.ports.Venue ------------------------------------------------------------------------
+    def place(self, command: Place, timeout_s: float) -> Answered[OrderAnswer] | Underway:
+        if self._sent(command, "order.place", place_params(command), timeout_s):
+            return UNDERWAY
+        return self._rest.place(command, timeout_s)
+
+    def cancel(self, command: Cancel, timeout_s: float) -> Answered[OrderAnswer] | Underway:
+        params = cancel_params(command.symbol, command.venue_order_id, command.cancel_id)
+        if self._sent(command, "order.cancel", params, timeout_s):
+            return UNDERWAY
+        return self._rest.cancel(command, timeout_s)
+
+    def cancel_all(self, command: CancelAll, timeout_s: float) -> Answered[CancelAllAnswer]:
+        return self._rest.cancel_all(command, timeout_s)
+
+    def query(self, command: Query, timeout_s: float) -> Answered[OrderAnswer]:
+        return self._rest.query(command, timeout_s)
+
+    def read_account(self, command: ReadAccount, timeout_s: float) -> Answered[AccountSnapshot]:
+        return self._rest.read_account(command, timeout_s)
+
+    def read_depth(self, command: ReadDepth, timeout_s: float) -> Answered[DepthSnapshot]:
+        return self._rest.read_depth(command, timeout_s)
+
+    def _sent(self, command: Place | Cancel, method: str, params: Params, timeout_s: float) -> bool:
+        """False where the connection is down, or where the venue's clock must be measured first, which REST does on the way."""
+        session = self._session
+        if session is None or self._clock.suspect:
+            return False
+        now_ns = self._clock_ns()
+        waiting = Waiting(command, now_ns, now_ns + int((timeout_s + LATE_S_MAX) * 1e9))
+        try:
+            return session.send(waiting, method, params)
+        except ValueError as error:
+            raise NotSent(str(error)) from None
