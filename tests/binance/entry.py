@@ -218,3 +218,8 @@ def answering(peer: Peer, answer: Callable[[Row], object] = yes, seen: list[Row]
         if seen is not None:
             seen.append(request)
         peer.say(answer(request))
+
+
+def order_id(reply: Reply) -> int:
+    assert isinstance(reply.answer, OrderAnswer) and reply.answer.facts is not None, reply
+    return reply.answer.facts.venue_order_id

@@ -7,9 +7,9 @@ import pytest
 
 from core.events import ExecutionReport, OrderAnswer, Outcome, StreamDown, StreamUp
 from exchange.binance import handover, socket_loop
-from tests.binance.entry import WAIT_S, Bench, Row, answering, subscribed, yes
+from tests.binance.entry import WAIT_S, Bench, Row, answering, order_id, subscribed, yes
 from tests.binance.fake_ws import FakeWs, Peer
-from tests.binance.test_ws_api import FILLED, order_id
+from tests.binance.test_ws_api import FILLED
 
 SHUTDOWN = '{"event":{"e":"serverShutdown","E":1}}'
 TERMINATED = '{"subscriptionId":0,"event":{"e":"eventStreamTerminated","E":1}}'
