@@ -17,7 +17,8 @@ from core.types import Fill, OrderFacts, OrderStatus, Side
 S = OrderStatus
 SHORTFALL_GRACE_NS = 150_000_000
 CLOSED_MAX = 5000
-BOOKED_MAX = 20_000  # trade ids remembered one by one
+BOOKED_MAX = 20_000  # trade ids remembered one by one, besides those that the orders themselves remember
+ORDER_TRADES_MAX = 1000  # trade ids that one order remembers, the newest
 _LIVE = (S.UNSEEN, S.PENDING_NEW, S.NEW, S.PARTIALLY_FILLED)
 _ENDED = (S.CANCELED, S.EXPIRED, S.EXPIRED_IN_MATCH)
 
@@ -97,6 +98,7 @@ class Order:
     queries: int = 0
     query_asked: Asked | None = None
     unknown_word: str = ""
+    trades: tuple[int, ...] = ()  # ids of its booked trades
     denied_ns: int = 0  # since when the venue denies it, though it had acknowledged it
 
     @property
@@ -140,7 +142,7 @@ class Orders:
     changed: dict[str, None] = field(default_factory=dict)  # client ids the step under way said something new about; the engine empties it
     booked_trades: dict[tuple[str, int], None] = field(default_factory=dict)
     newest: dict[str, str] = field(default_factory=dict)  # symbol -> client id of the order with the highest venue id
-    forgotten: dict[str, int] = field(default_factory=dict)  # per symbol the newest trade id forgotten; all up to it count as booked
+    forgotten: dict[str, int] = field(default_factory=dict)  # per symbol the newest trade id forgotten
     contradictions: int = 0
     unknown_words: int = 0
     booked_max: int = BOOKED_MAX
@@ -159,8 +161,11 @@ class Orders:
         return order if order is not None and order.symbol == symbol else None
 
     def is_booked(self, fill: Fill) -> bool:
-        """Booked already; so is every trade as old as those forgotten, or an order that rests for hours could book its first fill twice."""
-        return fill.key in self.booked_trades or fill.trade_id <= self.forgotten.get(fill.symbol, -1)
+        """Booked already; so is every trade as old as those forgotten."""
+        return fill.key in self.booked_trades or self._is_forgotten(fill)
+
+    def _is_forgotten(self, fill: Fill) -> bool:
+        return fill.trade_id <= self.forgotten.get(fill.symbol, -1)
 
     def has_pending_cancels(self, symbol: str | None = None, side: Side | None = None) -> bool:
         """A question about the orders, not a counter: it cannot leak."""
@@ -192,9 +197,16 @@ class Orders:
             self.want_attention(newest, 0)
 
     def book(self, order: Order, fill: Fill) -> bool:
-        """Book one trade once; True where it was new. A fill after an ending is booked like any other."""
-        if self.is_booked(fill):
+        """Book one trade once; True where it was new. A fill after an ending is booked like any other.
+
+        A trade as old as those forgotten, which its order does not remember either, is new only where the venue says that the order has executed
+        more than is booked: an order that rests for hours must not book its first fill twice.
+        """
+        if fill.key in self.booked_trades or fill.trade_id in order.trades:
             return False
+        if self._is_forgotten(fill) and order.booked + fill.quantity > order.executed:
+            return False
+        order.trades = (*order.trades[-ORDER_TRADES_MAX:], fill.trade_id)
         self.booked_trades[fill.key] = None
         if len(self.booked_trades) > self.booked_max:
             symbol, trade_id = oldest = next(iter(self.booked_trades))
@@ -273,6 +285,7 @@ class Orders:
         order.cancel_asked = None
         order.cancel_wanted = ""
         self.open_ids.pop(order.client_order_id, None)
+        self.by_client_id[order.client_order_id] = self.by_client_id.pop(order.client_order_id, order)  # what ended last is forgotten last
         if order.booked >= order.executed:
             self.settle(order)  # nothing is left to ask about: a lost call on an ended order no longer matters
         self._forget_old()

@@ -69,15 +69,15 @@ def _take_foreign(books: Books, foreign: dict[tuple[str, int], OrderFacts]) -> N
 
 
 def _take_trade(books: Books, fill: Fill) -> None:
-    if books.orders.is_booked(fill) or fill.key in books.foreign_trades:
+    if fill.key in books.orders.booked_trades or fill.key in books.foreign_trades:
         return
     order = books.orders.find(fill.symbol, fill.venue_order_id, fill.client_order_id)
     if order is not None:
         book_fill(books, order, fill)
         if order.booked >= order.executed and not order.is_unknown_call:
             books.orders.settle(order)
-        return
-    keep_orphan(books, fill)
+    elif not books.orders.is_booked(fill):
+        keep_orphan(books, fill)
 
 
 def _doubt_unlisted(books: Books, listed: set[tuple[str, int]], read_sent_ns: int) -> None:

@@ -7,6 +7,7 @@ Never: the wall clock, except for the line that says how long it took.
 """
 
 import argparse
+import gc
 import sys
 import time
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from core.light import Colour
 from core.types import Side
 from sim.day_world import TRADED, DayWorld, day_setup
-from sim.footprint import Scale, resident_kb, slope
+from sim.footprint import Scale, in_child, resident_kb, slope
 
 SETTLED_SHARE = 2 / 3  # of the day: by then every list that fills up has filled up
 BOT_KB_PER_HOUR_MAX = 100.0  # of what the bot holds; one lost order an hour would be 1 KB
@@ -71,10 +72,9 @@ class Observer:
         now = world.steps, world.frames, books.placed, books.fills_booked, world.faults.total
         steps, frames, orders, fills, faults = (new - old for new, old in zip(now, self._before, strict=True))
         self._before = now
-        scale = Scale(apart=(world, world.scheduler))
-        bot_bytes, objects = scale.weigh(world.engine, world.bot.inbox, *(lane.outstanding for lane in world.bot.lanes))
-        venue_bytes, _ = scale.weigh(world.matching)
-        judge_bytes, _ = scale.weigh(world.oracle.requests, world.trades)
+        gc.collect()
+        resident = resident_kb()
+        bot_bytes, objects, venue_bytes, judge_bytes = in_child(self._weigh)
         seen = Hour(
             hour=hour,
             steps=steps,
@@ -89,11 +89,20 @@ class Observer:
             bot_objects=objects,
             venue_kb=venue_bytes / 1024,
             judge_kb=judge_bytes / 1024,
-            resident_kb=resident_kb(),
+            resident_kb=resident,
         )
         world.weight.begin()
         world.order_count.begin()
         return seen
+
+    def _weigh(self) -> tuple[int, int, int, int]:
+        """Bytes and objects of the bot, bytes of the venue, bytes of the judge."""
+        world = self._world
+        scale = Scale(apart=(world, world.scheduler))
+        bot_bytes, objects = scale.weigh(world.engine, world.bot.inbox, *(lane.outstanding for lane in world.bot.lanes))
+        venue_bytes, _ = scale.weigh(world.matching)
+        judge_bytes, _ = scale.weigh(world.oracle.requests, world.trades)
+        return bot_bytes, objects, venue_bytes, judge_bytes
 
 
 def run(world: DayWorld, hours: float, minutes_per_look: int = 60) -> Iterator[Hour]:

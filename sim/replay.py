@@ -1,14 +1,15 @@
 """`python -m sim.replay TAPE`: loads the checkpoint a tape begins with, takes its steps again, and compares commands and state with what it tells.
 
 Who calls it: a person, tests. TAPE is one segment or a folder of them; each segment is replayed by itself, from its own checkpoint to its last whole
-record or its first Gap (I16). Exit code 0: equal, 1: different, 2: not a tape of this version.
+record or its first Gap (I16); with --through from every checkpoint on to the end of its run, past all that follow.
+Exit code 0: equal, 1: different, 2: not a tape of this version.
 Never: a venue, a clock, an order.
 """
 
 import argparse
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from trading.recipe import Recipe
 from trading.risk import RiskChecks
 
 EXIT_EQUAL, EXIT_DIFFERENT, EXIT_UNREADABLE = 0, 1, 2
+AT_ITS_END = "its end"
 
 
 def engine_of(recipe: Recipe) -> Engine:
@@ -37,6 +39,7 @@ class Verdict:
     name: str = ""
     boot: str = ""
     segment: int = 0
+    checkpoints: int = 0  # loaded, or met on the way and equal
     steps: int = 0
     events: int = 0
     commands: int = 0
@@ -48,7 +51,8 @@ class Verdict:
 
     def words(self) -> str:
         """One line for a person."""
-        what = f"{self.steps} steps · {self.events} events · {self.commands} commands · {self.hashes} state hashes"
+        passed = f"{self.checkpoints} checkpoints · " if self.checkpoints > 1 else ""
+        what = f"{passed}{self.steps} steps · {self.events} events · {self.commands} commands · {self.hashes} state hashes"
         lost = f" · {self.lost_before} steps lost before it" if self.lost_before else ""
         verdict = f"DIFFERENT: {self.different}" if self.different else "equal"
         return f"{self.name}: {what} · to {self.ended}{lost} · {verdict} · {self.state_hash[:16]}"
@@ -64,10 +68,11 @@ class Replay:
         self._recipe: Recipe | None = None
 
     def run(self, records: Iterable[Record]) -> Verdict:
-        """Raises TapeCorrupt, CheckpointError."""
+        """The whole segment, or the one that follows the last. Raises TapeCorrupt, CheckpointError."""
+        self.verdict.ended = Verdict.ended
         for record in records:
             if isinstance(record, Gap | Closed):
-                self.verdict.ended = f"a gap ({record.why})" if isinstance(record, Gap) else "its end"
+                self.verdict.ended = f"a gap ({record.why})" if isinstance(record, Gap) else AT_ITS_END
                 break
             if not self._take(record):
                 break
@@ -81,9 +86,10 @@ class Replay:
         if isinstance(record, Opened):
             self._open(record)
         elif isinstance(record, Piece):
-            self._pieces.append((record.name, record.data))
+            if self.engine is None:
+                self._pieces.append((record.name, record.data))
         elif isinstance(record, Ready):
-            return self._load(record)
+            return self._load(record) if self.engine is None else self._same_hash(record.state_hash, "the next checkpoint", is_checkpoint=True)
         elif isinstance(record, Stepped):
             return self._step(record)
         elif isinstance(record, Checked):
@@ -93,6 +99,8 @@ class Replay:
     def _open(self, opened: Opened) -> None:
         if opened.version != tape_file.VERSION:
             raise TapeCorrupt(f"{self.verdict.name}: a tape of version {opened.version}, this is {tape_file.VERSION}")
+        if self.engine is not None:
+            return  # a later segment of the same run: its checkpoint is compared, not loaded
         self.verdict.boot, self.verdict.segment, self.verdict.lost_before = opened.boot, opened.segment, opened.lost_steps
         try:
             self._recipe = msgspec.msgpack.decode(opened.settings, type=Recipe)
@@ -105,7 +113,7 @@ class Replay:
         self.engine = engine_of(self._recipe)
         checkpoint.load(self.engine, self._pieces)
         self._pieces.clear()
-        return self._same_hash(ready.state_hash, "the checkpoint itself")
+        return self._same_hash(ready.state_hash, "the checkpoint itself", is_checkpoint=True)
 
     def _step(self, step: Stepped) -> bool:
         if self.engine is None:
@@ -131,9 +139,10 @@ class Replay:
     def _check(self, checked: Checked) -> bool:
         return self._same_hash(checked.state_hash, "the state")
 
-    def _same_hash(self, told: str, what: str) -> bool:
+    def _same_hash(self, told: str, what: str, is_checkpoint: bool = False) -> bool:
         assert self.engine is not None
         self.verdict.hashes += 1
+        self.verdict.checkpoints += is_checkpoint
         found = checkpoint.hash_of(self.engine)
         return found == told or self._differ(f"{what} is {found[:16]}, the tape says {told[:16]}")
 
@@ -147,18 +156,33 @@ def replay(path: Path) -> Verdict:
     return Replay(path.name).run(tape_file.read(path))
 
 
+def replay_through(path: Path, later: Iterable[Path]) -> Verdict:
+    """From the checkpoint of one segment to the end of its run, or to what is missing in it. Raises TapeCorrupt, CheckpointError, OSError."""
+    one = Replay(path.name)
+    one.run(tape_file.read(path))
+    for following in later:
+        opened = next(iter(tape_file.read(following)), None)
+        if one.verdict.different or one.verdict.ended != AT_ITS_END or not isinstance(opened, Opened):
+            break
+        if opened.boot != one.verdict.boot or opened.lost_steps or opened.lost_events:
+            break
+        one.run(tape_file.read(following))
+    return one.verdict
+
+
 def paths_of(tape: Path) -> list[Path]:
     return tape_file.segments(tape) if tape.is_dir() else [tape]
 
 
-def verdicts(paths: Iterable[Path]) -> Iterator[Verdict]:
-    for path in paths:
-        yield replay(path)
+def verdicts(paths: Sequence[Path], through: bool = False) -> Iterator[Verdict]:
+    for at, path in enumerate(paths, 1):
+        yield replay_through(path, paths[at:]) if through else replay(path)
 
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m sim.replay", description="Takes the steps of a tape again and compares commands and state.")
     parser.add_argument("tape", type=Path, metavar="TAPE", help="a segment (state/tape/BOOT-NUMBER.tape), or the folder of all")
+    parser.add_argument("--through", action="store_true", help="from every checkpoint to the end of its run, not only to the next one")
     parser.add_argument("--json", action="store_true", help="one JSON object per segment")
     options = parser.parse_args(argv)
     paths = paths_of(options.tape)
@@ -167,7 +191,7 @@ def main(argv: list[str] | None = None) -> int:
         return EXIT_UNREADABLE
     code = EXIT_EQUAL
     try:
-        for verdict in verdicts(paths):
+        for verdict in verdicts(paths, options.through):
             print(json.dumps(asdict(verdict)) if options.json else verdict.words(), flush=True)
             code = EXIT_DIFFERENT if verdict.different else code
     except (TapeCorrupt, CheckpointError, OSError) as error:

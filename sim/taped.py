@@ -1,6 +1,7 @@
 """A world that keeps the tape of each of its boots, in memory: what replay is tested on, faults, crashes and restarts included.
 
-Who calls it: tests, a person who wants a failing seed as a tape: `python -m sim.taped SEED FOLDER` writes its segments for `sim.replay`.
+Who calls it: tests, a person who wants a failing seed as a tape: `python -m sim.taped SEED FOLDER` writes its segments for `sim.replay`
+(`A:B` for the seeds from A up to but not including B).
 Never: a change to the course of the world it tapes.
 """
 
@@ -29,11 +30,13 @@ class TapedWorld(World):
 
     def __init__(self, setup: Setup) -> None:
         self.segments: list[list[Record]] = []
+        self._boots = 0
         self._in_segment = 0
         super().__init__(setup)
 
     def _new_bot(self) -> Bot:
         bot = super()._new_bot()
+        self._boots += 1
         self._begin(bot.engine, self.scheduler.now_ns)
         return bot
 
@@ -42,7 +45,7 @@ class TapedWorld(World):
         recipe = Recipe(quoting=self.setup.quoting, limits=engine.risk.limits, timing=engine.timing)
         pieces = list(parts(freeze(engine)))
         number, settings = len(self.segments) + 1, msgspec.msgpack.encode(recipe)
-        records: list[Record] = [Opened(version=VERSION, boot=f"s{self.setup.seed}", segment=number, at_ns=at_ns, settings=settings)]
+        records: list[Record] = [Opened(version=VERSION, boot=f"s{self.setup.seed}b{self._boots}", segment=number, at_ns=at_ns, settings=settings)]
         records.extend(Piece(name=name, data=data) for name, data in pieces)
         records.append(Ready(state_hash=state_hash(pieces)))
         self.segments.append(records)
@@ -73,14 +76,18 @@ def write(world: TapedWorld, folder: Path) -> list[Path]:
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m sim.taped", description="Runs one world and writes the tape of its boots.")
-    parser.add_argument("seed", type=int)
+    parser.add_argument("seeds", metavar="SEED", help="a number, or A:B")
     parser.add_argument("folder", type=Path)
     options = parser.parse_args(argv)
-    world = TapedWorld(Setup.drawn(options.seed))
-    result = world.run()
-    for path in write(world, options.folder):
-        print(path)
-    print("; ".join(result.failures) or "no failure", file=sys.stderr)
+    first, _, last = options.seeds.partition(":")
+    if not first.isdigit() or not (last or "0").isdigit():
+        parser.error("SEED is a number, or A:B")
+    for seed in range(int(first), int(last or int(first) + 1)):
+        world = TapedWorld(Setup.drawn(seed))
+        result = world.run()
+        for path in write(world, options.folder):
+            print(path)
+        print(f"seed {seed}: {'; '.join(result.failures) or 'no failure'}", file=sys.stderr)
     return 0
 
 

@@ -243,6 +243,18 @@ def test_memory_is_bounded() -> None:
     assert orders.find("BTCUSDT", 100, "") is None
 
 
+def test_what_ended_first_is_forgotten_first() -> None:
+    """An order that rested while many others came and went is known for as long after its own ending as any other: its report is still to come."""
+    orders = Orders(closed_max=20)
+    keeper = new_order(orders, "keep", 1)
+    for number in range(40):
+        hear(orders, new_order(orders, f"gl-{number}", 100 + number), "CANCELED")
+    hear(orders, keeper, "CANCELED")
+    hear(orders, new_order(orders, "gl-last", 200), "CANCELED")
+    assert orders.find("BTCUSDT", 1, "") is keeper
+    assert len(orders.by_client_id) <= 22
+
+
 def test_a_forgotten_trade_is_not_booked_again() -> None:
     """An order that rests for hours: its first fill, told again after its id was forgotten, changes nothing; another symbol's id is its own."""
     orders = Orders(booked_max=10)
@@ -253,6 +265,9 @@ def test_a_forgotten_trade_is_not_booked_again() -> None:
     assert ("BTCUSDT", 1) not in orders.booked_trades
     assert not orders.book(keeper, fill(1, 1, quantity="1")) and keeper.booked == D(1)
     assert not orders.book(keeper, fill(9, 1, quantity="1"))
+    keeper.executed = D(2)
+    assert not orders.book(keeper, fill(1, 1, quantity="1")), "the order remembers its own"
+    assert orders.book(keeper, fill(8, 1, quantity="1")), "missed then, and the venue says so"
     assert orders.book(keeper, fill(20, 1, quantity="1"))
     assert not orders.is_booked(fill(1, 1, symbol="ETHUSDT"))
 

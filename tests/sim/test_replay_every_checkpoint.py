@@ -1,0 +1,94 @@
+"""I16, from every checkpoint to the end of its run: a live paper run of bot.py, a run on the recorded market, and worlds with faults and crashes.
+
+The command of docs/tape.md: `python -m pytest tests/sim/test_replay_every_checkpoint.py`.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sim.replay import Verdict, paths_of, verdicts
+from sim.setup import Setup
+from sim.taped import TapedWorld, write
+from state.tape_file import SUFFIX, Opened, Stepped, framed, read
+
+ROOT = Path(__file__).resolve().parents[2]
+RECORDED = Path(os.environ.get("GREENLIGHT_DATA") or ROOT.parent / "shared" / "data") / "binance_spot_l2" / "btcusdt_20240808.gz"
+RECORDED_HERE = Path("/work/shared/data/binance_spot_l2/btcusdt_20240808.gz")
+SEEDS = (100, 103)
+RUN_S = 3
+
+
+def run_of_bot(folder: Path, *settings: str) -> Path:
+    """The tape of a few seconds of bot.py, market at many times its pace so that several segments of 1 MB are filled."""
+    fixed = (f"state.dir={folder / 'state'}", f"log.dir={folder / 'logs'}", "tape.segment_mb_max=1", *settings)
+    command = [sys.executable, str(ROOT / "bot.py"), "--config", str(ROOT / "config.yaml"), "--run-for", str(RUN_S), "--json"]
+    for setting in fixed:
+        command += ["--set", setting]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    assert json.loads(done.stdout)["orders_placed"] > 0
+    return folder / "state" / "tape"
+
+
+def judged(tape: Path) -> list[Verdict]:
+    """Every segment's verdict, from its checkpoint through all that follow in its run; each checkpoint on the way must be equal too."""
+    paths = paths_of(tape)
+    found = list(verdicts(paths, through=True))
+    assert [verdict.different for verdict in found] == [""] * len(paths)
+    steps = {path: sum(isinstance(record, Stepped) for record in read(path)) for path in paths}
+    boots = {path: opened.boot for path in paths if isinstance(opened := next(read(path)), Opened)}
+    for at, (path, verdict) in enumerate(zip(paths, found, strict=True)):
+        rest = [later for later in paths[at:] if boots[later] == boots[path]]
+        assert (verdict.checkpoints, verdict.steps) == (len(rest), sum(steps[later] for later in rest)), path.name
+    ends: dict[str, set[str]] = {}
+    for verdict in found:
+        ends.setdefault(verdict.boot, set()).add(verdict.state_hash)
+    assert all(len(hashes) == 1 for hashes in ends.values()), "every checkpoint of a run leads to the same end"
+    return found
+
+
+def test_a_paper_run_of_bot_py(tmp_path: Path) -> None:
+    """A live run over sockets and threads, three symbols: the same commands and the same end from each of its checkpoints."""
+    found = judged(run_of_bot(tmp_path, "paper.speed=60", "symbols=[BTCUSDT, ETHUSDT, SOLUSDT]"))
+    assert len(found) >= 2 and found[0].checkpoints == len(found)
+    assert found[0].ended == "its end" and found[0].commands > 50
+
+
+def test_a_run_on_the_recording(tmp_path: Path) -> None:
+    """The recorded BTCUSDT market at 80 times its pace: the same from each of its checkpoints."""
+    recorded = RECORDED if RECORDED.exists() else RECORDED_HERE
+    if not recorded.exists():
+        pytest.skip(f"no recording at {RECORDED}")
+    found = judged(run_of_bot(tmp_path, "paper.speed=80", f"paper.market=[{recorded}]"))
+    assert len(found) >= 2 and found[0].checkpoints == len(found)
+    assert found[0].ended == "its end" and found[0].commands > 20
+
+
+def test_worlds_with_faults_and_crashes(tmp_path: Path) -> None:
+    """Simulated worlds, crashes included: each boot is replayed from each of its checkpoints to its last step."""
+    for seed in SEEDS:
+        world = TapedWorld(Setup.drawn(seed))
+        assert world.run().failures == ()
+        write(world, tmp_path)
+    found = judged(tmp_path)
+    assert len(found) > 6 and max(verdict.checkpoints for verdict in found) >= 3
+    assert len({verdict.boot for verdict in found}) > len(SEEDS), "some of them crashed"
+
+
+def test_a_difference_after_the_next_checkpoint_is_found(tmp_path: Path) -> None:
+    """It can fail: a command changed in the last segment is noticed from each checkpoint before it, and a segment that is missing ends the way."""
+    world = TapedWorld(Setup.drawn(SEEDS[1]))
+    world.run()
+    paths = write(world, tmp_path)
+    last = [*read(paths[-1])]
+    at = next(at for at, record in enumerate(last) if isinstance(record, Stepped) and record.commands)
+    last[at] = Stepped(time_ns=last[at].time_ns, events=last[at].events, commands=1, digest="0" * 16)  # type: ignore[union-attr]
+    (tmp_path / f"s{SEEDS[1]}-{len(paths):05d}{SUFFIX}").write_bytes(b"".join(map(framed, last)))
+    assert all("commands" in verdict.different for verdict in verdicts(paths, through=True))
+    whole = paths[:1] + paths[2:]
+    skipping = next(iter(verdicts(whole, through=True)))
+    assert "the next checkpoint" in skipping.different
