@@ -201,6 +201,7 @@ class DayWorld(World):
         assert self.engine.books is not None
         self.oracle.forget(self.engine.books.orders.by_client_id)
         self.memory.fills.clear()
+        self.bot.journal._names.clear()
         for one in self.containers():
             if one.name not in self.sizes_max or one.size > self.sizes_max[one.name].size:
                 self.sizes_max[one.name] = one
