@@ -38,7 +38,8 @@ from runtime.keys import Keys
 from runtime.lanes import Lane
 from runtime.lifecycle import Lifecycle
 from runtime.loop import TradingLoop
-from runtime.timers import Periodic, TimerThread
+from runtime.timers import periodic, timer
+from runtime.worker import Worker
 from state.intents import Intents
 from state.keeper import Keeper
 from state.ledger import Recovery, after_reset, recover, rotate
@@ -198,8 +199,8 @@ class Session:
             on_fault,
             self._beat,
         )
-        self.timer = TimerThread(self.inbox.post)
-        self.clock_refresh = Periodic("venue-clock", CLOCK_EVERY_S, self.venue.sync_clock, lambda error: None)
+        self.timer = timer(self.inbox.post)
+        self.clock_refresh = periodic("venue-clock", CLOCK_EVERY_S, self.venue.sync_clock, lambda error: None)
 
     def learn(self) -> tuple[tuple[SymbolRules, ...], tuple[RateLimit, ...], str]:
         """The blocking calls of a start: clock, rules, account, and what earlier runs left on it; (rules, limits, account instance).
@@ -244,11 +245,12 @@ class Session:
         self._open_store(boot)
         self.intents.boot(boot, self.clock())
         self.inbox.post(boot)
-        parts.start("recorder", self.recorder)
+        parts.start("recorder", Worker("recorder", self.recorder.run))
         if self.config.tape.on:
             tape = self._new_tape()
             self.loop.record = tape.record
-            parts.start("tape", tape)
+            tape.begin()
+            parts.start("tape", Worker("tape", tape.run))
         for lane in self.lanes:
             parts.start(lane.name, lane)
         parts.start("trading", self.loop)

@@ -14,6 +14,7 @@ from sqlalchemy import create_engine, func, select
 
 from core.events import Boot, Timer
 from core.notices import Filled, Reported, Standing
+from runtime.worker import Worker
 from state.intents import Intents
 from state.keeper import Keeper
 from state.recorder import Recorder
@@ -73,7 +74,8 @@ def main() -> None:
     keeper.open(RUN)
     ratios: list[float]
     recorder, made, ratios, number, put = Recorder(intents, keeper), desk(), [], 0, 0
-    recorder.start()
+    writer = Worker("recorder", recorder.run)
+    writer.start()
     for _ in range(PAIRS):
         idle, _, _ = phase(made, recorder, [])
         count = int(PHASE_S * REPORTS_PER_S)
@@ -86,7 +88,7 @@ def main() -> None:
             f"step idle p50 {quantile(idle, 0.5):.0f} p99 {quantile(idle, 0.99):.0f} us · loaded p50 {quantile(loaded, 0.5):.0f}"
             f" p99 {quantile(loaded, 0.99):.0f} us · p99 ratio {ratios[-1]:.2f} · put {quantile(puts, 0.5):.1f} us per report"
         )
-    recorder.stop(time.monotonic() + 30)
+    writer.stop(time.monotonic() + 30)
     with create_engine(f"sqlite:///{folder / FILE}").connect() as connection:
         rows = connection.execute(select(func.count()).select_from(execution_reports)).scalar_one()
     left_out = recorder.left_out + keeper.left_out

@@ -17,6 +17,7 @@ from core.engine import Engine
 from core.events import AnyEvent, Boot, DepthSnapshot
 from core.orders import Order
 from core.types import Fill, Liquidity, OrderStatus, Side
+from runtime.worker import Worker
 from sim.replay import engine_of
 from sim.setup import ETH, SOL, Setup
 from sim.taped import TapedWorld
@@ -55,8 +56,10 @@ def steps_us(steps: Steps, tape_on: bool) -> tuple[list[float], list[float]]:
     whole, alone = [], []
     with tempfile.TemporaryDirectory() as folder:
         tape = Tape(Path(folder) / "tape", "bench", engine, msgspec.msgpack.encode(recipe()), 32 << 20, 512 << 20)
+        writer = Worker("tape", tape.run)
         if tape_on:
-            tape.start()
+            tape.begin()
+            writer.start()
         for time_ns, events in steps:
             begun = time.perf_counter_ns()
             step = engine.step(time_ns, events)
@@ -67,7 +70,7 @@ def steps_us(steps: Steps, tape_on: bool) -> tuple[list[float], list[float]]:
             whole.append((ended - begun) / 1000)
             alone.append((ended - stepped) / 1000)
             time.sleep(PAUSE_S)
-        tape.stop(time.monotonic() + 10)
+        writer.stop(time.monotonic() + 10)
     return whole, alone
 
 

@@ -24,6 +24,7 @@ from runtime.config import Config
 from runtime.console_lines import COMMAND_TAGS, LEVELS, NEVER_DROPPED, SHOWN_WHEN_QUIET, Line, Redactor, Repeats, command_words, level_of, one_row
 from runtime.logfiles import LogFiles
 from runtime.terminal import Terminal, is_tty
+from runtime.worker import Worker
 
 DEBUG_WAITING_MAX, INFO_WAITING_MAX, WARNING_WAITING_MAX, KEPT_WAITING_MAX = 2_500, 4_500, 5_000, 50_000
 POLL_S = 0.05
@@ -44,7 +45,7 @@ class Entry(msgspec.Struct, frozen=True):
     payload: Payload
 
 
-class Console:
+class Console(Worker):
     """Resource. `ui` auto: colour and a pinned line on a TTY; plain: neither; json: one JSON object a line."""
 
     def __init__(
@@ -60,6 +61,7 @@ class Console:
         environ: Mapping[str, str] = os.environ,
         clock_ns: Callable[[], int] = time.time_ns,
     ) -> None:
+        super().__init__("console", self._run)
         said = "verbose" if verbose else "quiet" if quiet else config.console.verbosity
         self._quiet = said == "quiet"
         self._level = logging.DEBUG if said == "verbose" else logging.INFO
@@ -79,8 +81,6 @@ class Console:
         self._repeats = Repeats()
         self._redactor = Redactor()
         self._handler = LogHandler(self)
-        self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
         self._beat_at_ns = 0
         self._fault_said = ""
 
@@ -133,34 +133,25 @@ class Console:
         """Open the files, take over the stdlib's loggers, start both threads."""
         self._files.open()
         self._handler.install()
-        self._stopping.clear()
         self._beat_at_ns = self._clock_ns() + BEAT_EVERY_NS
-        self._thread = threading.Thread(target=self._run, name="console", daemon=True)
         self._terminal.start()
-        self._thread.start()
+        super().start()
         self.line("BOOT", "", f"logs in {self._files.folder}, at most {self._files.cap_mb} MB")
 
     def stop(self, deadline: float) -> None:
         """Write what waits; a blocked stdout is given up (`deadline` is on time.monotonic())."""
         self._handler.uninstall()
-        self._stopping.set()
-        if self._thread is not None:
-            self._thread.join(max(0.0, deadline - time.monotonic()))
+        super().stop(deadline)
         self._terminal.stop(deadline)
 
     @property
-    def is_running(self) -> bool:
-        """The console's own thread. One held by a blocked stdout is a daemon and nobody waits for it: see `is_blocked`."""
-        return self._thread is not None and self._thread.is_alive()
-
-    @property
     def is_blocked(self) -> bool:
-        """After `stop`: somebody's stdout takes nothing."""
+        """After `stop`: somebody's stdout takes nothing. It holds the terminal's thread, which `is_running` does not count: nobody waits for it."""
         return self._terminal.is_running
 
     # -- the thread ------------------------------------------------------------------------------
-    def _run(self) -> None:
-        while not self._stopping.wait(POLL_S):
+    def _run(self, stopping: threading.Event) -> None:
+        while not stopping.wait(POLL_S):
             self._turn()
         for _ in range(KEPT_WAITING_MAX // BATCH_MAX + 1):
             if not self._waiting:

@@ -15,6 +15,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from runtime.worker import Worker
+
 Answer = dict[str, object]
 Verb = Callable[[dict[str, object]], Answer]
 
@@ -26,14 +28,13 @@ WAITING_CLIENTS = 16
 log = logging.getLogger("greenlight.control")
 
 
-class ControlServer:
+class ControlServer(Worker):
     """Resource. `verbs` maps a name to what it does; its answer goes back as JSON (Decimals as text)."""
 
     def __init__(self, path: Path, verbs: Mapping[str, Verb]) -> None:
+        super().__init__("control", self._run)
         self._path, self._verbs = path, verbs
         self._listener: socket.socket | None = None
-        self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
 
     def start(self) -> None:
         """Listen. What a killed bot left behind at this path is removed: the instance lock says that nobody else listens. Raises OSError."""
@@ -46,34 +47,28 @@ class ControlServer:
             listener.bind(address)
         listener.listen(WAITING_CLIENTS)
         listener.settimeout(POLL_S)
-        self._stopping.clear()
-        self._thread = threading.Thread(target=self._run, args=(listener,), name="control", daemon=True)
-        self._thread.start()
+        super().start()
 
     def stop(self, deadline: float) -> None:
         """Stop listening; the socket file goes. `deadline` is on time.monotonic()."""
-        self._stopping.set()
-        if self._thread is not None:
-            self._thread.join(max(0.0, deadline - time.monotonic()))
+        super().stop(deadline)
         listener, self._listener = self._listener, None
         if listener is not None:
             listener.close()
             with contextlib.suppress(FileNotFoundError):
                 self._path.unlink()
 
-    @property
-    def is_running(self) -> bool:
-        return self._thread is not None and self._thread.is_alive()
-
     # -- the thread ------------------------------------------------------------------------------
-    def _run(self, listener: socket.socket) -> None:
-        while not self._stopping.is_set():
+    def _run(self, stopping: threading.Event) -> None:
+        listener = self._listener
+        assert listener is not None, "started without a listener"
+        while not stopping.is_set():
             try:
                 client, _ = listener.accept()
             except TimeoutError:
                 continue
             except OSError:
-                if self._stopping.wait(POLL_S):  # closed by stop, or out of descriptors: try again a little later
+                if stopping.wait(POLL_S):  # closed by stop, or out of descriptors: try again a little later
                     return
                 continue
             with client:

@@ -14,6 +14,7 @@ from core.engine import Engine, Step
 from core.events import AnyEvent
 from core.ports import ClockNs
 from core.snapshot import Snapshot, picture
+from runtime.worker import Worker
 
 PICTURE_EVERY_NS = 250_000_000
 TAKE_TIMEOUT_S = 0.5
@@ -40,7 +41,7 @@ class StepTimes:
         self.recent.append((at_ns, elapsed_ms))
 
 
-class TradingLoop:
+class TradingLoop(Worker):
     """Resource: owns the engine while it runs. `snapshot` is replaced, never changed."""
 
     def __init__(
@@ -54,6 +55,7 @@ class TradingLoop:
         on_fault: Callable[[BaseException], None],
         beat: Callable[[], None],
     ) -> None:
+        super().__init__("trading", self._run)
         self.engine = engine
         self._take, self._clock_ns = take, clock_ns
         self._hand_over, self._reconnect, self._tell = hand_over, reconnect, tell
@@ -62,29 +64,12 @@ class TradingLoop:
         self.snapshot: Snapshot | None = None
         self.step_times = StepTimes()
         self.finished = threading.Event()
-        self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
         self._pictured_ns = 0
 
-    # -- Resource --------------------------------------------------------------------------------
-    def start(self) -> None:
-        self._thread = threading.Thread(target=self._run, name="trading", daemon=True)
-        self._thread.start()
-
-    def stop(self, deadline: float) -> None:
-        """Leave after the batch under way; `deadline` is on time.monotonic()."""
-        self._stopping.set()
-        if self._thread is not None:
-            self._thread.join(max(0.0, deadline - time.monotonic()))
-
-    @property
-    def is_running(self) -> bool:
-        return self._thread is not None and self._thread.is_alive()
-
-    # -- the thread ------------------------------------------------------------------------------
-    def _run(self) -> None:
+    def _run(self, stopping: threading.Event) -> None:
+        """A stop is heard after the batch under way."""
         try:
-            while not self._stopping.is_set():
+            while not stopping.is_set():
                 events = self._take(TAKE_TIMEOUT_S)
                 if events:
                     self._step(events)

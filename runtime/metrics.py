@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from itertools import accumulate, repeat
 from operator import mul
 
+from runtime.worker import Worker
+
 SMALLEST_MS, RATIO, BUCKETS = 0.001, 1.2, 110  # 1 us to about 7 minutes; a percentile is at most 20 % too high
 _EDGES = tuple(accumulate(repeat(RATIO, BUCKETS - 1), mul, initial=SMALLEST_MS))
 
@@ -85,7 +87,7 @@ class Metrics:
         return {**counted, **{name: histogram.as_dict() for name, histogram in self._histograms.items()}}
 
 
-class ControlThread:
+class ControlThread(Worker):
     """Resource: sleeps 1 ms again and again and notes how late it woke: the lateness of the machine and the interpreter themselves.
 
     Drills subtract it: a pong may be 100 ms late beyond the lateness seen here. Keeps the newest 60,000 samples (about a minute).
@@ -95,24 +97,9 @@ class ControlThread:
     KEPT_MAX = 60_000
 
     def __init__(self) -> None:
+        super().__init__("control-thread", self._run)
         self.lateness = Histogram()
         self._samples: deque[tuple[int, float]] = deque(maxlen=self.KEPT_MAX)
-        self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
-
-    def start(self) -> None:
-        self._stopping.clear()
-        self._thread = threading.Thread(target=self._run, name="control-thread", daemon=True)
-        self._thread.start()
-
-    def stop(self, deadline: float) -> None:
-        self._stopping.set()
-        if self._thread is not None:
-            self._thread.join(max(0.0, deadline - time.monotonic()))
-
-    @property
-    def is_running(self) -> bool:
-        return self._thread is not None and self._thread.is_alive()
 
     @property
     def samples(self) -> list[tuple[int, float]]:
@@ -124,9 +111,9 @@ class ControlThread:
         touching = (late_ms for at_ns, late_ms in self.samples if at_ns >= from_ns and (until_ns is None or at_ns - late_ms * 1e6 <= until_ns))
         return max(touching, default=0.0)
 
-    def _run(self) -> None:
+    def _run(self, stopping: threading.Event) -> None:
         period_ns = int(self.PERIOD_S * 1e9)
-        while not self._stopping.is_set():
+        while not stopping.is_set():
             begun_ns = time.monotonic_ns()
             time.sleep(self.PERIOD_S)
             woke_ns = time.monotonic_ns()

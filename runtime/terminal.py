@@ -13,6 +13,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import TextIO
 
+from runtime.worker import Worker
+
 WAITING_MAX = 5_000
 WAITING_KEPT_MAX = 20_000  # lines that must not be lost may use this much
 FRAME_S = 0.25
@@ -20,24 +22,18 @@ STOP_S_MAX = 1.0
 CLEAR = "\r\x1b[2K"
 
 
-class Terminal:
+class Terminal(Worker):
     """Resource. `stream` None is a closed stdout. `status` gives the pinned line; it is called on this thread."""
 
     def __init__(self, stream: TextIO | None, pinned: bool, status: Callable[[], str]) -> None:
+        super().__init__("terminal", self._run)
         self._stream, self.pinned, self._status = stream, pinned, status
         self._fd = _descriptor(stream)
         self._waiting: deque[str] = deque()
         self._wake = threading.Event()
-        self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
         self._shown = ""
         self.dropped = 0
         self.gone = stream is None
-
-    def start(self) -> None:
-        self._stopping.clear()
-        self._thread = threading.Thread(target=self._run, name="terminal", daemon=True)
-        self._thread.start()
 
     def write(self, line: str, keep: bool) -> None:
         """Queue one line; above the cap it is dropped and counted, later if `keep`. Returns at once. One caller thread."""
@@ -52,18 +48,13 @@ class Terminal:
         """Write what waits, clear the pinned line; a blocked stdout is given up after 1 s or at `deadline` (time.monotonic())."""
         self._stopping.set()
         self._wake.set()
-        if self._thread is not None:
-            self._thread.join(max(0.0, min(deadline - time.monotonic(), STOP_S_MAX)))
-
-    @property
-    def is_running(self) -> bool:
-        return self._thread is not None and self._thread.is_alive()
+        super().stop(min(deadline, time.monotonic() + STOP_S_MAX))
 
     # -- the thread ------------------------------------------------------------------------------
-    def _run(self) -> None:
-        while not self._stopping.is_set():
+    def _run(self, stopping: threading.Event) -> None:
+        while not stopping.is_set():
             if self.pinned:
-                self._stopping.wait(FRAME_S)
+                stopping.wait(FRAME_S)
             else:
                 self._wake.wait(FRAME_S)
                 self._wake.clear()

@@ -14,6 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TextIO
 
+from runtime.worker import Worker
+
 PERIOD_S = 0.25
 HELD_S = 2.0  # the watchdog itself was this late: the process was stopped or starved, no thread is to blame
 DUMPS_MAX = 20
@@ -35,7 +37,7 @@ class _Gauge:
         self.is_over = False
 
 
-class Watchdog:
+class Watchdog(Worker):
     """Resource. `on_stall(name, text)` and `on_recovery(name, text)` are called on the watchdog's thread, once per stall."""
 
     def __init__(
@@ -45,6 +47,7 @@ class Watchdog:
         on_recovery: Callable[[str, str], None],
         clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
+        super().__init__("watchdog", self._run)
         self._folder = folder
         self._on_stall, self._on_recovery, self._clock_s = on_stall, on_recovery, clock_s
         self._hearts: dict[str, _Heart] = {}
@@ -53,8 +56,6 @@ class Watchdog:
         self._file: TextIO | None = None
         self.dumps = 0
         self.stalls = 0
-        self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
 
     def heart(self, name: str, limit_s: float) -> Callable[[], None]:
         """Register a thread or a pipeline before `start`; it must call the returned function at least every `limit_s`."""
@@ -78,30 +79,22 @@ class Watchdog:
         is_big = path.exists() and path.stat().st_size > FILE_BYTES_MAX
         self._file = path.open("w" if is_big else "a", encoding="utf-8")
         faulthandler.register(signal.SIGQUIT, file=self._file, all_threads=True, chain=False)
-        self._stopping.clear()
         now_s = self._judged_s = self._clock_s()
         for heart in self._hearts.values():
             heart.beat_s, heart.stalled_s = now_s, None
-        self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
-        self._thread.start()
+        super().start()
 
     def stop(self, deadline: float) -> None:
         """`deadline` is on time.monotonic(). SIGQUIT gets its usual meaning back."""
-        self._stopping.set()
-        if self._thread is not None:
-            self._thread.join(max(0.0, deadline - time.monotonic()))
+        super().stop(deadline)
         file, self._file = self._file, None
         if file is not None:
             faulthandler.unregister(signal.SIGQUIT)
             file.close()
 
-    @property
-    def is_running(self) -> bool:
-        return self._thread is not None and self._thread.is_alive()
-
     # -- the thread ------------------------------------------------------------------------------
-    def _run(self) -> None:
-        while not self._stopping.wait(PERIOD_S):
+    def _run(self, stopping: threading.Event) -> None:
+        while not stopping.wait(PERIOD_S):
             try:
                 self.judge()
             except Exception:  # a listener's fault must not end the watch

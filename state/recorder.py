@@ -28,14 +28,12 @@ Item = tuple[int, Notice]
 
 
 class Recorder:
-    """Resource. Without a keeper it writes the intents alone."""
+    """Without a keeper it writes the intents alone. `run` is for a worker (runtime.worker), which this room may not import."""
 
     def __init__(self, intents: Intents, keeper: Keeper | None = None) -> None:
         self._intents = intents
         self._keeper = keeper
         self._waiting: queue.Queue[Item] = queue.Queue(WAITING_MAX)
-        self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
         self._holdings: tuple[int, Holdings] | None = None  # the newest, not yet in the intents
         self._holdings_ns = 0
         self._flushed_s = 0.0
@@ -62,24 +60,11 @@ class Recorder:
         """How the run ended; written by the stop that follows."""
         self._end = (at_ns, exit_code, reason)
 
-    def start(self) -> None:
-        self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
-        self._thread.start()
-
-    def stop(self, deadline: float) -> None:
-        """Write what waits, then end."""
-        self._stopping.set()
-        if self._thread is not None:
-            self._thread.join(max(0.0, deadline - time.monotonic()))
-
-    @property
-    def is_running(self) -> bool:
-        return self._thread is not None and self._thread.is_alive()
-
-    # -- the thread ------------------------------------------------------------------------------
-    def _run(self) -> None:
+    # -- the recorder's own thread ---------------------------------------------------------------
+    def run(self, stopping: threading.Event) -> None:
+        """Write until `stopping` is set and nothing waits."""
         while True:
-            stopping = self._stopping.is_set()  # asked before the queue is: what was taken before the stop is written
+            is_last = stopping.is_set()  # asked before the queue is: what was taken before the stop is written
             group = self._gather()
             for number, (at_ns, notice) in enumerate(group):
                 self._to_intents(at_ns, notice)
@@ -87,7 +72,7 @@ class Recorder:
                     self._keeper.take(at_ns, notice)
                 if number % YIELD_EVERY == YIELD_EVERY - 1:
                     time.sleep(0)  # lets the trading thread in: only one thread at a time runs Python
-            if stopping and not group:
+            if is_last and not group:
                 break
             self._flush()
         self._close()

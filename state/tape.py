@@ -38,7 +38,7 @@ class Begin:
 
 
 class Tape:
-    """Resource. `engine` is read by `start`, before the trading thread runs, and by `record`, on the trading thread."""
+    """`engine` is read by `begin` and by `record`, on the trading thread. `run` is for a worker (runtime.worker), which this room may not import."""
 
     def __init__(
         self,
@@ -70,8 +70,6 @@ class Tape:
         self._segment = 0
         self._retry_s = 0.0
         self._unwritten_steps = self._unwritten_events = 0
-        self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
         # from the thread to `record`, single words
         self._wants_segment = False
         self._failures = 0
@@ -79,22 +77,9 @@ class Tape:
         self.steps = 0
         self.last_error = ""
 
-    # -- Resource --------------------------------------------------------------------------------
-    def start(self) -> None:
-        """The first segment begins with the state before the first event."""
+    def begin(self) -> None:
+        """The first segment begins with the state as it is now: before the first event, before the trading thread runs."""
         self._waiting.put(Begin(0, freeze(self._engine), 0, 0))
-        self._thread = threading.Thread(target=self._run, name="tape", daemon=True)
-        self._thread.start()
-
-    def stop(self, deadline: float) -> None:
-        """Write what waits, then end; `deadline` is on time.monotonic()."""
-        self._stopping.set()
-        if self._thread is not None:
-            self._thread.join(max(0.0, deadline - time.monotonic()))
-
-    @property
-    def is_running(self) -> bool:
-        return self._thread is not None and self._thread.is_alive()
 
     # -- the trading thread ----------------------------------------------------------------------
     def record(self, time_ns: int, events: Sequence[AnyEvent], step: Step | None, fault: str = "") -> None:
@@ -144,12 +129,14 @@ class Tape:
             self.lost_steps += 1
 
     # -- the tape's thread -----------------------------------------------------------------------
-    def _run(self) -> None:
+    def run(self, stopping: threading.Event) -> None:
+        """Write until `stopping` is set and nothing waits."""
         while True:
+            is_last = stopping.is_set()  # asked before the queue is: what was put before the stop is written
             batch = self._taken()
             if batch:
                 self._write_batch(batch)
-            elif self._stopping.is_set():
+            elif is_last:
                 self._close("the run ended")
                 return
             if self._failures and self._file is None and time.monotonic() >= self._retry_s:
@@ -213,7 +200,9 @@ class Tape:
         """Close the segment under way with the state that opens the new one. Raises OSError."""
         pieces = [Piece(name=name, data=data) for name, data in parts(begin.frozen)]
         hashed = state_hash((piece.name, piece.data) for piece in pieces)
-        lost_steps, lost_events = begin.lost_steps + self._unwritten_steps, begin.lost_events + self._unwritten_events
+        self._unwritten_steps += begin.lost_steps  # kept until this segment stands, so that the next one tells it where this one fails
+        self._unwritten_events += begin.lost_events
+        lost_steps, lost_events = self._unwritten_steps, self._unwritten_events
         is_whole = not lost_steps and not lost_events
         if self._file is not None:
             if is_whole:

@@ -15,7 +15,7 @@ from runtime.clock import EngineClock, boot_id
 from runtime.inbox import Inbox
 from runtime.lanes import Lane, LaneFull
 from runtime.lifecycle import Lifecycle
-from runtime.timers import Periodic, TimerThread
+from runtime.timers import periodic, timer
 from state.intents import Intents
 
 SOON_S = 10.0
@@ -97,8 +97,8 @@ def test_two_hundred_runs_leave_nothing_behind(tmp_path: Path) -> None:
             parts.start("intents", Intents(tmp_path / "intents.log"))
             for name in ("cancel", "place", "query"):
                 parts.start(name, Lane(name, 2))
-            parts.start("timer", TimerThread(inbox.post))
-            parts.start("clock", Periodic("venue-clock", 60.0, lambda: None, lambda error: None))
+            parts.start("timer", timer(inbox.post))
+            parts.start("clock", periodic("venue-clock", 60.0, lambda: None, lambda error: None))
         assert parts.failures == []
 
     cycle()
@@ -206,12 +206,12 @@ def test_timer_posts_until_it_is_stopped() -> None:
         events.append(event)
         arrived.set()
 
-    timer = TimerThread(post)
-    timer.start()
-    assert arrived.wait(SOON_S) and timer.is_running and isinstance(events[0], Timer)
-    timer.stop(time.monotonic() + SOON_S)
+    ticking = timer(post)
+    ticking.start()
+    assert arrived.wait(SOON_S) and ticking.is_running and isinstance(events[0], Timer)
+    ticking.stop(time.monotonic() + SOON_S)
     count = len(events)
-    assert not timer.is_running and len(events) == count
+    assert not ticking.is_running and len(events) == count
 
 
 def test_periodic_survives_its_call() -> None:
@@ -224,11 +224,11 @@ def test_periodic_survives_its_call() -> None:
         if len(errors) >= 3:
             enough.set()
 
-    periodic = Periodic("refresh", 0.001, lambda: 1 // 0, report)
-    periodic.start()
+    refresh = periodic("refresh", 0.001, lambda: 1 // 0, report)
+    refresh.start()
     assert enough.wait(SOON_S)
-    periodic.stop(time.monotonic() + SOON_S)
-    assert not periodic.is_running and isinstance(errors[0], ZeroDivisionError)
+    refresh.stop(time.monotonic() + SOON_S)
+    assert not refresh.is_running and isinstance(errors[0], ZeroDivisionError)
 
 
 def test_clock_is_the_wall_clock_that_never_jumps() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from core.notices import Ended, Filled, Recovered, Said
 from core.types import Fill, Liquidity, Side
+from runtime.worker import Worker
 from state import recorder as recorder_module
 from state.intents import EndRecord, FillRecord, Intents, read
 from state.recorder import Recorder
@@ -43,26 +44,28 @@ def intents(tmp_path: Path) -> Intents:
 def test_everything_taken_is_written_before_the_stop_returns(intents: Intents) -> None:
     """Fills, recovered fills and endings are on disk, in order, once stop has returned; words are not."""
     recorder = Recorder(intents)
-    recorder.start()
+    writer = Worker("recorder", recorder.run)
+    writer.start()
     recorder.take([filled(1), Said(tag="WS", text="x"), Recovered(tag="FILL", fill=fill(2))])
     recorder.take([Ended(tag="ACK", order_id="gl-1-1", side=Side.BUY, price=Decimal(1), status="FILLED", evidence="report")])
-    recorder.stop(time.monotonic() + 10)
+    writer.stop(time.monotonic() + 10)
     assert list(read(intents.path)) == [
         FillRecord(fill=fill(1)),
         FillRecord(fill=fill(2)),
         EndRecord(client_order_id="gl-1-1", status="FILLED", evidence="report"),
     ]
-    assert not recorder.is_running and recorder.left_out == 0
+    assert not writer.is_running and recorder.left_out == 0
 
 
 def test_idle_times_do_not_end_it(intents: Intents, monkeypatch: pytest.MonkeyPatch) -> None:
     """A recorder without work waits for the next fill, however long."""
     monkeypatch.setattr(recorder_module, "POLL_S", 0.001)
     recorder = Recorder(intents)
-    recorder.start()
+    writer = Worker("recorder", recorder.run)
+    writer.start()
     time.sleep(0.05)
     recorder.take([filled(1)])
-    recorder.stop(time.monotonic() + 10)
+    writer.stop(time.monotonic() + 10)
     assert list(read(intents.path)) == [FillRecord(fill=fill(1))]
 
 
@@ -77,8 +80,9 @@ def test_a_full_queue_is_counted_and_never_waits(intents: Intents, monkeypatch: 
 def test_a_disk_that_fails_does_not_end_the_recorder(intents: Intents) -> None:
     """A write that fails is counted by the intents; the recorder goes on and stops as usual."""
     recorder = Recorder(intents)
-    recorder.start()
+    writer = Worker("recorder", recorder.run)
+    writer.start()
     intents.stop(0)
     recorder.take([filled(1), filled(2)])
-    recorder.stop(time.monotonic() + 10)
-    assert not recorder.is_running and intents.failed == 2
+    writer.stop(time.monotonic() + 10)
+    assert not writer.is_running and intents.failed == 2

@@ -15,6 +15,7 @@ import pytest
 from core.events import Boot
 from core.notices import Ended, Recovered
 from core.types import Side, SymbolRules
+from runtime.worker import Worker
 from state.intents import Intents
 from state.keeper import Keeper
 from state.recorder import Recorder
@@ -35,6 +36,7 @@ class Life:
         self.intents.start()
         self.keeper = Keeper(Store(folder / FILE), self.intents.path, lambda reason: None)
         self.recorder = Recorder(self.intents, self.keeper)
+        self.writer = Worker("recorder", self.recorder.run)
         start: RunStart = msgspec.structs.replace(RUN, boot=boot, started_ns=at_ns)
         self.keeper.open(start)
         self.intents.boot(Boot(boot=boot, tag=TAG, venue="paper", instance="7", rules=RULES, limits=()), at_ns)
@@ -60,8 +62,8 @@ class Life:
 
     def end(self) -> None:
         self.recorder.finish(self.at_ns + 2_000_000, 0, "15 s are over")
-        self.recorder.start()
-        self.recorder.stop(time.monotonic() + 10)
+        self.writer.start()
+        self.writer.stop(time.monotonic() + 10)
         self.intents.stop(0)
 
     def report(self, wanted: str | None = None) -> Any:
@@ -104,13 +106,13 @@ def test_undecided_places_are_named(life: Life) -> None:
 
 def test_while_the_bot_runs(life: Life) -> None:
     """The report reads beside the writer: no end yet, and everything that was recorded."""
-    life.recorder.start()
+    life.writer.start()
     ends_s = time.monotonic() + 5
     while len(life.report()["fills"]) < 2:
         assert time.monotonic() < ends_s
     told = life.report()
     assert told["ended"] is None and told["pnl_quote"] == "79.5"
-    life.recorder.stop(time.monotonic() + 5)
+    life.writer.stop(time.monotonic() + 5)
 
 
 def test_what_the_store_lacks_comes_from_the_intents(life: Life) -> None:

@@ -12,6 +12,7 @@ from core.commands import Cancel
 from core.events import Boot, OrderAnswer, Outcome, Reply
 from core.notices import Ended
 from core.types import OrderFacts, Side, SymbolRules, VenueError
+from runtime.worker import Worker
 from state.intents import Intents, read
 from state.keeper import Keeper
 from state.ledger import recover, rotate
@@ -115,13 +116,14 @@ def test_live_and_rebuilt_are_the_same(intents: Intents, tmp_path: Path) -> None
     recorder = Recorder(intents, keeper)
     boot(intents)
     tell(intents)
-    recorder.start()
+    writer = Worker("recorder", recorder.run)
+    writer.start()
     recorder.take([sent(number) for number in (1, 2, 3, 4)], [standing(number, "NEW") for number in (1, 2)], AT_NS)
     endings = [("CANCELED", "answer to the request", 1), ("FILLED", "execution report", 2)]
     said = [Ended(tag="ACK", order_id=order_id(n), side=Side.BUY, price=Decimal(100), status=s, evidence=e) for s, e, n in endings]
     stands = [standing(n, s, e) for s, e, n in endings] + [standing(3, "REJECTED", "refused by the venue", venue_order_id=None)]
     recorder.take([filled(9, client_order_id=order_id(2), venue_order_id=41), *said], [*stands, holdings("900", "6")], AT_NS + 2)
-    recorder.stop(time.monotonic() + 10)
+    writer.stop(time.monotonic() + 10)
     again = Store(tmp_path / "again.db")
     rebuild(again, intents.path, from_empty=again.open())
     for table in (orders, execution_reports, runs):

@@ -13,6 +13,7 @@ from sqlalchemy import create_engine, func, select
 from core.events import Boot
 from core.notices import Ended, Notice, Recovered, Said
 from core.types import Side
+from runtime.worker import Worker
 from state import keeper as keeper_module
 from state import recorder as recorder_module
 from state.intents import EndRecord, HoldingsRecord, Intents, read
@@ -36,13 +37,14 @@ class Scene:
         self.store = Store(folder / "store.db")
         self.keeper = Keeper(self.store, self.intents.path, self.told.append)
         self.recorder = Recorder(self.intents, self.keeper)
+        self.writer = Worker("recorder", self.recorder.run)
 
     def start(self) -> None:
         self.keeper.open(RUN)
-        self.recorder.start()
+        self.writer.start()
 
     def stop(self) -> None:
-        self.recorder.stop(time.monotonic() + 10)
+        self.writer.stop(time.monotonic() + 10)
         self.intents.stop(0)
 
     def count(self, table: object) -> int:
@@ -96,7 +98,7 @@ def test_writes_are_grouped(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(scene.store, "write", counting)
     for number in range(1000):
         scene.take(reported(1, number))
-    scene.recorder.start()
+    scene.writer.start()
     scene.stop()
     assert scene.count(execution_reports) == 1000 and len(groups) <= 12
 

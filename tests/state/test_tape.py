@@ -13,6 +13,7 @@ import pytest
 
 from core.engine import Engine
 from core.events import AnyEvent, BookTicker, DepthDiff, MarketTrade
+from runtime.worker import Worker
 from sim.replay import engine_of, replay
 from sim.setup import Setup
 from sim.taped import TapedWorld
@@ -79,9 +80,16 @@ def drive_calmly(engine: Engine, tape: Tape, steps: list[tuple[int, tuple[AnyEve
         settle(tape)
 
 
-def ended(tape: Tape) -> None:
-    tape.stop(time.monotonic() + WAIT_S)
-    assert not tape.is_running
+def begun(tape: Tape) -> Worker:
+    tape.begin()
+    writer = Worker("tape", tape.run)
+    writer.start()
+    return writer
+
+
+def ended(writer: Worker) -> None:
+    writer.stop(time.monotonic() + WAIT_S)
+    assert not writer.is_running
 
 
 def all_records(folder: Path) -> Iterator[Record]:
@@ -93,9 +101,9 @@ def test_the_tape_is_what_happened(tmp_path: Path, history: list[tuple[int, tupl
     """Every step with its time and events, in order, in a file that only its owner reads; replayed, it gives the same commands and state."""
     engine = engine_of(RECIPE)
     tape = new_tape(tmp_path, engine, hash_every_ns=1_000_000_000)
-    tape.start()
+    writer = begun(tape)
     drive(engine, tape, history)
-    ended(tape)
+    ended(writer)
     steps = [(record.time_ns, record.events) for record in all_records(tmp_path) if isinstance(record, Stepped)]
     assert steps == history
     (path,) = segments(tmp_path / "tape")
@@ -108,9 +116,9 @@ def test_segments_follow_each_other(tmp_path: Path, history: list[tuple[int, tup
     """At its size a segment ends with the hash of the state that opens the next; each replays alone; the oldest go at the cap."""
     engine = engine_of(RECIPE)
     tape = new_tape(tmp_path, engine, segment_bytes_max=20_000, total_bytes_max=10 << 20)
-    tape.start()
+    writer = begun(tape)
     drive_calmly(engine, tape, history)
-    ended(tape)
+    ended(writer)
     paths = segments(tmp_path / "tape")
     assert len(paths) > 3
     assert all(replay(path).different == "" for path in paths)
@@ -127,9 +135,9 @@ def test_retention(tmp_path: Path, history: list[tuple[int, tuple[AnyEvent, ...]
     engine = engine_of(RECIPE)
     cap = 120_000
     tape = new_tape(tmp_path, engine, segment_bytes_max=20_000, total_bytes_max=cap)
-    tape.start()
+    writer = begun(tape)
     drive_calmly(engine, tape, history)
-    ended(tape)
+    ended(writer)
     paths = segments(tmp_path / "tape")
     assert sum(path.stat().st_size for path in paths) <= cap
     opened = [record for record in all_records(tmp_path) if isinstance(record, Opened)]
@@ -144,13 +152,13 @@ def test_a_full_queue_costs_market_events_first(tmp_path: Path, history: list[tu
     tape = new_tape(tmp_path, engine, Gated, waiting_max=100, warn=warned.append)
     assert isinstance(tape, Gated)
     tape.gate = threading.Event()
-    tape.start()
+    writer = begun(tape)
     drive(engine, tape, history[:300])
     assert tape._waiting.qsize() <= 110, "bounded, whatever the thread does"
     tape.gate.set()
     settle(tape)
     drive_calmly(engine, tape, history[300:])
-    ended(tape)
+    ended(writer)
     first, second = segments(tmp_path / "tape")
     records = list(read(first))
     at = next(at for at, record in enumerate(records) if isinstance(record, Gap))
@@ -176,7 +184,7 @@ def test_a_full_disk_costs_a_gap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(os, "write", write)
     warned: list[str] = []
     tape = new_tape(tmp_path, engine, retry_s=0.05, warn=warned.append)
-    tape.start()
+    writer = begun(tape)
     drive(engine, tape, history[:100])
     settle(tape)
     full.set()
@@ -194,7 +202,7 @@ def test_a_full_disk_costs_a_gap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         index += 1
         time.sleep(0.02)
     drive(engine, tape, history[index:])
-    ended(tape)
+    ended(writer)
     verdicts = [replay(path) for path in segments(tmp_path / "tape") if path.stat().st_size]
     assert all(verdict.different == "" for verdict in verdicts)
     assert verdicts[0].steps >= 100 and verdicts[-1].steps > 20
@@ -206,9 +214,9 @@ def test_a_torn_record_is_the_end(tmp_path: Path, history: list[tuple[int, tuple
     """Cut off anywhere, as by kill -9, a tape replays to its last whole record; a byte changed in its middle is refused."""
     engine = engine_of(RECIPE)
     tape = new_tape(tmp_path, engine)
-    tape.start()
+    writer = begun(tape)
     drive(engine, tape, history)
-    ended(tape)
+    ended(writer)
     (path,) = segments(tmp_path / "tape")
     data = path.read_bytes()
     checkpoint_ends = next(at for at in range(len(data)) if data[at : at + 5] == b"ready") + 200
@@ -227,10 +235,10 @@ def test_the_step_that_failed_is_on_the_tape(tmp_path: Path, history: list[tuple
     """A step that raised is the last record, with its fault."""
     engine = engine_of(RECIPE)
     tape = new_tape(tmp_path, engine)
-    tape.start()
+    writer = begun(tape)
     drive(engine, tape, history[:20])
     tape.record(history[20][0], history[20][1], None, "AssertionError: a planted fault")
-    ended(tape)
+    ended(writer)
     last = [record for record in all_records(tmp_path) if isinstance(record, Stepped)][-1]
     assert last.fault == "AssertionError: a planted fault" and last.events == history[20][1]
 
@@ -239,14 +247,14 @@ def test_the_stop_leaves_a_hash(tmp_path: Path, history: list[tuple[int, tuple[A
     """The step that proves the stop is followed by the hash of the final state, once."""
     engine = engine_of(RECIPE)
     tape = new_tape(tmp_path, engine, hash_every_ns=10**18)
-    tape.start()
+    writer = begun(tape)
     time_ns, events = history[0]
     tape._hashed_ns = time_ns
     step = engine.step(time_ns, events)
     finished = msgspec.structs.replace(step, finished=True)
     tape.record(time_ns, events, finished)
     tape.record(time_ns, (), finished)
-    ended(tape)
+    ended(writer)
     assert [type(record).__name__ for record in all_records(tmp_path)][-4:] == ["Stepped", "Checked", "Stepped", "Closed"]
 
 
@@ -254,10 +262,10 @@ def test_a_state_that_cannot_be_copied(tmp_path: Path, history: list[tuple[int, 
     """A fault of the tape is never one of the trading thread: it is kept as its last error and the steps go on."""
     engine = engine_of(RECIPE)
     tape = new_tape(tmp_path, engine, hash_every_ns=1)
-    tape.start()
+    writer = begun(tape)
     monkeypatch.setattr(engine.strategy, "save", lambda: 1 / 0)
     drive(engine, tape, history[:10])
-    ended(tape)
+    ended(writer)
     assert "ZeroDivisionError" in tape.last_error
     assert tape.steps == 10
 
@@ -266,7 +274,7 @@ def test_an_event_that_cannot_be_encoded(tmp_path: Path, history: list[tuple[int
     """An event the encoder refuses ends the segment where it is whole; the thread lives on and begins another."""
     engine = engine_of(RECIPE)
     tape = new_tape(tmp_path, engine, retry_s=0.01)
-    tape.start()
+    writer = begun(tape)
     drive(engine, tape, history[:10])
     settle(tape)
     odd: Any = object()
@@ -278,5 +286,5 @@ def test_an_event_that_cannot_be_encoded(tmp_path: Path, history: list[tuple[int
             break
         assert time.monotonic() < until_s
         time.sleep(0.01)
-    ended(tape)
+    ended(writer)
     assert [replay(path).different for path in segments(tmp_path / "tape")] == ["", ""]
