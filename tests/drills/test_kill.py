@@ -1,0 +1,14 @@
+"""kill -9 again and again over real sockets: nothing lost, doubled or forgotten (issue 3, "Must be seen" 2; I17). Two hundred: drill_kill.py."""
+
+from pathlib import Path
+
+from tests.drills.kills import Plan, live
+
+KILLS = 10
+
+
+def test_killed_again_and_again(tmp_path: Path) -> None:
+    """After each kill all that the venue knows is booked within 10 s and the rest is named on a red side; at the end the whole history is equal."""
+    seen = live(tmp_path, Plan(kills=KILLS, seed=4, replies_lost=0.05, requests_lost=0))
+    assert not seen.violations, "\n".join([*seen.lines(), *seen.evidence])
+    assert seen.verdicts_s and seen.trades and seen.struck["drop_after"], "\n".join(seen.lines())
