@@ -38,6 +38,7 @@ from runtime.keys import Keys
 from runtime.lanes import Lane
 from runtime.lifecycle import Lifecycle
 from runtime.loop import TradingLoop
+from runtime.namesake import look
 from runtime.timers import periodic, timer
 from runtime.worker import Worker
 from state.intents import Intents
@@ -57,9 +58,9 @@ from trading.risk import Limits, RiskChecks
 CLOCK_EVERY_S = 60.0
 BPS = 10_000
 CANCEL_ALL_MS = 4000
-SAME_SECOND_S_MAX = 1.5
 BOOT_QUERY_S = 10.0
-RESET_SYMBOLS_MAX = 3  # so many witnesses are asked at a start
+WITNESSES_MAX = 3  # so many symbols are asked at a start about what was before
+SECOND_BOT_WATCH_S = 6.0
 RESET_SECOND_LOOK_S = 10.0
 ENOUGH = Decimal(10**12)  # no fills are wanted with the answer
 
@@ -186,6 +187,7 @@ class Session:
         self.user = user_stream(urls.ws_api, signer, self.venue_clock, self.inbox.post, self.clock, rng, silence_ms, self.manager.settle, over_ws)
         self.beat: Callable[[], None] = lambda: None  # told at every turn of the trading thread
         self.warn: Callable[[str], None] = lambda text: None  # told by the tape's thread of a gap
+        self.say: Callable[[str], None] = lambda text: None  # told on the main thread why a start takes long
         self.boot_notes: tuple[str, ...] = ()
         self.recovery = Recovery()
         self._tell_person = tell
@@ -205,7 +207,7 @@ class Session:
     def learn(self) -> tuple[tuple[SymbolRules, ...], tuple[RateLimit, ...], str]:
         """The blocking calls of a start: clock, rules, account, and what earlier runs left on it; (rules, limits, account instance).
 
-        Raises Refused, NotSent, errors.UnknownOutcome, KeyTooPowerful, IntentsCorrupt.
+        Raises Refused, NotSent, errors.UnknownOutcome, KeyTooPowerful, IntentsCorrupt, SecondBot.
         """
         self.venue.sync_clock()
         if self.config.venue == "binance":
@@ -223,12 +225,12 @@ class Session:
         if self._was_reset(self.recovery):
             self.recovery = after_reset(self.recovery)
             self.boot_notes += (f"{RESET} · the account instance before is closed, {self.recovery.instance} begins with an empty book",)
+        self._begin_boot()
         return rules, limits, self.recovery.instance
 
     def start(self, parts: Lifecycle, rules: tuple[SymbolRules, ...], limits: tuple[RateLimit, ...], instance: str) -> Boot:
         """Post Boot as the first event, then start every part; after `learn`. Raises StoreRefused."""
         recovery = self.recovery
-        self._outlast(recovery.last_boot)
         rotate(self.intents.path, recovery)
         parts.start("intents", self.intents)
         boot = Boot(
@@ -260,9 +262,16 @@ class Session:
         parts.start("market-stream", self.market)
         return boot
 
+    def _begin_boot(self) -> None:
+        """The id of this run: later than everything that was ever placed with our tag. Raises SecondBot where somebody still places."""
+        own = (int(self.recovery.last_boot or "0", 36), self.recovery.last_number)
+        witnesses = self.config.symbols[:WITNESSES_MAX]
+        newest, _ = look(lambda: self.venue.newest_names(witnesses), self.tag, own, SECOND_BOT_WATCH_S, time.sleep, lambda text: self.say(text))
+        self.boot = boot_id(self.clock(), after=max(newest, own[0]))
+
     def _was_reset(self, recovery: Recovery) -> bool:
         """The venue denies the newest orders it ever acknowledged, and its ids run backwards (DESIGN 6). Asked twice: a query may lag behind."""
-        for symbol, venue_order_id in recovery.newest_orders[:RESET_SYMBOLS_MAX]:
+        for symbol, venue_order_id in recovery.newest_orders[:WITNESSES_MAX]:
             if symbol in self.config.symbols and self._is_denied(symbol, venue_order_id):
                 time.sleep(RESET_SECOND_LOOK_S)
                 return self._is_denied(symbol, venue_order_id)
@@ -300,13 +309,6 @@ class Session:
             boot=boot.boot, venue=boot.venue, instance=boot.instance, order_tag=boot.tag, started_ns=self.clock(), symbols=symbols
         )
         self.keeper.open(run)
-
-    def _outlast(self, last_boot: str) -> None:
-        """Boot ids are seconds: a restart within the same second waits for the next one, so that no client id is used twice."""
-        ends_s = time.monotonic() + SAME_SECOND_S_MAX
-        while self.boot == last_boot and time.monotonic() < ends_s:
-            time.sleep(0.02)
-            self.boot = boot_id(self.clock())
 
     @property
     def pong_ms_max(self) -> float:

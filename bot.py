@@ -28,6 +28,7 @@ from runtime.control import ask
 from runtime.instance_lock import InstanceLock, LockHeld
 from runtime.keys import Keys, KeysError, read_keys
 from runtime.lifecycle import Lifecycle
+from runtime.namesake import SecondBot
 from runtime.paper_process import PaperFailed, PaperProcess
 from runtime.stopping import Interrupted, Stopper
 from state.identity import order_tag
@@ -109,7 +110,7 @@ def run_once(loaded: Loaded, state_dir: Path, arguments: Namespace, stopper: Sto
         except Interrupted:
             console.line("EXIT", "", f"{stopper.reason} while starting · nothing was placed")
             return EXIT_STARTING
-        except (LockHeld, KeysError, KeyTooPowerful, IntentsCorrupt, StoreRefused) as error:
+        except (LockHeld, KeysError, KeyTooPowerful, IntentsCorrupt, SecondBot, StoreRefused) as error:
             return refuse(console, str(error), EXIT_USAGE)
         except PaperFailed as error:
             return refuse(console, str(error), EXIT_USAGE if error.is_usage else EXIT_UNREACHABLE)

@@ -72,6 +72,7 @@ class Run:
     def whole(self) -> int:
         """Start, wait, stop, say how it went."""
         session, config = self.session, self.config
+        session.say = lambda text: self.console.line("BOOT", "", text)
         rules, limits, instance = session.learn()
         clock = session.venue_clock
         settings = f"{len(show_config(self.loaded))} settings ok"

@@ -111,7 +111,7 @@ class Books:
         return client_order_id.startswith(self.tag + "-")
 
     def boot_of(self, client_order_id: str) -> int:
-        """The start time, in seconds, of the boot that made this id; 0 where the id is not of our form."""
+        """The start time, in milliseconds, of the boot that made this id; 0 where the id is not of our form."""
         parts = client_order_id.split("-")
         try:
             return int(parts[1], 36) if len(parts) == 3 else 0

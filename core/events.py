@@ -32,7 +32,7 @@ class Undecided(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Boot(Event, frozen=True, tag=True, tag_field="kind", kw_only=True):
-    """First event of a run. `boot` is the start time in seconds in base 36; `tag` marks orders as ours."""
+    """First event of a run. `boot` is the start time in milliseconds in base 36; `tag` marks orders as ours."""
 
     boot: str
     tag: str

@@ -16,10 +16,13 @@ class EngineClock:
         return self._anchor_ns + time.monotonic_ns()
 
 
-def boot_id(now_ns: int) -> str:
-    """Start time in seconds in base 36; needs no file."""
-    digits, seconds = "", now_ns // 1_000_000_000
-    while seconds:
-        seconds, rest = divmod(seconds, 36)
+def boot_id(now_ns: int, after: int = 0) -> str:
+    """Start time in milliseconds in base 36, and later than the boot `after`: a clock that went back makes no id twice. Needs no file.
+
+    Milliseconds, because two bots of one tag may be started in the same second and must not share their client ids.
+    """
+    digits, left = "", max(now_ns // 1_000_000, after + 1)
+    while left:
+        left, rest = divmod(left, 36)
         digits = "0123456789abcdefghijklmnopqrstuvwxyz"[rest] + digits
     return digits

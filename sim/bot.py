@@ -34,7 +34,7 @@ DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
 def boot_name(number: int) -> str:
-    """The start time in seconds in base 36; later boots sort after earlier ones."""
+    """Stands for the start time in base 36; later boots sort after earlier ones."""
     return f"m{DIGITS[number]}"
 
 

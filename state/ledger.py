@@ -33,6 +33,7 @@ class Recovery(msgspec.Struct, frozen=True, kw_only=True):
     undecided: tuple[Undecided, ...] = ()
     boots: int = 0
     last_boot: str = ""
+    last_number: int = 0  # of the newest place of that boot
     records: int = 0
 
 
@@ -103,6 +104,7 @@ def after_reset(recovery: Recovery) -> Recovery:
         instance=successor,
         undecided_elsewhere=recovery.undecided_elsewhere + len(recovery.undecided),
         last_boot=recovery.last_boot,
+        last_number=recovery.last_number,
         records=recovery.records,
     )
 
@@ -111,13 +113,15 @@ def recover(path: Path, account: str) -> Recovery:
     """What the runs on this account's newest instance left undecided. Raises IntentsCorrupt."""
     ledgers: dict[str, Ledger] = {}  # by account
     instances: dict[str, str] = {}  # account -> its newest instance
-    current, last_boot, records = "", "", 0
+    current, last_boot, last_number, records = "", "", 0, 0
     for record in read(path):
         records += 1
         if isinstance(record, BootRecord):
-            current, last_boot = account_of(record.instance), record.boot
+            current, last_boot, last_number = account_of(record.instance), record.boot, 0
             if instances.get(current) != record.instance:
                 instances[current], ledgers[current] = record.instance, Ledger()
+        elif isinstance(record, IntentRecord) and isinstance(record.command, Place):
+            last_number = max(last_number, record.command.command_id)  # the lanes write side by side
         ledgers.setdefault(current, Ledger()).take(record)
     own = ledgers.pop(account, Ledger())
     return Recovery(
@@ -129,6 +133,7 @@ def recover(path: Path, account: str) -> Recovery:
         undecided_elsewhere=sum(len(ledger.places) for ledger in ledgers.values()),
         boots=own.boots,
         last_boot=last_boot,
+        last_number=last_number,
         records=records,
     )
 

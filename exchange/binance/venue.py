@@ -33,6 +33,7 @@ ARCHIVED = -2026  # canceled or expired without a fill more than 90 days ago
 PER_SYMBOL_READS_MAX = 13  # openOrders costs 6 per symbol, 80 for all (binance-wire 2)
 PAGE = 1000
 PAGES_MAX = 20
+NEWEST_MAX = 100
 CANCEL_WORKERS = 4
 SEQUENTIAL_MAX = 2
 CANCEL_SUFFIX = "c"  # the engine's cancel renames order X to Xc
@@ -244,6 +245,14 @@ class BinanceVenue:
         return wire.own_trades(answer.body, {facts.venue_order_id: name}), answer.limits
 
     # -- boot (main thread, before the lanes start) -----------------------------------------------
+    def newest_names(self, symbols: Iterable[str], timeout_s: float = BOOT_TIMEOUT_S) -> frozenset[str]:
+        """Client ids of the account's newest orders in these symbols, whoever placed them, open or not."""
+        ends_s, names = time.monotonic() + timeout_s, set[str]()
+        for symbol in symbols:
+            answer = self._rest.read("allOrders", {"symbol": symbol, "limit": str(NEWEST_MAX)}, _left_s(ends_s))
+            names.update(facts.client_order_id for facts in wire.open_orders(answer.body))
+        return frozenset(names)
+
     def exchange_info(self, timeout_s: float = BOOT_TIMEOUT_S) -> tuple[tuple[SymbolRules, ...], tuple[RateLimit, ...]]:
         """Rules of the configured symbols, in their order, and all limits. Refused (-1121) where the venue does not know a symbol."""
         names = "[" + ",".join(f'"{symbol}"' for symbol in self._symbols) + "]"

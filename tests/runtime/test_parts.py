@@ -239,6 +239,16 @@ def test_clock_is_the_wall_clock_that_never_jumps() -> None:
 
 
 def test_boot_ids_are_ordered_and_short() -> None:
-    """Start seconds in base 36: a later start has a later id, and it fits a client order id."""
-    ids = [boot_id(seconds * 1_000_000_000) for seconds in (1_790_000_000, 1_790_000_001, 1_900_000_000, 2_100_000_000)]
-    assert ids == sorted(ids) and len(set(ids)) == 4 and all(len(one) == 6 and int(one, 36) for one in ids)
+    """Start milliseconds in base 36: a later start has a later id, also within one second, and it fits a client order id."""
+    ids = [boot_id(ms * 1_000_000) for ms in (1_790_000_000_000, 1_790_000_000_001, 1_900_000_000_000, 2_100_000_000_000)]
+    assert ids == sorted(ids) and len(set(ids)) == 4 and all(len(one) == 8 and int(one, 36) for one in ids)
+    older_version = "touooq"  # seconds
+    assert int(ids[0], 36) > int(older_version, 36)
+
+
+def test_a_boot_id_is_later_than_every_boot_before() -> None:
+    """A clock that went back, or a restart within the same millisecond, still makes an id that was never used."""
+    before = int(boot_id(1_790_000_000_000 * 1_000_000), 36)
+    assert int(boot_id(1_700_000_000_000 * 1_000_000, after=before), 36) == before + 1
+    assert int(boot_id(1_790_000_000_000 * 1_000_000, after=before), 36) == before + 1
+    assert int(boot_id(1_800_000_000_000 * 1_000_000, after=before), 36) == 1_800_000_000_000

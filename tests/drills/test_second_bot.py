@@ -1,0 +1,84 @@
+"""A second bot with our tag, from another state folder, against the same venue: it is refused and the first one trades on (DESIGN 3)."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from runtime.control import ask
+from tests.drills.harness import CREATES, Row, Venue, venue, wait_until
+from tests.drills.process import BotProcess
+
+TAG = "gltwin"
+
+
+def bot(at: Venue, home: Path) -> BotProcess:
+    places = zip(("rest", "stream", "ws_api"), (at.urls.rest, at.urls.stream, at.urls.ws_api), strict=True)
+    addresses = [f"--set=exchange.urls.{name}={url}" for name, url in places]
+    folders = [f"--set=state.dir={home}", f"--set=log.dir={home / 'logs'}", f"--set=exchange.order_tag={TAG}"]
+    keys = {"GREENLIGHT_API_KEY": at.keys.api_key, "GREENLIGHT_API_SECRET": at.keys.api_secret}
+    return BotProcess("--ui=plain", "--set=quoting.cooldown_ms=50", *folders, *addresses, env=keys)
+
+
+@contextmanager
+def ended(process: BotProcess) -> Iterator[BotProcess]:
+    """Ended as by Ctrl-C, whatever happened."""
+    try:
+        yield process
+    finally:
+        if process.process.poll() is None:
+            process.interrupt_group()
+        process.wait(10)
+
+
+@contextmanager
+def trading(at: Venue, home: Path) -> Iterator[BotProcess]:
+    with ended(bot(at, home)) as process:
+        wait_until(lambda: process.first_s("PLACE"), 15, "the first quotes")
+        yield process
+
+
+def created(at: Venue) -> list[Row]:
+    return [row for row in at.log() if row["method"] in CREATES]
+
+
+@pytest.mark.parametrize("is_copied", [False, True])
+def test_a_second_bot_is_refused(tmp_path: Path, is_copied: bool) -> None:
+    """Own empty folder or a copy of the first one's: exit 2 with what to do, nothing placed or canceled by it, and the first one trades on."""
+    with venue() as at, trading(at, tmp_path / "first") as first:
+        if is_copied:
+            shutil.copytree(tmp_path / "first", tmp_path / "second", ignore=shutil.ignore_patterns("*.sock", "logs", "tape"))
+            count = len(created(at))
+            wait_until(lambda: len(created(at)) > count, 10, "an order that the copy does not know")
+        second = bot(at, tmp_path / "second")
+        assert second.wait(20) == 2, "\n".join(second.lines)
+        assert any(f"another bot trades on this account with the tag {TAG}" in line and "exchange.order_tag" in line for line in second.lines)
+        placed = created(at)
+        boots = {row["client_order_id"].split("-")[1] for row in placed}
+        assert len(boots) == 1, "only the first one ever placed"
+        wait_until(lambda: len(created(at)) > len(placed), 10, "the first one trades on")
+        status = ask(tmp_path / "first" / "control.sock", {"verb": "status"}, 1.0)
+        assert status is not None and status["snapshot"]["halted"] == ""  # type: ignore[index]
+        assert first.process.poll() is None
+    assert first.process.returncode == 0
+
+
+def is_trading(process: BotProcess, home: Path) -> bool:
+    """It runs and is not halted."""
+    status = ask(home / "control.sock", {"verb": "status"}, 1.0) if process.process.poll() is None else None
+    return status is not None and bool(status["snapshot"]) and status["snapshot"]["halted"] == ""  # type: ignore[index]
+
+
+def test_two_bots_of_one_second(tmp_path: Path) -> None:
+    """Started at once with one tag, when neither can see the other yet: they share no client id, and exactly one of them goes on."""
+    homes = (tmp_path / "one", tmp_path / "two")
+    with venue() as at, ExitStack() as stack:
+        both = [stack.enter_context(ended(bot(at, home))) for home in homes]
+        for process in both:
+            wait_until(lambda process=process: process.first_s("PLACE") or process.process.poll() is not None, 20, "quotes, or refused")  # type: ignore[misc]
+        wait_until(lambda: sum(is_trading(process, home) for process, home in zip(both, homes, strict=True)) == 1, 10, "one of them gives way")
+        count = len(created(at))
+        wait_until(lambda: len(created(at)) > count, 10, "the other trades on")
+        assert at.created_twice() == []
