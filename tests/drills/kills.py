@@ -24,8 +24,8 @@ BOOKED_S = 10.0  # I17: after a restart
 DECIDED_S = 17.0  # DESIGN 4: max(2 x timeout, receive window + 10 s) + 2 x resolver interval, with a time-out below 6.5 s
 LOADING_S = (0.3, 0.9)  # since the process began
 OPENING_S = (0.0, 0.12)  # since its first line: boot, resync, first orders; too short to be met by chance
-TRADING_S = (0.1, 3.1)  # since its first line
-HOW_OFTEN = ((LOADING_S, 0.15), (OPENING_S, 0.2), (TRADING_S, 0.65))
+TRADING_S_MIN = 0.1  # since its first line
+HOW_OFTEN = (0.15, 0.2, 0.65)
 FIRST_LINE_S = 10.0
 ASK_S, POLL_STATUS_S = 1.0, 0.05
 OVERRIDES = ("timing.order_timeout_ms=1000", "exchange.read_timeout_ms=1000", "quoting.cooldown_ms=50")
@@ -41,6 +41,7 @@ class Plan:
     replies_lost: float = 0.04  # done, and nothing is said
     requests_lost: float = 0.01  # never arrived
     long_every: int = 0
+    trading_s_max: float = 3.1
 
 
 @dataclass
@@ -108,7 +109,7 @@ class Lives:
         """One life: a random time, the verdict where it lives long enough, SIGKILL, and what the venue knows then."""
         plan = self.seen.plan
         is_long = bool(plan.long_every) and number % plan.long_every == 0
-        span = self._rng.choices([span for span, _ in HOW_OFTEN], [often for _, often in HOW_OFTEN])[0]
+        span = self._rng.choices([LOADING_S, OPENING_S, (TRADING_S_MIN, plan.trading_s_max)], HOW_OFTEN)[0]
         lives_s = self._rng.uniform(*span)
         life = self.start()
         inherited = self.tail.undecided()

@@ -9,6 +9,6 @@ KILLS = 10
 
 def test_killed_again_and_again(tmp_path: Path) -> None:
     """After each kill all that the venue knows is booked within 10 s and the rest is named on a red side; at the end the whole history is equal."""
-    seen = live(tmp_path, Plan(kills=KILLS, seed=4, replies_lost=0.05, requests_lost=0))
+    seen = live(tmp_path, Plan(kills=KILLS, seed=4, replies_lost=0.2, requests_lost=0, trading_s_max=1.5))
     assert not seen.violations, "\n".join([*seen.lines(), *seen.evidence])
-    assert seen.verdicts_s and seen.trades and seen.struck["drop_after"], "\n".join(seen.lines())
+    assert seen.verdicts_s and seen.trades and seen.struck.get("drop_after"), "\n".join(seen.lines())

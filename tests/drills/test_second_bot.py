@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from runtime.control import ask
-from tests.drills.harness import CREATES, Row, Venue, venue, wait_until
+from tests.drills.harness import CREATES, LONG, Row, Venue, venue, wait_until
 from tests.drills.process import BotProcess
 
+LONG_ONLY = pytest.mark.skipif(not LONG, reason="8 s, in the long set")
 TAG = "gltwin"
 
 
@@ -44,7 +45,7 @@ def created(at: Venue) -> list[Row]:
     return [row for row in at.log() if row["method"] in CREATES]
 
 
-@pytest.mark.parametrize("is_copied", [False, True])
+@pytest.mark.parametrize("is_copied", [pytest.param(False, marks=LONG_ONLY), True])
 def test_a_second_bot_is_refused(tmp_path: Path, is_copied: bool) -> None:
     """Own empty folder or a copy of the first one's: exit 2 with what to do, nothing placed or canceled by it, and the first one trades on."""
     with venue() as at, trading(at, tmp_path / "first") as first:
@@ -71,6 +72,7 @@ def is_trading(process: BotProcess, home: Path) -> bool:
     return status is not None and bool(status["snapshot"]) and status["snapshot"]["halted"] == ""  # type: ignore[index]
 
 
+@LONG_ONLY
 def test_two_bots_of_one_second(tmp_path: Path) -> None:
     """Started at once with one tag, when neither can see the other yet: they share no client id, and exactly one of them goes on."""
     homes = (tmp_path / "one", tmp_path / "two")
