@@ -150,12 +150,12 @@ def held(world: DayWorld) -> list[str]:
     return ["      " + " · ".join(shown[at : at + CONTAINERS_IN_A_ROW]) for at in range(0, len(shown), CONTAINERS_IN_A_ROW)]
 
 
-def closing(world: DayWorld, day: Day, elapsed_s: float) -> list[str]:
+def closing(world: DayWorld, day: Day, elapsed_s: float, cpu_s: float) -> list[str]:
     books, uptime = world.engine.books, world.engine.uptime
     assert books is not None
     seconds = (world.scheduler.now_ms - world.setup.start_ms) / 1000
     return [
-        f"{seconds:.0f} virtual seconds in {elapsed_s:.0f} s · {seconds / elapsed_s:.0f} x real time · {world.steps} steps"
+        f"{seconds:.0f} virtual seconds in {elapsed_s:.0f} s ({cpu_s:.0f} s of CPU, {seconds / cpu_s:.0f} x real time) · {world.steps} steps"
         f" · {books.placed} orders · {books.fills_booked} fills · {world.faults.total} faults of {len(world.faults.counts)} kinds",
         "up-time: " + " · ".join(f"{symbol} {side} {uptime.share(symbol, side) * 100:.1f} %" for symbol in books.rules for side in Side),
         "lights: " + " · ".join(f"{colour} {share * 100:.1f} %" for colour, share in light_shares(world).items()),
@@ -187,7 +187,7 @@ def main(argv: list[str] | None = None) -> int:
     options = parser.parse_args(argv)
     if options.hours <= 0 or options.look_every <= 0 or not 1 <= options.symbols <= len(TRADED):
         parser.error(f"--hours and --look-every above 0, --symbols 1 to {len(TRADED)}")
-    begun = time.perf_counter()
+    begun, begun_cpu = time.perf_counter(), time.process_time()
     world = DayWorld(day_setup(options.hours, options.symbols, options.seed))
     hours: list[Hour] = []
     print(HEAD)
@@ -196,7 +196,7 @@ def main(argv: list[str] | None = None) -> int:
         hours.append(one)
         print("\n".join([row(one, span_s), *held(world)]), flush=True)
     day = verdict(world, hours)
-    print("\n".join(closing(world, day, time.perf_counter() - begun)))
+    print("\n".join(closing(world, day, time.perf_counter() - begun, time.process_time() - begun_cpu)))
     return 1 if day.failures or not day.is_plateau else 0
 
 

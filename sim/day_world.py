@@ -34,7 +34,7 @@ MIDNIGHT_MS = 1_800_057_600_000  # 2027-01-16 00:00 UTC
 HOUR_MS, MINUTE_MS = 3_600_000, 60_000
 FAULT_WAIT_MS = 60_000  # one fault a minute
 MARKET_WAIT_MS = 1000  # between two happenings of one symbol: about four frames a second and symbol (touch, depth, trades)
-SWING, SWING_HOURS = 0.005, 6  # the market's home goes half a per cent up and down
+SWING, SWING_TICKS_MAX, SWING_HOURS = 0.005, 1500, 6  # the market's home goes half a per cent up and down, as far as a quoter can follow
 ARCHIVE_MAX = 6000  # ended orders the venue keeps per symbol: more than the bot remembers
 CALLS_MAX = 200_000_000
 REASONS_MAX = 50
@@ -97,7 +97,7 @@ class DriftingMarket(LightMarket):
         names = list(self._rules)
         turn = (now_ms - MIDNIGHT_MS) / (SWING_HOURS * HOUR_MS) + names.index(symbol) / len(names)
         first = self._homes.setdefault(symbol, self._home[symbol])
-        self._home[symbol] = first + int(first * SWING * math.sin(2 * math.pi * turn))
+        self._home[symbol] = first + int(min(first * SWING, SWING_TICKS_MAX) * math.sin(2 * math.pi * turn))
         super().step(symbol, now_ms)
 
 
