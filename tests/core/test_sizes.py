@@ -134,3 +134,14 @@ def test_a_waiting_run_of_diffs_is_bounded(monkeypatch: pytest.MonkeyPatch) -> N
         box.post(diff(number, number, bids=[(str(number), "1")]))
     runs = box.take(0)
     assert [(run.first_id, run.last_id) for run in runs] == [(1, 11), (12, 22), (23, 30)]  # type: ignore[union-attr]
+
+
+def test_an_early_fill_changes_sides_once(desk: Desk) -> None:
+    """A fill heard before the first balances, but later than they are, is this run's: it is counted there and no longer among the recovered."""
+    made = desk.books
+    for number, offset_ms in ((1, -5000), (2, 5000)):
+        made.recovered.append(fill(number, 70, time_ms=made.account.baseline_ms["USDT"] + offset_ms))
+        made.fills_recovered += 1
+    booking.count_early_fills(made)
+    assert ([one.trade_id for one in made.recovered], [one.trade_id for one in made.fills]) == ([1], [2])
+    assert (made.fills_recovered, made.fills_booked, made.fill_count()) == (1, 1, 2)
