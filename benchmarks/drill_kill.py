@@ -1,6 +1,7 @@
 """Two hundred lives of bot.py on one state folder, each killed with -9, against one venue that runs on and loses replies (I17).
 
-Run: python benchmarks/drill_kill.py [--kills 200] [--seed 1] [--keep FOLDER]. Exit 1 when anything was wrong; the evidence stays in the folder.
+Run: python benchmarks/drill_kill.py [--kills 200] [--seed 1] [--keep FOLDER] [--set KEY=VALUE].
+Exit 1 when anything was wrong; the evidence stays in the folder.
 """
 
 import argparse
@@ -21,10 +22,12 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--keep", type=Path, help="keep state, door log and every life's lines here (default: a folder that goes when all was well)")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="settings", help="as for bot.py: exchange.order_entry=ws")
     options = parser.parse_args()
     folder = options.keep or Path(tempfile.mkdtemp(prefix="drill-kill-"))
     folder.mkdir(parents=True, exist_ok=True)
-    seen = live(folder, Plan(kills=options.kills, seed=options.seed, long_every=max(1, options.kills // LONG_LIVES)))
+    plan = Plan(kills=options.kills, seed=options.seed, long_every=max(1, options.kills // LONG_LIVES), settings=tuple(options.settings))
+    seen = live(folder, plan)
     print("\n".join(seen.lines()), flush=True)
     if seen.violations:
         print(f"evidence in {folder}")

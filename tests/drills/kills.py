@@ -42,6 +42,7 @@ class Plan:
     requests_lost: float = 0.01  # never arrived
     long_every: int = 0
     trading_s_max: float = 3.1
+    settings: tuple[str, ...] = ()  # key=value
 
 
 @dataclass
@@ -100,7 +101,7 @@ class Lives:
         """The bot as a person would start it again, against the venue that kept running."""
         places = zip(("rest", "stream", "ws_api"), (self.venue.urls.rest, self.venue.urls.stream, self.venue.urls.ws_api), strict=True)
         addresses = [f"--set=exchange.urls.{name}={url}" for name, url in places]
-        settings = [f"--set={one}" for one in OVERRIDES]
+        settings = [f"--set={one}" for one in (*OVERRIDES, *self.seen.plan.settings)]
         keys = {"GREENLIGHT_API_KEY": self.venue.keys.api_key, "GREENLIGHT_API_SECRET": self.venue.keys.api_secret}
         folders = [f"--set=state.dir={self.home}", f"--set=log.dir={self.home / 'logs'}"]
         return BotProcess("--ui=plain", "--verbose", *folders, *settings, *addresses, *more, env=keys)
@@ -221,9 +222,10 @@ def live(folder: Path, plan: Plan) -> Kills:
     begun_s = time.monotonic()
     with venue("--seed", str(plan.seed)) as at:
         lives = Lives(at, folder / "bot", plan)
-        for kind, probability in (("drop_after", plan.replies_lost), ("drop_before", plan.requests_lost)):
-            if probability:
-                at.exchange.fault(kind, probability=probability, match={"operation": OPERATIONS})
+        if plan.replies_lost:  # over the WS API the connection stays: nothing tells that the reply is lost
+            at.exchange.fault("drop_after", probability=plan.replies_lost, match={"operation": OPERATIONS}, close=False)
+        if plan.requests_lost:
+            at.exchange.fault("drop_before", probability=plan.requests_lost, match={"operation": OPERATIONS})
         for number in range(1, plan.kills + 1):
             lives.lived(number)
             if lives.seen.violations:
