@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
+import assembly
+from runtime.clock import EngineClock
 from runtime.control import ask
 from tests.drills.harness import CREATES, LONG, Row, Venue, venue, wait_until
 from tests.drills.process import BotProcess
+from tests.drills.rig import bot as rig_bot
 
 LONG_ONLY = pytest.mark.skipif(not LONG, reason="8 s, in the long set")
 TAG = "gltwin"
@@ -84,3 +87,26 @@ def test_two_bots_of_one_second(tmp_path: Path) -> None:
         count = len(created(at))
         wait_until(lambda: len(created(at)) > count, 10, "the other trades on")
         assert at.created_twice() == []
+
+
+class EarlierClock(EngineClock):
+    """The wall clock after it was set back by an hour."""
+
+    def __call__(self) -> int:
+        return super().__call__() - 3600 * 1_000_000_000
+
+
+def test_a_clock_that_was_set_back_is_no_second_bot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next run's id is later than that of the orders before it all the same, so they are its own past and it quotes."""
+    resting = {"type": "LIMIT_MAKER", "side": "BUY", "quantity": "0.001", "price": "50000"}
+    with venue() as at:
+        with rig_bot(at, tmp_path / "bot") as first:
+            wait_until(lambda: first.is_quoting, 10, "the first quotes")
+        left = f"gldril-{first.session.boot}-3"  # the first order it made; one like it stayed
+        at.exchange.place(newClientOrderId=left, **resting)
+        monkeypatch.setattr(assembly, "EngineClock", EarlierClock)
+        with rig_bot(at, tmp_path / "bot") as second:
+            assert int(second.session.boot, 36) > int(first.session.boot, 36)
+            wait_until(lambda: second.is_quoting, 10, "quotes after the clock was set back")
+            assert second.snapshot.halted == ""
+        assert at.open_orders() == {}, "what stayed was its own"
