@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from core.amendments import OnReject
 from core.books import Timing
 from core.commands import CancelAll, Query, Reconnect
 from core.engine import Engine, Step
@@ -50,6 +51,7 @@ from state.store import FILE as STORE_FILE
 from state.store import Store
 from state.tape import Tape
 from strategy import MarketMaker
+from trading.amend import Amending, Policy
 from trading.bands import Band, Unit
 from trading.quoting import Reference, SymbolQuoting
 from trading.recipe import Recipe
@@ -110,6 +112,7 @@ def recipe_of(config: Config) -> Recipe:
         quoting={symbol: quoting_of(config, symbol) for symbol in config.symbols},
         limits=Limits(order_notional_max=risk.order_notional_max, open_orders_max=risk.open_orders_max, loss_quote_max=risk.loss_quote_max),
         timing=timing_of(config),
+        amending=Amending(can=BinanceVenue.capabilities, policy=Policy(on_reject=OnReject(config.amend.on_reject))),
     )
 
 
@@ -174,7 +177,7 @@ class Session:
         self.keeper = Keeper(Store(state_dir / STORE_FILE), self.intents.path, lambda reason: self.inbox.post(StoreHealth(reason=reason)))
         self.recorder = Recorder(self.intents, self.keeper)
         self.recipe = recipe_of(config)
-        self.engine = Engine(MarketMaker(self.recipe.quoting), RiskChecks(self.recipe.limits), self.recipe.timing)
+        self.engine = Engine(MarketMaker(self.recipe.quoting, self.recipe.amending), RiskChecks(self.recipe.limits), self.recipe.timing)
         sizes = {"cancel": config.lanes.cancel_workers, "place": config.lanes.place_workers, "query": config.lanes.query_workers}
         cancel, place, query = (Lane(name, workers, prepare=self.venue.sync_clock) for name, workers in sizes.items())
         self.lanes = (cancel, place, query)
@@ -243,6 +246,7 @@ class Session:
             last_trade_ids=tuple((symbol, trade_id) for symbol, trade_id in recovery.last_trade_ids if symbol in self.config.symbols),
             undecided=tuple(undecided for undecided in recovery.undecided if undecided.symbol in self.config.symbols),
             known_fills=recovery.known_fills,
+            attributed=recovery.attributed,
         )
         self._open_store(boot)
         self.intents.boot(boot, self.clock())

@@ -11,7 +11,7 @@ from concurrent.futures import CancelledError, Future
 from functools import partial
 from typing import Protocol, TypeVar
 
-from core.commands import AnyCommand, Cancel, CancelAll, Place, Query, ReadAccount, ReadCommand, ReadDepth
+from core.commands import Amend, AnyCommand, Cancel, CancelAll, Place, Query, ReadAccount, ReadCommand, ReadDepth
 from core.events import Answer, OrderAnswer, Outcome, Reply
 from core.light import Light
 from core.orders import Orders
@@ -64,6 +64,10 @@ class OrderBookManager:
         for command in commands:
             self._submit(self._place_lane, self._run_place, command)
 
+    def amend_orders(self, commands: Iterable[Amend]) -> None:
+        for command in commands:
+            self._submit(self._place_lane, self._run_amend, command)
+
     def cancel_orders(self, commands: Iterable[Cancel]) -> None:
         for command in commands:
             self._submit(self._cancel_lane, self._run_cancel, command)
@@ -77,12 +81,13 @@ class OrderBookManager:
             self._submit(self._query_lane, self._run_read, command)
 
     def hand_over(self, commands: Iterable[AnyCommand]) -> None:
-        """Cancels first, then places, then reads. A Reconnect is not ours: the loop gives it to its stream."""
+        """Cancels first, then amendments, places, reads. A Reconnect is not ours: the loop gives it to its stream."""
         commands = tuple(commands)
         self.cancel_orders(command for command in commands if isinstance(command, Cancel))
         for command in commands:
             if isinstance(command, CancelAll):
                 self.cancel_all_orders(command)
+        self.amend_orders(command for command in commands if isinstance(command, Amend))
         self.place_orders(command for command in commands if isinstance(command, Place))
         self.read(command for command in commands if isinstance(command, Query | ReadAccount | ReadDepth))
 
@@ -115,11 +120,11 @@ class OrderBookManager:
     def _deliver(self, reply: Reply) -> None:
         self._post(reply)
 
-    def settle(self, command: Place | Cancel, outcome: Answered[OrderAnswer] | Exception, sent_ns: int, received_ns: int) -> None:
+    def settle(self, command: Place | Cancel | Amend, outcome: Answered[OrderAnswer] | Exception, sent_ns: int, received_ns: int) -> None:
         """The outcome of a request that was underway (core.ports.Settle). On the venue's reader thread: posts, and leaves the writing to a lane."""
         reply = self._outcome(command, outcome, sent_ns, received_ns)
         self._deliver(reply)
-        lane = self._place_lane if isinstance(command, Place) else self._cancel_lane
+        lane = self._cancel_lane if isinstance(command, Cancel) else self._place_lane
         try:
             lane.submit(self._journal.result, reply)
         except Exception:  # a lane that is full or stopped: the order is asked about at the next start unless its ending is written
@@ -130,6 +135,11 @@ class OrderBookManager:
         if self._clock_ns() > command.not_after_ns:
             return self._outcome(command, NotSent("stale: the decision is too old"), 0, self._clock_ns())
         return self._call(command, self._venue.place, journaled=True)
+
+    def _run_amend(self, command: Amend) -> Reply | None:
+        if self._clock_ns() > command.not_after_ns:
+            return self._outcome(command, NotSent("stale: the decision is too old"), 0, self._clock_ns())
+        return self._call(command, self._venue.amend, journaled=True)
 
     def _run_cancel(self, command: Cancel) -> Reply | None:
         return self._call(command, self._venue.cancel, journaled=True)

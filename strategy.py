@@ -11,10 +11,12 @@ from decimal import Decimal
 import msgspec
 
 from core.commands import Slot
-from core.money import ZERO, distance_bps, floor_to, plain
+from core.light import Colour
+from core.money import ZERO, ceil_to, distance_bps, floor_to, plain
 from core.orders import Order
 from core.types import OrderType, Side
-from core.view import Decision, View, WantCancel, WantPlace
+from core.view import Decision, View, WantAmend, WantCancel, WantPlace
+from trading.amend import Amending
 from trading.bands import Band, band_of, is_urgent, why_bad
 from trading.quoting import SymbolQuoting, fit_quantity, inventory, quote_price, reference_price, room
 
@@ -24,13 +26,16 @@ NS_PER_S = 1_000_000_000
 class MarketMaker:
     """Keeps each band filled at its target; leaves orders inside their band alone, because their queue place is worth money."""
 
-    def __init__(self, symbols: Mapping[str, SymbolQuoting]) -> None:
+    def __init__(self, symbols: Mapping[str, SymbolQuoting], amending: Amending | None = None) -> None:
+        """Without `amending` an order that is too large is canceled and placed anew."""
         self.symbols = symbols
+        self.amending = amending or Amending()
         self._place_first: set[tuple[str, Side]] = set()  # sides that waited for cancels: they place before they look for bad orders
 
     def decide(self, view: View, symbol: str) -> Decision:
         quoting = self.symbols[symbol]
         cancels: list[WantCancel] = []
+        amends: list[WantAmend] = []
         places: list[WantPlace] = []
         idle: list[tuple[Side, str]] = []
         for side in Side:
@@ -44,6 +49,10 @@ class MarketMaker:
                 self._place_first.add((symbol, side))
                 idle.append((side, "bad orders are being canceled"))
                 continue
+            if smaller := self._too_large(view, symbol, side, reference, quoting):
+                amends.extend(smaller)
+                idle.append((side, "orders are being shrunk in place"))
+                continue
             if view.has_pending_cancels(symbol, side) or not view.light(symbol, side).is_green:
                 idle.append((side, view.light(symbol, side).reason))
                 continue
@@ -52,7 +61,7 @@ class MarketMaker:
             self._place_first.discard((symbol, side))
             if reason:
                 idle.append((side, reason))
-        return Decision(cancels=tuple(cancels), places=tuple(places), idle=tuple(idle))
+        return Decision(cancels=tuple(cancels), amends=tuple(amends), places=tuple(places), idle=tuple(idle))
 
     def save(self) -> object:
         """The sides that are owed a place, for a checkpoint."""
@@ -86,11 +95,56 @@ class MarketMaker:
             order_band = bands[order.slot[0]]
         if quoting.order_age_s_max and view.now_ns - order.created_ns > quoting.order_age_s_max * NS_PER_S:
             return f"older than {quoting.order_age_s_max} s"
-        held = inventory(view, order.symbol, quoting, order.side)
-        toward = held if order.side is Side.BUY else -held
-        if quoting.inventory_cap and toward + order.remaining > quoting.inventory_cap:
+        if self._above_cap(view, order, quoting) and self._to_cap(view, order, quoting) is None:
+            held = inventory(view, order.symbol, quoting, order.side)
             return f"inventory {held:+f} with this order would pass the cap {plain(quoting.inventory_cap)}"
         return why_bad(order_band, order.side, order.price, reference, tick, quoting.hysteresis)
+
+    # -- orders that are too large ---------------------------------------------------------------
+    def _above_cap(self, view: View, order: Order, quoting: SymbolQuoting) -> Decimal:
+        """By how much inventory and this order together pass the cap; zero or below where they do not."""
+        if not quoting.inventory_cap:
+            return ZERO
+        held = inventory(view, order.symbol, quoting, order.side)
+        toward = held if order.side is Side.BUY else -held
+        return max(ZERO, toward + order.remaining - quoting.inventory_cap)
+
+    def _to_cap(self, view: View, order: Order, quoting: SymbolQuoting) -> WantAmend | None:
+        excess = self._above_cap(view, order, quoting)
+        return self._shrunk(view, order, excess, f"inventory cap {plain(quoting.inventory_cap)}") if excess else None
+
+    def _shrunk(self, view: View, order: Order, excess: Decimal, why: str) -> WantAmend | None:
+        """The order without the excess, its queue place kept; None where it cannot be amended to that, or nothing but a cancel may leave."""
+        if view.light(order.symbol, order.side).colour is Colour.RED:
+            return None
+        rules = view.rules(order.symbol)
+        quantity = order.quantity - ceil_to(excess, rules.step)
+        routing = self.amending.shrinks(order, quantity, rules)
+        if routing is None:
+            return None
+        reason = f"{why}: {plain(order.quantity)} down to {plain(quantity)}, queue place kept"
+        on_reject = self.amending.policy.on_reject
+        return WantAmend(client_order_id=order.client_order_id, quantity=quantity, routing=routing, on_reject=on_reject, reason=reason)
+
+    def _too_large(self, view: View, symbol: str, side: Side, reference: Decimal, quoting: SymbolQuoting) -> list[WantAmend]:
+        """Orders to shrink in place: those that would pass the inventory cap, and the newest ones of a band that holds too much."""
+        wanted: dict[str, WantAmend] = {}
+        bands, tick = quoting.bands(side), view.rules(symbol).tick
+        excess = {index: -band.quantity for index, band in enumerate(bands)}
+        orders = [order for order in view.open_orders(symbol, side) if order.is_working]
+        for order in view.open_orders(symbol, side):
+            where = order.slot[0] if order.slot is not None else band_of(bands, side, order.price, reference, tick)
+            if where is not None:
+                excess[where] += order.remaining
+        for order in reversed(orders):
+            where = order.slot[0] if order.slot is not None else band_of(bands, side, order.price, reference, tick)
+            over = max(ZERO, min(excess[where], order.remaining)) if where is not None else ZERO
+            shrunk = self._to_cap(view, order, quoting) or (self._shrunk(view, order, over, "the band holds too much") if over else None)
+            if shrunk is not None:
+                wanted[order.client_order_id] = shrunk
+                if where is not None:
+                    excess[where] -= order.quantity - shrunk.quantity
+        return list(wanted.values())
 
     # -- missing orders --------------------------------------------------------------------------
     def _others(self, view: View, symbol: str, side: Side, places: list[WantPlace]) -> Decimal | None:

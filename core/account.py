@@ -15,6 +15,7 @@ from core.types import Balance, Fill, Liquidity, Side, SymbolRules
 
 ASSETS_MAX = 5000  # balances of assets that are not traded are left out beyond it
 FOREIGN_ORDERS_MAX = 5000  # beyond it the oldest is forgotten until the next account read; the venue's own `free` still bounds what is promised
+TOLD_KEPT = 16  # messages
 SPENT_MAX = 1000  # per asset; beyond it the oldest two become one that waits as long as the later of them
 
 
@@ -44,6 +45,15 @@ class Account:
     baseline: dict[str, Decimal] = field(default_factory=dict)  # totals when the books were first proven
     baseline_ms: dict[str, int] = field(default_factory=dict)  # venue time of each of them
     own_change: dict[str, Decimal] = field(default_factory=dict)  # by our fills and fees since the baseline
+    told: list[tuple[int, tuple[Balance, ...]]] = field(default_factory=list)  # newest position messages
+
+    def is_repeated(self, balances: tuple[Balance, ...], update_ms: int) -> bool:
+        """A position message that came before: within one ms its time alone does not tell that it is older than what is held."""
+        if (update_ms, balances) in self.told:
+            return True
+        self.told.append((update_ms, balances))
+        del self.told[:-TOLD_KEPT]
+        return False
 
     def on_position(self, balances: Iterable[Balance], update_ms: int) -> list[str]:
         """Take absolute balances unless newer ones are held; returns the assets taken."""

@@ -7,8 +7,9 @@ Never: a network call; a command that the books do not already show as asked.
 from typing import Protocol
 
 from core.account import hold_of
+from core.amendments import Amendment
 from core.books import MS, Books
-from core.commands import Cancel, Place
+from core.commands import Amend, Cancel, Place
 from core.light import NOT_YET, Colour
 from core.money import plain
 from core.notices import Sent
@@ -78,16 +79,19 @@ def send_cancels(books: Books) -> None:
             client_order_id=order.client_order_id,
             cancel_id=f"{order.client_order_id}c",  # the venue renames the order to this: a search must still know it
         )
-        _leave(books, command, "CANCEL")
+        leave(books, command, "CANCEL")
 
 
-def deny(books: Books, want: WantPlace, risk: Risk) -> tuple[str, str] | None:
-    """(reason, clears when) where this place may not leave now."""
+def deny(books: Books, want: WantPlace, risk: Risk, amendment: Amendment | None = None) -> tuple[str, str] | None:
+    """(reason, clears when) where this place may not leave now. A slot whose order is being resubmitted belongs to that `amendment`."""
     light = books.light(want.symbol, want.side)
     if light.colour is not Colour.GREEN:
         return light.reason, light.clears_when
     if any(order.slot == want.slot for order in books.orders.open(want.symbol, want.side)):
         return f"slot {want.slot} is taken", "its order ends"
+    for one in books.amendments.values():
+        if one is not amendment and one.is_resubmitting and (one.symbol, one.side, one.slot) == (want.symbol, want.side, want.slot):
+            return f"slot {want.slot} is being changed", "the amendment's result"
     if denial := risk.check(want, View(books)):
         return denial
     if budget := books.budget.place_denied(books.now_ns):
@@ -102,7 +106,7 @@ def deny(books: Books, want: WantPlace, risk: Risk) -> tuple[str, str] | None:
     return None
 
 
-def place(books: Books, want: WantPlace) -> None:
+def place(books: Books, want: WantPlace) -> Order:
     number = books.number()
     timing = books.timing
     client_order_id = f"{books.tag}-{books.boot}-{number}"
@@ -135,9 +139,11 @@ def place(books: Books, want: WantPlace) -> None:
         slot=want.slot,
         not_after_ns=books.now_ns + timing.place_not_after_ms * MS,
     )
-    _leave(books, command, "PLACE")
+    leave(books, command, "PLACE")
+    return order
 
 
-def _leave(books: Books, command: Place | Cancel, tag: str) -> None:
+def leave(books: Books, command: Place | Cancel | Amend, tag: str) -> None:
+    """The command goes with this step, at its place in the story."""
     books.commands.append(command)
     books.notices.append(Sent(tag=tag, symbol=command.symbol, order_id=command.client_order_id, command=command))

@@ -48,8 +48,11 @@ class Audit:
     def ask(self, books: Books, stopping: bool) -> None:
         """Issue the read that is due, if any."""
         if self.asked is not None:
-            if books.now_ns < self.asked_deadline_ns:
+            if stopping and self.asked_purpose is not Purpose.STOP:
+                self.asked = None  # a stop has no time to wait for a routine reading
+            elif books.now_ns < self.asked_deadline_ns:
                 return
+        if self.asked is not None:
             self.asked = None
             self.want(self.asked_purpose, books.now_ns)
         if stopping:

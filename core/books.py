@@ -12,6 +12,7 @@ from itertools import count
 import msgspec
 
 from core.account import Account, FillTotals
+from core.amendments import Amendment, AmendmentResult
 from core.budget import Budget
 from core.commands import AnyCommand, Reconnect
 from core.depth import DepthBook, Touch
@@ -23,6 +24,7 @@ from core.types import Balance, Connection, Fill, Side, SymbolRules
 
 FILLS_KEPT_MAX = 20_000  # the newest; the store has all of them
 ORPHAN_TRADES_MAX = 10_000  # beyond it trading halts: a trade nobody can name must not be forgotten
+ATTRIBUTED_MAX = 5000
 RECV_WINDOW_MS = 3000
 PLACE_GRACE_MS = RECV_WINDOW_MS + 10_000  # after this a place that left can no longer reach the engine (binance-wire 8)
 MS = 1_000_000
@@ -74,7 +76,11 @@ class Books:
     orphans: dict[tuple[str, int], list[Fill]] = field(default_factory=dict)  # trades of orders we cannot name yet
     orphan_not_before_ns: dict[tuple[str, int], int] = field(default_factory=dict)
     earlier: dict[tuple[str, int], Decimal] = field(default_factory=dict)  # quantity booked by earlier runs, per (symbol, venue order id)
+    attributed: dict[tuple[str, int], None] = field(default_factory=dict)  # (symbol, venue order id) of orders of earlier runs
     foreign_trades: dict[tuple[str, int], None] = field(default_factory=dict)
+    amendments: dict[int, Amendment] = field(default_factory=dict)  # by command id, until decided
+    amended: dict[str, AmendmentResult] = field(default_factory=dict)  # newest results, by the client id of the order they were about
+    queue_places_kept: int = 0
     start_mids: dict[str, Decimal] = field(default_factory=dict)
     was_reset: bool = False  # the venue has forgotten our orders (core.reset)
     started: bool = False  # the books have been merged once

@@ -55,6 +55,18 @@ class Cancel(Command, frozen=True, tag=True, tag_field="kind", kw_only=True):
     cancel_id: str
 
 
+class Amend(Command, frozen=True, tag=True, tag_field="kind", kw_only=True):
+    """Shrink one order of ours to `quantity`, its new total; it keeps its id, its name and its place in the queue (binance-wire 3)."""
+
+    symbol: str
+    side: Side
+    price: Decimal
+    quantity: Decimal
+    venue_order_id: int
+    client_order_id: str
+    not_after_ns: int
+
+
 class CancelAll(Command, frozen=True, tag=True, tag_field="kind", kw_only=True):
     """One background task: read the open orders, keep those with our tag, cancel them by id. Foreign orders stay."""
 
@@ -99,6 +111,6 @@ class Reconnect(Command, frozen=True, tag=True, tag_field="kind", kw_only=True):
     connection: Connection
 
 
-OrderCommand: TypeAlias = Place | Cancel | CancelAll
+OrderCommand: TypeAlias = Place | Cancel | Amend | CancelAll
 ReadCommand: TypeAlias = Query | ReadAccount | ReadDepth
-AnyCommand: TypeAlias = Place | Cancel | CancelAll | Query | ReadAccount | ReadDepth | Reconnect
+AnyCommand: TypeAlias = Place | Cancel | Amend | CancelAll | Query | ReadAccount | ReadDepth | Reconnect

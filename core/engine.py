@@ -9,9 +9,9 @@ from typing import Protocol
 
 import msgspec
 
-from core import asking, audit, hearing, market, resolver, resync
-from core.books import MS, Books, Timing
-from core.commands import AnyCommand, Cancel, CancelAll, Place, Purpose, Query, ReadAccount, ReadDepth, Reconnect
+from core import amending, asking, audit, hearing, market, resolver, resync
+from core.books import ATTRIBUTED_MAX, MS, Books, Timing
+from core.commands import Amend, AnyCommand, Cancel, CancelAll, Place, Purpose, Query, ReadAccount, ReadDepth, Reconnect
 from core.events import (
     AccountPosition,
     AccountSnapshot,
@@ -96,6 +96,7 @@ class Engine:
         books.budget.count(event.limits, time_ns)
         books.proven_trade_id.update({rule.symbol: None for rule in event.rules})
         books.proven_trade_id.update(dict(event.last_trade_ids))
+        books.attributed = dict.fromkeys(event.attributed[-ATTRIBUTED_MAX:])
         for fill in event.known_fills:
             books.orders.booked_trades[fill.key] = None
             key = (fill.symbol, fill.venue_order_id)
@@ -122,6 +123,7 @@ class Engine:
             self._show_lights(books)
             return
         asking.pull_quotes(books)
+        amending.advance(books, self.risk)
         asking.send_cancels(books)
         if books.started:
             resolver.ask(books)
@@ -227,6 +229,8 @@ class Engine:
 
     def _on_position(self, books: Books, event: AnyEvent) -> None:
         assert isinstance(event, AccountPosition)
+        if books.account.is_repeated(event.balances, event.update_ms):
+            return
         if books.account.on_position(event.balances, event.update_ms):
             books.touch_private()
             books.tell_holdings()
@@ -251,6 +255,8 @@ class Engine:
             hearing.on_place_reply(books, command, event)
         elif isinstance(command, Cancel):
             hearing.on_cancel_reply(books, command, event)
+        elif isinstance(command, Amend):
+            hearing.on_amend_reply(books, command, event)
         elif isinstance(command, Query):
             hearing.on_query_reply(books, command, event)
         elif isinstance(command, ReadDepth):
@@ -344,7 +350,9 @@ class Engine:
             order = books.orders.by_client_id[want.client_order_id]
             if order.is_open and not order.is_leaving:
                 order.cancel_wanted = order.why_cancel = want.reason
-        if decision.cancels:
+        for wish in decision.amends:
+            amending.start(books, wish)
+        if decision.cancels or decision.amends:
             asking.send_cancels(books)
         for side in Side:
             self.idle.pop((symbol, side), None)

@@ -43,6 +43,7 @@ class Boot(Event, frozen=True, tag=True, tag_field="kind", kw_only=True):
     last_trade_ids: tuple[tuple[str, int], ...] = ()
     undecided: tuple[Undecided, ...] = ()
     known_fills: tuple[Fill, ...] = ()  # booked by earlier runs; never booked again
+    attributed: tuple[tuple[str, int], ...] = ()  # (symbol, venue order id) of orders of earlier runs, so that no search takes one for another
 
 
 class BookTicker(Event, frozen=True, tag=True, tag_field="kind", kw_only=True):
@@ -177,6 +178,7 @@ class OrderAnswer(msgspec.Struct, frozen=True, tag=True, tag_field="kind", kw_on
     facts: OrderFacts | None
     searched: bool = False
     ids_ran_backwards: bool = False
+    by_socket: bool = False  # answered over the WS API
 
 
 class CancelAllAnswer(msgspec.Struct, frozen=True, tag=True, tag_field="kind", kw_only=True):

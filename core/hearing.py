@@ -10,7 +10,7 @@ from core import reset
 from core.account import hold_of
 from core.booking import book_fill, claim_orphans, note_foreign_fill
 from core.books import MS, Books
-from core.commands import Cancel, Place, Query
+from core.commands import Amend, Cancel, Place, Query
 from core.events import CancelAllAnswer, ExecutionReport, OrderAnswer, Outcome, Reply
 from core.notices import Acked, Ended, Refusal, Reported, Said, TimedOut
 from core.orders import Evidence, Order
@@ -20,6 +20,7 @@ CANCEL_RETRY_MS = 250
 BRAKE_AFTER_EQUAL_REJECTS = 2
 BRAKE_MS_FIRST, BRAKE_MS_MAX = 1000, 30_000
 COUNT_MAX = 64
+NOT_OPEN = "Unknown order sent"  # of an amendment: perhaps filled
 
 
 # -- the user stream -----------------------------------------------------------------------------
@@ -35,6 +36,7 @@ def on_report(books: Books, report: ExecutionReport) -> None:
     order.reported = True
     books.unheard_since_ns = 0
     books.orders.learn_venue_id(order, report.venue_order_id)
+    books.orders.learn_quantity(order, report.quantity)
     claim_orphans(books, order)
     if report.fill is not None:
         book_fill(books, order, report.fill)
@@ -239,7 +241,7 @@ def on_cancel_reply(books: Books, command: Cancel, reply: Reply) -> None:
 
 def mark_unknown(books: Books, order: Order, what: str, note: str) -> None:
     """A call ended without the venue's word: the side turns red and the order is queried."""
-    asked = order.place_asked if what == "place" else order.cancel_asked
+    asked = {"place": order.place_asked, "cancel": order.cancel_asked, "amendment": order.amend_asked}[what]
     if asked is not None and not asked.unknown:
         asked.unknown = True
         books.notices.append(
@@ -250,10 +252,33 @@ def mark_unknown(books: Books, order: Order, what: str, note: str) -> None:
 
 def _take_facts(books: Books, order: Order, facts: OrderFacts, evidence: Evidence) -> None:
     books.orders.learn_venue_id(order, facts.venue_order_id)
+    books.orders.learn_quantity(order, facts.quantity)
     claim_orphans(books, order)
     for fill in facts.fills:
         book_fill(books, order, fill)
     _hear(books, order, facts.status, facts.executed, evidence)
+
+
+def on_amend_reply(books: Books, command: Amend, reply: Reply) -> None:
+    """The venue's word on an amendment; core.amending reads from the order what came of it."""
+    order = books.orders.find(command.symbol, command.venue_order_id, command.client_order_id)
+    amendment = books.amendments.get(command.command_id)
+    if order is None or amendment is None or order.amend_asked is None or order.amend_asked.command_id != command.command_id:
+        return
+    books.touch_private()
+    amendment.by_socket = isinstance(reply.answer, OrderAnswer) and reply.answer.by_socket
+    if reply.outcome is Outcome.UNKNOWN:
+        mark_unknown(books, order, "amendment", reply.note)
+        return
+    order.amend_asked = None
+    amendment.error = reply.note
+    if reply.outcome is Outcome.REFUSED and reply.error is not None:
+        amendment.error = f"{reply.error.message.rstrip('.')} ({reply.error.code})"
+        amendment.is_refused = reply.error.http_status not in (418, 429)
+        if NOT_OPEN in reply.error.message:
+            books.orders.want_attention(order, books.now_ns)
+    if isinstance(reply.answer, OrderAnswer) and reply.answer.facts is not None:
+        _take_facts(books, order, reply.answer.facts, Evidence.ANSWER)
 
 
 def on_query_reply(books: Books, command: Query, reply: Reply) -> None:
@@ -287,8 +312,20 @@ def _after_answer(books: Books, order: Order) -> None:
     if order.is_open and order.cancel_asked is not None and order.cancel_asked.unknown:
         order.cancel_asked = None
         order.cancel_wanted = order.why_cancel
+    if order.amend_asked is not None and order.amend_asked.unknown:
+        _settle_amendment(books, order)
     if order.booked >= order.executed:
         books.orders.settle(order)
+
+
+def _settle_amendment(books: Books, order: Order) -> None:
+    """Its quantity tells whether the amendment was carried out. Where not it still may be, for as long as its request may arrive: the order goes."""
+    assert order.amend_asked is not None
+    amendment = books.amendments.get(order.amend_asked.command_id)
+    if amendment is None or order.quantity == amendment.quantity:
+        order.amend_asked = None
+    elif order.is_open and not order.is_leaving:
+        order.cancel_wanted = order.why_cancel = "its amendment has no answer"
 
 
 def _on_orphan_answer(books: Books, command: Query, reply: Reply) -> None:

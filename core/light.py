@@ -93,17 +93,20 @@ def judge(symbol: str, side: Side, orders: Orders, account: Account, session: Se
     """The colour for one (symbol, side), the first reason that holds (DESIGN 4)."""
     if verdict := _session_red(session, budget, symbol, now_ns):
         return verdict
-    leaving = 0
+    leaving = amending = 0
     for order in orders.open(symbol, side):
         if order.is_unknown:
             return Colour.RED, f"outcome unknown: {order.client_order_id}", "the venue's answer to the order query"
         leaving += order.is_leaving
+        amending += order.amend_asked is not None
     for client_id in orders.attention:
         order = orders.by_client_id[client_id]
         if order.symbol == symbol and order.side is side:
             return Colour.RED, f"fills of {order.client_order_id} not complete", "the venue's answer to the order query"
     if leaving:
         return Colour.AMBER, f"{leaving} cancel{'s' if leaving > 1 else ''} pending", "the venue's word on the cancel"
+    if amending:
+        return Colour.AMBER, f"{amending} amendment{'s' if amending > 1 else ''} pending", "the venue's word on the amendment"
     rules = account.rules[symbol]
     asset = rules.quote if side is Side.BUY else rules.base
     held, first = account.held_by_leaving(asset, orders)

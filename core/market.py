@@ -65,7 +65,7 @@ def on_depth_reply(books: Books, command: ReadDepth, reply: Reply) -> None:
         _retry_later(books, market)
         return
     if market.depth.in_step:
-        _confirm(books, command.symbol, market, reply.answer)
+        _confirm(books, command.symbol, market, reply)
         return
     if command.limit < SYNC_LEVELS:
         return  # asked to confirm a book that broke meanwhile: too few levels to build one; the next step asks for a whole one
@@ -87,9 +87,12 @@ def _retry_later(books: Books, market: SymbolBook) -> None:
     market.read_not_before_ns = books.now_ns + wait_ms * MS
 
 
-def _confirm(books: Books, symbol: str, market: SymbolBook, snapshot: DepthSnapshot) -> None:
+def _confirm(books: Books, symbol: str, market: SymbolBook, reply: Reply) -> None:
+    """A snapshot shows the book as it was when the request was under way: it makes the book as fresh as its sending, not as its arrival."""
+    assert isinstance(reply.answer, DepthSnapshot)
+    snapshot, state = reply.answer, books.session.symbols[symbol]
     if snapshot.last_update_id <= market.depth.update_id:
-        books.session.symbols[symbol].book_seen_ns = books.now_ns
+        state.book_seen_ns = max(state.book_seen_ns, reply.sent_ns)
         market.behind_id = 0
     elif not market.behind_id:
         market.behind_id, market.behind_since_ns = snapshot.last_update_id, books.now_ns
@@ -97,7 +100,7 @@ def _confirm(books: Books, symbol: str, market: SymbolBook, snapshot: DepthSnaps
 
 def ask(books: Books) -> None:
     """Depth reads that are due: to build a book, or to confirm one that has been silent for half its allowed age."""
-    if not books.session.up[Connection.MARKET]:
+    if not books.session.up[Connection.MARKET] or books.session.stopping:
         return
     for symbol, market in books.market.items():
         if market.read_asked is not None and books.now_ns < market.read_deadline_ns:

@@ -8,7 +8,8 @@ from decimal import Decimal
 
 import msgspec
 
-from core.commands import Cancel, Place
+from core.amendments import AmendmentResult
+from core.commands import Amend, Cancel, Place
 from core.events import ExecutionReport
 from core.light import Light
 from core.money import plain
@@ -37,11 +38,23 @@ class Said(Notice, frozen=True, kw_only=True):
 class Sent(Notice, frozen=True, kw_only=True):
     """An order command, at its place in the story of the step."""
 
-    command: Place | Cancel
+    command: Place | Cancel | Amend
 
     def words(self) -> str:
         command = self.command
         return f"{command.side:<4} {plain(command.quantity)} @ {plain(command.price)} · {command.reason}"
+
+
+class Amended(Notice, frozen=True, kw_only=True):
+    """A change of an order is decided."""
+
+    result: AmendmentResult
+
+    def words(self) -> str:
+        result = self.result
+        queue = " · queue place kept" if result.queue_kept else ""
+        error = f" · {result.error}" if result.error else ""
+        return f"{result.side:<4} {result.outcome.value} by {result.routing.value} after {result.elapsed_ms:.0f} ms{queue}{error}"
 
 
 class LightChanged(Notice, frozen=True, kw_only=True):

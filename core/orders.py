@@ -86,6 +86,8 @@ class Order:
     booked: Decimal = ZERO  # what our own fills add up to
     place_asked: Asked | None = None
     cancel_asked: Asked | None = None
+    amend_asked: Asked | None = None
+    amends: int = 0  # so often amended; venues allow a few
     cancel_wanted: str = ""  # the reason, as long as a cancel is wanted and none is under way
     cancel_not_before_ns: int = 0  # a refused cancel is tried again, not at once
     why_cancel: str = ""
@@ -112,8 +114,8 @@ class Order:
 
     @property
     def is_unknown_call(self) -> bool:
-        """A place or cancel ended without an answer."""
-        return (self.place_asked is not None and self.place_asked.unknown) or (self.cancel_asked is not None and self.cancel_asked.unknown)
+        """A place, cancel or amendment ended without an answer."""
+        return any(asked is not None and asked.unknown for asked in (self.place_asked, self.cancel_asked, self.amend_asked))
 
     @property
     def is_unknown(self) -> bool:
@@ -127,7 +129,7 @@ class Order:
     @property
     def is_working(self) -> bool:
         """On the book by the venue's word, with nothing asked of it."""
-        return self.status in (S.NEW, S.PARTIALLY_FILLED) and not self.is_leaving
+        return self.status in (S.NEW, S.PARTIALLY_FILLED) and not self.is_leaving and self.amend_asked is None
 
 
 @dataclass(slots=True)
@@ -195,6 +197,12 @@ class Orders:
             self.newest[order.symbol] = order.client_order_id
         elif 0 < newest.acked_ns < order.created_ns:
             self.want_attention(newest, 0)
+
+    def learn_quantity(self, order: Order, quantity: Decimal) -> None:
+        """An amendment only ever takes quantity away, so the smallest one heard is the newest."""
+        if 0 < quantity < order.quantity:
+            order.quantity = quantity
+            self.changed[order.client_order_id] = None
 
     def book(self, order: Order, fill: Fill) -> bool:
         """Book one trade once; True where it was new. A fill after an ending is booked like any other.
@@ -283,6 +291,7 @@ class Orders:
         order.ended_ns = now_ns
         order.place_asked = None
         order.cancel_asked = None
+        order.amend_asked = None
         order.cancel_wanted = ""
         self.open_ids.pop(order.client_order_id, None)
         self.by_client_id[order.client_order_id] = self.by_client_id.pop(order.client_order_id, order)  # what ended last is forgotten last

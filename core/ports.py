@@ -8,7 +8,7 @@ from typing import Generic, Protocol, TypeAlias, TypeVar
 
 import msgspec
 
-from core.commands import AnyCommand, Cancel, CancelAll, Place, Query, ReadAccount, ReadDepth
+from core.commands import Amend, AnyCommand, Cancel, CancelAll, Place, Query, ReadAccount, ReadDepth
 from core.events import AccountSnapshot, AnyEvent, CancelAllAnswer, DepthSnapshot, OrderAnswer, Reply
 from core.types import RateLimit, VenueError
 
@@ -63,6 +63,7 @@ class Venue(Protocol):
 
     def place(self, command: Place, timeout_s: float) -> Answered[OrderAnswer] | Underway: ...
     def cancel(self, command: Cancel, timeout_s: float) -> Answered[OrderAnswer] | Underway: ...
+    def amend(self, command: Amend, timeout_s: float) -> Answered[OrderAnswer] | Underway: ...
     def cancel_all(self, command: CancelAll, timeout_s: float) -> Answered[CancelAllAnswer]: ...
     def query(self, command: Query, timeout_s: float) -> Answered[OrderAnswer]: ...
     def read_account(self, command: ReadAccount, timeout_s: float) -> Answered[AccountSnapshot]: ...
@@ -79,4 +80,4 @@ class Journal(Protocol):
 Post: TypeAlias = Callable[[AnyEvent], None]
 ClockNs: TypeAlias = Callable[[], int]
 # The outcome of a request that was underway: the answer, or what a call would have raised; when it was sent; when it was known (engine clock, ns).
-Settle: TypeAlias = Callable[[Place | Cancel, "Answered[OrderAnswer] | Exception", int, int], None]
+Settle: TypeAlias = Callable[[Place | Cancel | Amend, "Answered[OrderAnswer] | Exception", int, int], None]

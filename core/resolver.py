@@ -4,7 +4,7 @@ Who calls it: core.engine once per step, on the trading thread. It turns doubts 
 Never: a verdict; only answers change an order.
 """
 
-from core.books import MS, PLACE_GRACE_MS, Books
+from core.books import ATTRIBUTED_MAX, MS, PLACE_GRACE_MS, Books
 from core.commands import Query
 from core.hearing import mark_unknown
 from core.money import ZERO
@@ -26,6 +26,9 @@ def judge_deadlines(books: Books) -> None:
             mark_unknown(books, order, "place", f"{books.timing.order_timeout_ms} ms")
         if cancel is not None and not cancel.unknown and books.now_ns >= cancel.deadline_ns:
             mark_unknown(books, order, "cancel", f"{books.timing.order_timeout_ms} ms")
+        amend = order.amend_asked
+        if amend is not None and not amend.unknown and books.now_ns >= amend.deadline_ns:
+            mark_unknown(books, order, "amendment", f"{books.timing.order_timeout_ms} ms")
         _expect_echo(books, order)
     if books.unheard_since_ns and books.now_ns - books.unheard_since_ns > books.timing.echo_ms_max * MS:
         books.unheard_since_ns = 0
@@ -89,8 +92,9 @@ def _query_order(books: Books, order: Order) -> None:
 
 
 def _attributed(books: Books, order: Order) -> tuple[int, ...]:
-    """Venue ids of this symbol that belong to other orders of ours."""
-    return tuple(venue_id for symbol, venue_id in books.orders.by_venue_id if symbol == order.symbol)[-1000:]
+    """Venue ids of this symbol that belong to other orders of ours, of earlier runs too."""
+    known = (*books.attributed, *books.earlier, *books.orders.by_venue_id)
+    return tuple(venue_id for symbol, venue_id in known if symbol == order.symbol)[-ATTRIBUTED_MAX:]
 
 
 def _query_orphan(books: Books, key: tuple[str, int]) -> None:

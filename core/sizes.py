@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from typing import NamedTuple
 
-from core.account import ASSETS_MAX, FOREIGN_ORDERS_MAX, SPENT_MAX
+from core.account import ASSETS_MAX, FOREIGN_ORDERS_MAX, SPENT_MAX, TOLD_KEPT
+from core.amending import AMENDED_KEPT
 from core.booking import FOREIGN_TRADES_MAX
-from core.books import FILLS_KEPT_MAX, ORPHAN_TRADES_MAX
+from core.books import ATTRIBUTED_MAX, FILLS_KEPT_MAX, ORPHAN_TRADES_MAX
 from core.depth import BUFFERED_DIFFS_MAX, LEVELS_MAX
 from core.engine import PENDING_MAX, Engine
 from core.hearing import COUNT_MAX
@@ -57,8 +58,11 @@ CAPS: dict[str, Cap] = {
     "books.orphans[]": Cap(ORPHAN_TRADES_MAX),
     "books.orphan_not_before_ns": Cap(ORPHAN_TRADES_MAX),
     "books.earlier": Cap(EARLIER_MAX),
+    "books.attributed": Cap(ATTRIBUTED_MAX),
     "books.foreign_trades": Cap(FOREIGN_TRADES_MAX),
     "books.start_mids": PER_SYMBOL,
+    "books.amendments": OPEN,
+    "books.amended": Cap(AMENDED_KEPT + 1),
     "books.rejects": Cap(COUNT_MAX),
     "books.refusals": PER_SIDE,
     "books.commands": Cap(0),  # handed over with the step
@@ -74,6 +78,7 @@ CAPS: dict[str, Cap] = {
     "account.rules": PER_SYMBOL,
     "account.holdings": ASSETS,
     "account.foreign": Cap(FOREIGN_ORDERS_MAX),
+    "account.told": Cap(TOLD_KEPT),
     "account.spent_since": TRADED,
     "account.spent_since[]": Cap(SPENT_MAX, SPENT_MAX),
     "account.movements": ASSETS,

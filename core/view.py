@@ -8,6 +8,7 @@ from decimal import Decimal
 
 import msgspec
 
+from core.amendments import AmendmentResult, OnReject, Routing
 from core.books import Books
 from core.commands import Slot
 from core.light import Light
@@ -35,10 +36,22 @@ class WantCancel(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
+class WantAmend(msgspec.Struct, frozen=True, kw_only=True):
+    """A change of one working order: its new total, and another price only by CANCEL_RESUBMIT. The route is chosen by trading.amend."""
+
+    client_order_id: str
+    quantity: Decimal
+    routing: Routing
+    on_reject: OnReject
+    reason: str
+    price: Decimal | None = None
+
+
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """What the strategy wants for one symbol. `idle` gives the reason for each side that has no quote and wants none."""
 
     cancels: tuple[WantCancel, ...] = ()
+    amends: tuple[WantAmend, ...] = ()
     places: tuple[WantPlace, ...] = ()
     idle: tuple[tuple[Side, str], ...] = ()
 
@@ -66,6 +79,10 @@ class View:
     def open_orders(self, symbol: str, side: Side) -> Iterator[Order]:
         """Live or undecided orders of ours, pending ones included."""
         return self._books.orders.open(symbol, side)
+
+    def amended(self, client_order_id: str) -> AmendmentResult | None:
+        """The newest result of a change of that order."""
+        return self._books.amended.get(client_order_id)
 
     def best(self, symbol: str, side: Side) -> Decimal | None:
         """The best price of that side that is not ours alone: chasing our own quote would walk the market."""

@@ -191,6 +191,12 @@ class LogConfig(Section):
     files: Whole = setting(5, "files", "Kept per log, the one in use included; the oldest goes.", ge=2, le=100)
 
 
+class AmendConfig(Section):
+    on_reject: Literal["resubmit", "keep"] = setting(
+        "resubmit", "", "After the venue's no to a smaller order: resubmit (cancel, its word, place what is left) or keep it as it is."
+    )
+
+
 class ProofConfig(Section):
     every_s: Whole = setting(30, "s", "The books are compared with the venue's this often.", ge=1, le=3600)
 
@@ -215,6 +221,7 @@ class Config(Section):
     state: StateConfig = section(StateConfig, "What survives a restart.")
     tape: TapeConfig = section(TapeConfig, "The tape of a run.")
     log: LogConfig = section(LogConfig, "Log files.")
+    amend: AmendConfig = section(AmendConfig, "Changes of standing orders.")
     proof: ProofConfig = section(ProofConfig, "Proof that our books equal the venue's.")
     console: ConsoleConfig = section(ConsoleConfig, "What the console says.")
 

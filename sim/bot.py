@@ -12,10 +12,11 @@ import msgspec
 
 from core.commands import AnyCommand, Place, Reconnect
 from core.engine import Engine, Step
-from core.events import AnyEvent, Boot, Outcome, Reply, Timer, Undecided
+from core.events import AnyEvent, Boot, OrderAnswer, Outcome, Reply, Timer, Undecided
 from core.light import Light
 from core.notices import Ended, Filled, Notice, Recovered
 from core.orders import Orders
+from core.ports import Capabilities
 from core.types import Fill, Side
 from order_book_manager import OrderBookManager
 from sim.executor import CallClock, VirtualLane
@@ -23,6 +24,7 @@ from sim.scheduler import MS, Scheduler
 from sim.setup import Setup, limits
 from sim.venue import SimVenue
 from strategy import MarketMaker
+from trading.amend import Amending
 from trading.risk import Limits, RiskChecks
 
 TAG = "glsim"
@@ -44,6 +46,7 @@ class Memory:
     def __init__(self) -> None:
         self.places: dict[str, Place] = {}
         self.fills: list[Fill] = []
+        self.venue_ids: dict[str, tuple[str, int]] = {}  # client id -> (symbol, venue order id)
         self.boots = 0
 
     def begin(self, setup: Setup) -> Boot:
@@ -62,10 +65,10 @@ class Memory:
             last_trade_ids=tuple(newest.items()),
             undecided=tuple(self._undecided(place) for place in self.places.values()),
             known_fills=tuple(self.fills),
+            attributed=tuple(key for name, key in self.venue_ids.items() if name not in self.places),
         )
 
-    @staticmethod
-    def _undecided(place: Place) -> Undecided:
+    def _undecided(self, place: Place) -> Undecided:
         return Undecided(
             symbol=place.symbol,
             side=place.side,
@@ -73,6 +76,7 @@ class Memory:
             quantity=place.quantity,
             client_order_id=place.client_order_id,
             sent_ms=place.not_after_ns // MS,
+            venue_order_id=self.venue_ids.get(place.client_order_id, ("", None))[1],
         )
 
 
@@ -94,6 +98,9 @@ class Journal:
     def result(self, reply: Reply) -> None:
         if reply.outcome in (Outcome.REFUSED, Outcome.NOT_SENT):
             self._memory.places.pop(self._names.get(reply.command_id, ""), None)
+        elif isinstance(reply.answer, OrderAnswer) and reply.answer.facts is not None and reply.command_id in self._names:
+            facts = reply.answer.facts
+            self._memory.venue_ids[self._names[reply.command_id]] = (facts.symbol, facts.venue_order_id)
 
     def tell(self, notices: tuple[Notice, ...]) -> None:
         """The recorder: in order, a little later."""
@@ -126,7 +133,8 @@ class Bot:
     ) -> None:
         self._scheduler, self._venue, self._rng = scheduler, venue, rng
         self._on_step, self._reconnect = on_step, reconnect
-        self.engine = Engine(MarketMaker(setup.quoting), RiskChecks(Limits(open_orders_max=20)), setup.timing)
+        maker = MarketMaker(setup.quoting, Amending(can=Capabilities(ws_amend=True)))
+        self.engine = Engine(maker, RiskChecks(Limits(open_orders_max=20)), setup.timing)
         clock = CallClock(scheduler)
         venue.on_answer = partial(setattr, clock, "as_of_ns", None)
         self.lanes = tuple(VirtualLane(scheduler, venue, clock, workers) for workers in WORKERS)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from functools import partial
 
-from core.commands import Cancel
+from core.commands import Amend, Cancel
 from core.events import BalanceUpdate
 from core.types import Connection
 from exchange.paper.model import PaperOrder
@@ -123,9 +123,9 @@ class Director:
             self._scheduler.after(rng.uniform(0, 30), partial(self._stranger.hit, order, Decimal("0.4")))
             self._scheduler.after(rng.uniform(40, 100), partial(self._stranger.cancel, order))
 
-    def _before_cancel(self, kind: Kind, command: Cancel) -> None:
-        """The order fills a moment before its cancel is taken."""
+    def _before_cancel(self, kind: Kind, command: Cancel | Amend) -> None:
+        """The order fills a moment before its cancel or amendment is taken."""
         archive = self._venue.matching.archives[command.symbol]
-        if kind is Kind.CANCEL_FILLED and command.venue_order_id in archive.open_ids:
+        if kind in (Kind.CANCEL_FILLED, Kind.AMEND_FILLED) and command.venue_order_id in archive.open_ids:
             order = self._venue.matching.order(command.symbol, command.venue_order_id)
             self._stranger.hit(order, self._faults.rng.choice((Decimal(1), Decimal("0.5"))))

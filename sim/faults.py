@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from random import Random
 
-from core.commands import AnyCommand, Cancel, CancelAll, Place
+from core.commands import Amend, AnyCommand, Cancel, CancelAll, Place
 from core.ports import Refused
 from core.types import Connection, VenueError
 
@@ -28,6 +28,11 @@ class Kind(StrEnum):
     CANCEL_LATE = "cancel applied after the bot's time-out"
     CANCEL_FILLED = "order filled while its cancel is on the way"
     CANCEL_REPLY_LATE = "cancel reply late"
+    AMEND_LOST = "amendment lost before arrival"
+    AMEND_REPLY_LOST = "amendment applied, reply lost"
+    AMEND_LATE = "amendment applied after the bot's time-out"
+    AMEND_FILLED = "order filled while its amendment is on the way"
+    AMEND_REFUSED = "amendment refused"
     READ_LOST = "read lost"
     REPLY_TWICE = "reply delivered twice"
     ERROR_5XX_DONE = "503, executed"
@@ -66,6 +71,7 @@ PLACE = (
     Kind.LIMIT_1015,
 )
 CANCEL = (Kind.CANCEL_LOST, Kind.CANCEL_REPLY_LOST, Kind.CANCEL_LATE, Kind.CANCEL_FILLED, Kind.CANCEL_REPLY_LATE)
+AMEND = (Kind.AMEND_LOST, Kind.AMEND_REPLY_LOST, Kind.AMEND_LATE, Kind.AMEND_FILLED, Kind.AMEND_REFUSED)
 EITHER = (
     Kind.REPLY_TWICE,
     Kind.ERROR_5XX_DONE,
@@ -76,7 +82,8 @@ EITHER = (
     Kind.BAN_429,
     Kind.BAN_418,
 )
-REQUEST = (*PLACE, *CANCEL, *EITHER, Kind.READ_LOST)
+REQUEST = (*PLACE, *CANCEL, *AMEND, *EITHER, Kind.READ_LOST)
+FITTING: dict[type, tuple[Kind, ...]] = {Place: (*PLACE, *EITHER), Cancel: (*CANCEL, *EITHER), Amend: (*AMEND, *EITHER)}
 EVENT = {
     Connection.USER: (Kind.USER_TWICE, Kind.USER_REORDERED, Kind.USER_MISSING, Kind.FILL_MISSING),
     Connection.MARKET: (Kind.MARKET_GAP,),
@@ -146,7 +153,7 @@ class Faults:
             return CUT_OFF
         if isinstance(command, CancelAll):
             return NO_FAULT
-        fitting = (*PLACE, *EITHER) if isinstance(command, Place) else (*CANCEL, *EITHER) if isinstance(command, Cancel) else (Kind.READ_LOST,)
+        fitting = FITTING.get(type(command), (Kind.READ_LOST,))
         kind = self._take(fitting)
         if kind is None:
             return NO_FAULT
@@ -183,6 +190,11 @@ class Faults:
             Kind.CANCEL_LATE: Plan(kind, late_ms=late_ms, reply_lost=True),
             Kind.CANCEL_FILLED: Plan(kind),
             Kind.CANCEL_REPLY_LATE: Plan(kind, reply_late_ms=timeout_ms + uniform(10, 4000)),
+            Kind.AMEND_LOST: Plan(kind, lost=True),
+            Kind.AMEND_REPLY_LOST: Plan(kind, reply_lost=True),
+            Kind.AMEND_LATE: Plan(kind, late_ms=late_ms, reply_lost=True),
+            Kind.AMEND_FILLED: Plan(kind),
+            Kind.AMEND_REFUSED: Plan(kind, before=not_amended()),
             Kind.READ_LOST: Plan(kind, lost=True),
             Kind.REPLY_TWICE: Plan(kind),
             Kind.ERROR_5XX_DONE: Plan(kind, after=UnknownOutcome("503 Service Unavailable")),
@@ -199,6 +211,10 @@ class Faults:
 
 def stale() -> Refused:
     return Refused(VenueError(code=-1021, message="Timestamp for this request is outside of the recvWindow.", http_status=400))
+
+
+def not_amended() -> Refused:
+    return Refused(VenueError(code=-2038, message="Filter failure: MAX_NUM_ORDER_AMENDS", http_status=400))
 
 
 def banned(http_status: int, retry_after_ms: int) -> Refused:

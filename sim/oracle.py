@@ -7,7 +7,7 @@ Never: a repair, a belief of the bot taken as truth. Invariant numbers are those
 from collections.abc import Callable, Container, Sequence
 from decimal import Decimal
 
-from core.commands import AnyCommand, Cancel, CancelAll, Place, ReadAccount, Reconnect
+from core.commands import Amend, AnyCommand, Cancel, CancelAll, Place, ReadAccount, Reconnect
 from core.depth import DepthBook
 from core.engine import Engine, Step
 from core.events import AccountSnapshot, AnyEvent, Outcome, Reply, StreamDown, StreamGap, StreamUp
@@ -141,18 +141,18 @@ class Oracle:
             self.check("I22", silent_ms <= limit_ms + SILENCE_GRACE_MS, f"{command.client_order_id} after {silent_ms} ms of silence")
             self._judge_place(command, now_ns)
             self.requests.emit(command, now_ns)
-        elif isinstance(command, Cancel):
+        elif isinstance(command, Cancel | Amend):
             order = self._matching.archives[command.symbol].orders.get(command.venue_order_id)
             theirs = order is None or (order.original_client_order_id or order.client_order_id).startswith(STRANGER)
-            self.check("FOREIGN", not theirs, f"cancel of order {command.venue_order_id}, which is not ours")
+            self.check("FOREIGN", not theirs, f"{type(command).__name__} of order {command.venue_order_id}, which is not ours")
             self.requests.emit(command, now_ns)
         elif isinstance(command, CancelAll):
             self.fail("FOREIGN", "nobody asked for a cancel-all")
 
     def _judge_place(self, place: Place, now_ns: int) -> None:
         self.check("I23", self._resync_since_ns is None, f"{place.client_order_id} before the account was merged")
-        pending = next(self.requests.pending_cancels(place.symbol, place.side, now_ns), None)
-        self.check("I6", pending is None, f"{place.client_order_id} while a cancel of {pending and pending.client_order_id} is undecided")
+        pending = next(self.requests.pending_changes(place.symbol, place.side, now_ns), None)
+        self.check("I6", pending is None, f"{place.client_order_id} while a change of {pending and pending.client_order_id} is undecided")
         boot = boot_of(place.client_order_id)  # an order of an earlier boot is adopted where its price falls; its slot is forgotten
         for other, request in list(self.requests.alive.items()):
             command = request.command
@@ -197,7 +197,7 @@ class Oracle:
         assert books is not None
         self.check("I8", engine.pending.keys() == calls.keys(), f"asked {sorted(engine.pending)}, outstanding {sorted(calls)}")
         for order in books.orders.open():
-            for asked in (order.place_asked, order.cancel_asked):
+            for asked in (order.place_asked, order.cancel_asked, order.amend_asked):
                 if asked is not None and not asked.unknown:
                     self.check("I8", asked.command_id in engine.pending, f"{order.client_order_id} waits for call {asked.command_id}, which is over")
         for paper in self._matching.open_orders():

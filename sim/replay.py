@@ -29,7 +29,7 @@ AT_ITS_END = "its end"
 
 
 def engine_of(recipe: Recipe) -> Engine:
-    return Engine(MarketMaker(recipe.quoting), RiskChecks(recipe.limits), recipe.timing)
+    return Engine(MarketMaker(recipe.quoting, recipe.amending), RiskChecks(recipe.limits), recipe.timing)
 
 
 @dataclass

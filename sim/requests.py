@@ -6,7 +6,7 @@ Who calls it: sim.oracle. Pure. Never: the bot's own opinion of a request.
 from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 
-from core.commands import AnyCommand, Cancel, Place
+from core.commands import Amend, AnyCommand, Cancel, Place
 from core.types import Side, VenueError
 from exchange.paper.matching import Matching
 from exchange.paper.model import Reject
@@ -16,9 +16,9 @@ from sim.scheduler import MS
 
 @dataclass(slots=True)
 class Request:
-    """One place or cancel on its way to the venue."""
+    """One place, cancel or amendment on its way to the venue."""
 
-    command: Place | Cancel
+    command: Place | Cancel | Amend
     emitted_ns: int
     expires_ns: int | None = None  # after this the venue refuses it; None while it waits in a lane
     is_orphaned: bool = False  # its process is dead; the next one cannot know of it
@@ -32,6 +32,8 @@ def name_of(command: AnyCommand) -> str:
     """Unique over all boots; empty for a read."""
     if isinstance(command, Place):
         return command.client_order_id
+    if isinstance(command, Amend):
+        return f"{command.client_order_id}/{command.command_id}"
     return f"{command.cancel_id}/{command.command_id}" if isinstance(command, Cancel) else ""
 
 
@@ -47,7 +49,7 @@ class Requests:
     arrivals: dict[str, int] = field(default_factory=dict)  # how often each client id reached the create endpoint
     venue_ids: dict[str, int] = field(default_factory=dict)  # client id -> order id, for executed places
 
-    def emit(self, command: Place | Cancel, now_ns: int) -> None:
+    def emit(self, command: Place | Cancel | Amend, now_ns: int) -> None:
         request = Request(command, now_ns)
         self.unsettled[name_of(command)] = request
         if isinstance(command, Place):
@@ -103,12 +105,12 @@ class Requests:
         request = self.places.get(client_order_id)
         return self.is_open(symbol, client_order_id) or (request is not None and request.may_arrive(now_ns))
 
-    def pending_cancels(self, symbol: str, side: Side, now_ns: int) -> Iterator[Cancel]:
-        """Cancels of this side that can still take an open order away."""
+    def pending_changes(self, symbol: str, side: Side, now_ns: int) -> Iterator[Cancel | Amend]:
+        """Cancels and amendments of this side that can still change an open order."""
         for request in self.unsettled.values():
             command = request.command
-            fits = isinstance(command, Cancel) and command.symbol == symbol and command.side is side
-            if isinstance(command, Cancel) and fits and not request.is_orphaned and request.may_arrive(now_ns):
+            fits = command.symbol == symbol and command.side is side
+            if isinstance(command, Cancel | Amend) and fits and not request.is_orphaned and request.may_arrive(now_ns):
                 archive = self.matching.archives[symbol]
                 if command.venue_order_id in archive.open_ids:
                     yield command

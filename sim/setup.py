@@ -44,6 +44,7 @@ def rules(symbol: str, base: str, tick: str, step: str) -> SymbolRules:
         bid_multiplier_down=D("0.2"),
         ask_multiplier_up=D(5),
         ask_multiplier_down=D("0.2"),
+        amend_allowed=True,
     )
 
 

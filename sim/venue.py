@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Protocol, TypeVar, cast
 
-from core.commands import AnyCommand, Cancel, CancelAll, Place, Query, ReadAccount, ReadDepth
+from core.commands import Amend, AnyCommand, Cancel, CancelAll, Place, Query, ReadAccount, ReadDepth
 from core.events import AccountSnapshot, Answer, CancelAllAnswer, DepthSnapshot, OrderAnswer
 from core.ports import Answered, Capabilities, Refused
 from core.types import Balance, Fill, RateLimit, VenueError
@@ -91,7 +91,7 @@ class SimVenue:
     ) -> None:
         self.matching = matching
         self.after_place: Callable[[Kind, PaperOrder], None] = lambda kind, order: None
-        self.before_cancel: Callable[[Kind, Cancel], None] = lambda kind, command: None
+        self.before_cancel: Callable[[Kind, Cancel | Amend], None] = lambda kind, command: None
         self._scheduler, self._faults, self._door, self.publish = scheduler, faults, door, publish
         self._rng, self._latency_ms = rng, latency_ms
         self._outcomes: dict[int, Outcome] = {}
@@ -106,6 +106,9 @@ class SimVenue:
         return self._call(command, timeout_s, OrderAnswer)
 
     def cancel(self, command: Cancel, timeout_s: float) -> Answered[OrderAnswer]:
+        return self._call(command, timeout_s, OrderAnswer)
+
+    def amend(self, command: Amend, timeout_s: float) -> Answered[OrderAnswer]:
         return self._call(command, timeout_s, OrderAnswer)
 
     def cancel_all(self, command: CancelAll, timeout_s: float) -> Answered[CancelAllAnswer]:
@@ -178,7 +181,7 @@ class SimVenue:
                 self._banned_until_ns = now_ns + plan.ban_ms * MS
         if plan.before is not None:
             raise plan.before
-        mutates = isinstance(command, Place | Cancel)
+        mutates = isinstance(command, Place | Cancel | Amend)
         if mutates and now_ns - ticket.sent_ns > self._faults.recv_window_ms * MS:
             raise stale()
         if isinstance(command, Place) and now_ns < self._places_until_ns:
@@ -240,6 +243,10 @@ class SimVenue:
                 if ticket.plan.kind is not None:
                     self.before_cancel(ticket.plan.kind, command)
                 return self._cancel(ticket, command)
+            case Amend():
+                if ticket.plan.kind is not None:
+                    self.before_cancel(ticket.plan.kind, command)
+                return self._amend(ticket, command)
             case Query():
                 return self._query(ticket, command)
             case ReadAccount():
@@ -276,6 +283,15 @@ class SimVenue:
         self.weight.add(now_ms, 1)
         order = self.matching.cancel(command.symbol, now_ms, order_id=command.venue_order_id, cancel_id=command.cancel_id)
         ticket.answer.append(OrderAnswer(facts=facts_of(order, original=order.original_client_order_id)))
+        yield from ()
+
+    def _amend(self, ticket: Ticket, command: Amend) -> Stages:
+        now_ms = self._scheduler.now_ms
+        self.weight.add(now_ms, 4)
+        amended = self.matching.amend(
+            command.symbol, now_ms, command.quantity, order_id=command.venue_order_id, new_client_order_id=command.client_order_id
+        )
+        ticket.answer.append(OrderAnswer(facts=facts_of(amended.order)))
         yield from ()
 
     def _cancel_all(self, ticket: Ticket, command: CancelAll) -> Stages:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from core.commands import AnyCommand, Cancel, CancelAll, Place
+from core.commands import Amend, AnyCommand, Cancel, CancelAll, Place
 from core.events import Boot, OrderAnswer, Reply
 from core.notices import Holdings
 from core.ports import NotSent
@@ -38,7 +38,7 @@ class BootRecord(msgspec.Struct, frozen=True, tag="boot", tag_field="record", kw
 
 class IntentRecord(msgspec.Struct, frozen=True, tag="intent", tag_field="record", kw_only=True):
     at_ns: int
-    command: Place | Cancel | CancelAll
+    command: Place | Cancel | Amend | CancelAll
 
 
 class ResultRecord(msgspec.Struct, frozen=True, tag="result", tag_field="record", kw_only=True):
@@ -107,7 +107,7 @@ class Intents:
     # -- Journal ---------------------------------------------------------------------------------
     def intent(self, command: AnyCommand) -> None:
         """Before the send. A place that cannot be written is not sent (raises NotSent); a cancel goes all the same."""
-        if not isinstance(command, Place | Cancel | CancelAll):
+        if not isinstance(command, Place | Cancel | Amend | CancelAll):
             return
         try:
             self._write(IntentRecord(at_ns=0, command=command))

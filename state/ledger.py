@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from core.books import ATTRIBUTED_MAX
 from core.commands import Place
 from core.events import Outcome, Undecided
 from core.types import Fill
@@ -29,6 +30,7 @@ class Recovery(msgspec.Struct, frozen=True, kw_only=True):
     newest_orders: tuple[tuple[str, int], ...] = ()  # (symbol, venue order id) the venue acknowledged last
     last_trade_ids: tuple[tuple[str, int], ...] = ()
     known_fills: tuple[Fill, ...] = ()
+    attributed: tuple[tuple[str, int], ...] = ()  # (symbol, venue order id) of orders whose name is known
     undecided_elsewhere: int = 0  # on other account instances in the same file
     undecided: tuple[Undecided, ...] = ()
     boots: int = 0
@@ -48,6 +50,7 @@ class Ledger:
         self.places: dict[tuple[str, int], Place] = {}
         self.venue_ids: dict[tuple[str, int], int] = {}
         self.trades: dict[str, int] = {}
+        self.attributed: deque[tuple[str, int]] = deque(maxlen=ATTRIBUTED_MAX)
         self.newest: dict[str, int] = {}  # symbol -> the highest venue order id
         self.fills: deque[Fill] = deque(maxlen=KNOWN_FILLS_MAX)
         self.boot, self.boots = "", 0
@@ -62,6 +65,7 @@ class Ledger:
         elif isinstance(record, ResultRecord) and record.order is not None:
             if (self.boot, record.command_id) in self.places:  # its ending may have been written first (order entry over the WS API)
                 self.venue_ids[self.boot, record.command_id] = record.order[1]
+            self.attributed.append(record.order[:2])
             self._saw(record.order[0], record.order[1])
         elif isinstance(record, FillRecord):
             self.fills.append(record.fill)
@@ -75,6 +79,11 @@ class Ledger:
 
     def _saw(self, symbol: str, venue_order_id: int) -> None:
         self.newest[symbol] = max(venue_order_id, self.newest.get(symbol, -1))
+
+    def others(self) -> tuple[tuple[str, int], ...]:
+        """Venue ids of orders that are decided: no search may take one of them for a place that is not."""
+        waiting = {(place.symbol, self.venue_ids.get(key)) for key, place in self.places.items()}
+        return tuple(one for one in self.attributed if one not in waiting)
 
     def undecided(self) -> tuple[Undecided, ...]:
         return tuple(
@@ -129,6 +138,7 @@ def recover(path: Path, account: str) -> Recovery:
         newest_orders=tuple(own.newest.items()),
         last_trade_ids=tuple(own.trades.items()),
         known_fills=tuple(own.fills),
+        attributed=own.others(),
         undecided=own.undecided(),
         undecided_elsewhere=sum(len(ledger.places) for ledger in ledgers.values()),
         boots=own.boots,

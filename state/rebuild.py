@@ -9,7 +9,7 @@ Never: a call from the trading thread; the whole file in memory as rows.
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from core.commands import Cancel, Place
+from core.commands import Amend, Cancel, Place
 from core.events import Outcome
 from core.orders import Evidence
 from core.types import OrderStatus, Side
@@ -114,7 +114,7 @@ class Telling:
         if isinstance(command, Place):
             self._names[self.run.boot, command.command_id] = (command.client_order_id, True)
             self._write(placed_row(self.run.venue_instance, self.run.boot, command))
-        elif isinstance(command, Cancel):
+        elif isinstance(command, Cancel | Amend):
             self._names[self.run.boot, command.command_id] = (command.client_order_id, False)
             row = self._order(command.client_order_id, command.symbol, command.side, exact(command.price), exact(command.quantity))
             row.venue_order_id = command.venue_order_id

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from core.commands import Cancel, CancelAll, Place
+from core.commands import Amend, Cancel, CancelAll, Place
 from core.events import AccountSnapshot, AnyEvent, Boot, DepthSnapshot, Reply
 from core.money import plain
 from core.types import OrderFacts
@@ -157,9 +157,9 @@ def _intents(path: Path) -> Iterator[str]:
             yield f"{'':12} {record}"
 
 
-def _command(command: Place | Cancel | CancelAll) -> str:
+def _command(command: Place | Cancel | Amend | CancelAll) -> str:
     if isinstance(command, CancelAll):
         return f"cancel all with tag {command.tag} ({command.reason})"
-    verb = "place" if isinstance(command, Place) else "cancel"
+    verb = {Place: "place", Cancel: "cancel", Amend: "shrink"}[type(command)]
     order = f"{command.symbol} {command.side} {plain(command.quantity)} at {plain(command.price)}"
     return f"{verb} {order}, {command.client_order_id} ({command.reason})"

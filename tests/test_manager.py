@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import pytest
 
-from core.commands import AnyCommand, Cancel, CancelAll, Place, Purpose, Query, ReadAccount, ReadDepth
+from core.commands import Amend, AnyCommand, Cancel, CancelAll, Place, Purpose, Query, ReadAccount, ReadDepth
 from core.events import AccountSnapshot, AnyEvent, CancelAllAnswer, DepthSnapshot, OrderAnswer, Outcome, Reply
 from core.orders import Order, Orders
 from core.ports import Answered, Capabilities, NotSent, Refused
@@ -52,6 +52,9 @@ class FakeVenue:
 
     def cancel(self, command: Cancel, timeout_s: float) -> Answered[OrderAnswer]:
         return self._say(command, timeout_s, OrderAnswer(facts=facts(command.client_order_id, 11, "CANCELED")))
+
+    def amend(self, command: Amend, timeout_s: float) -> Answered[OrderAnswer]:
+        return self._say(command, timeout_s, OrderAnswer(facts=facts(command.client_order_id, 11, quantity="0.5")))
 
     def cancel_all(self, command: CancelAll, timeout_s: float) -> Answered[CancelAllAnswer]:
         return self._say(command, timeout_s, CancelAllAnswer(canceled=(), failed=()))

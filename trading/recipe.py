@@ -6,6 +6,7 @@ Who uses it: assembly.py builds a run from it and puts it into the tape; sim.rep
 import msgspec
 
 from core.books import Timing
+from trading.amend import Amending
 from trading.quoting import SymbolQuoting
 from trading.risk import Limits
 
@@ -14,3 +15,4 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     quoting: dict[str, SymbolQuoting]
     limits: Limits
     timing: Timing
+    amending: Amending = Amending()

@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 
-from core.commands import Cancel, CancelAll, Place, Query, ReadAccount, ReadDepth
+from core.commands import Amend, Cancel, CancelAll, Place, Query, ReadAccount, ReadDepth
 from core.events import AccountSnapshot, CancelAllAnswer, DepthSnapshot, OrderAnswer
 from core.money import ZERO
 from core.ports import Answered, Capabilities, NotSent, Refused
@@ -53,7 +53,7 @@ class BinanceVenue:
     """Commands over `rest` for the configured `symbols`. Thread-safe: holds nothing that changes."""
 
     name = "binance"
-    capabilities = Capabilities(post_only=True, cancel_all=True)
+    capabilities = Capabilities(rest_amend=True, post_only=True, cancel_all=True)
 
     def __init__(self, rest: Rest, symbols: Iterable[str]) -> None:
         self._rest = rest
@@ -69,6 +69,17 @@ class BinanceVenue:
         """DELETE /order by order id alone, the fastest way (binance-wire 2)."""
         answer = self._cancel(command.symbol, command.venue_order_id, command.cancel_id, timeout_s)
         return Answered(OrderAnswer(facts=wire.order_facts(answer.body)), answer.limits)
+
+    def amend(self, command: Amend, timeout_s: float) -> Answered[OrderAnswer]:
+        """PUT /order/amend/keepPriority with the new total; passing the present client id again keeps it (binance-wire 3)."""
+        params = {
+            "symbol": command.symbol,
+            "orderId": str(command.venue_order_id),
+            "newQty": plain(command.quantity),
+            "newClientOrderId": command.client_order_id,
+        }
+        answer = self._rest.send("put", "order/amend/keepPriority", params, timeout_s)
+        return Answered(OrderAnswer(facts=wire.amended(answer.body)), answer.limits)
 
     def cancel_all(self, command: CancelAll, timeout_s: float) -> Answered[CancelAllAnswer]:
         """Read the open orders, cancel those with our tag. The venue's own sweep is used only where every open order of the symbol is ours."""

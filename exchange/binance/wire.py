@@ -85,6 +85,27 @@ class _Order(msgspec.Struct, frozen=True, rename="camel"):
     fills: tuple[_Filled, ...] = ()
 
 
+class _AmendedOrder(msgspec.Struct, frozen=True, rename="camel"):
+    """Here Binance spells `qty` and `cumulativeQuoteQty`."""
+
+    symbol: str
+    order_id: int
+    client_order_id: str
+    price: Decimal
+    qty: Decimal
+    executed_qty: Decimal
+    status: str
+    side: Side
+    type: str = ""
+    time_in_force: str = ""
+    cumulative_quote_qty: Decimal = ZERO
+
+
+class _Amended(msgspec.Struct, frozen=True, rename="camel"):
+    transact_time: int
+    amended_order: _AmendedOrder
+
+
 class _ListReport(msgspec.Struct, frozen=True, rename="camel"):
     """One element of DELETE /openOrders: a cancel report, or an order list holding several."""
 
@@ -158,6 +179,7 @@ _error = msgspec.json.Decoder(ErrorBody)
 _ban = msgspec.json.Decoder(BanData)
 _order = msgspec.json.Decoder(_Order)
 _orders = msgspec.json.Decoder(tuple[_Order, ...])
+_amended = msgspec.json.Decoder(_Amended)
 _raws = msgspec.json.Decoder(tuple[msgspec.Raw, ...])
 _list_report = msgspec.json.Decoder(_ListReport)
 _trades = msgspec.json.Decoder(tuple[_Trade, ...])
@@ -197,6 +219,27 @@ def placed(raw: bytes | msgspec.Raw, command: Place) -> OrderFacts:
 def order_facts(raw: bytes | msgspec.Raw) -> OrderFacts:
     """A cancel report or a queried order. On a cancel `client_order_id` is the cancel's id and `orig_client_order_id` the order's."""
     return _facts(decode(raw, _order))
+
+
+def amended(raw: bytes | msgspec.Raw) -> OrderFacts:
+    """The answer to amend keepPriority, over REST or the WS API."""
+    body = decode(raw, _amended)
+    order = body.amended_order
+    return OrderFacts(
+        symbol=order.symbol,
+        venue_order_id=order.order_id,
+        client_order_id=order.client_order_id,
+        side=order.side,
+        type=order.type,
+        time_in_force=order.time_in_force,
+        price=order.price,
+        quantity=order.qty,
+        executed=order.executed_qty,
+        cumulative_quote=order.cumulative_quote_qty,
+        status=order.status,
+        created_ms=0,
+        updated_ms=body.transact_time,
+    )
 
 
 def open_orders(raw: bytes | msgspec.Raw) -> tuple[OrderFacts, ...]:

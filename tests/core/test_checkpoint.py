@@ -190,7 +190,7 @@ def test_plain_classes_are_covered(engine: Engine) -> None:
 
 def test_strategy_memory_is_covered() -> None:
     """What a market maker holds is its settings and what `save` gives; a new attribute must be saved too."""
-    assert vars(MarketMaker({})).keys() == {"symbols", "_place_first"}
+    assert vars(MarketMaker({})).keys() == {"symbols", "amending", "_place_first"}
     maker = MarketMaker({})
     maker._place_first = {("ETHUSDT", Side.SELL), ("ETHUSDT", Side.BUY), ("SOLUSDT", Side.BUY)}
     loaded = MarketMaker({})

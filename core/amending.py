@@ -1,0 +1,171 @@
+"""Changing an order that stands: shrink it in place, or cancel, wait for the venue's word, and place what is left.
+
+Who calls it: core.engine, on the trading thread: `start` with a strategy's wish, `advance` once per step. How far a change has come is read from the
+orders as they are; the only thing kept beside them is the wish itself. Which route a change takes is data in trading.amend.
+Never: a place before the venue's word on the cancel; a second change of an order that has one under way; a result before it is decided.
+Source: binance-wire 3 (amend keepPriority), DESIGN 5.
+"""
+
+from core import asking
+from core.amendments import Amendment, AmendmentResult, AmendOutcome, OnReject, Routing
+from core.books import MS, Books
+from core.commands import Amend
+from core.light import Colour
+from core.money import ZERO, plain
+from core.notices import Amended, Said
+from core.orders import Asked, Order
+from core.types import OrderType
+from core.view import WantAmend, WantPlace
+
+AMEND_WEIGHT = 4
+AMENDED_KEPT = 200  # results a strategy may still ask about
+RESUBMIT_MS_MAX = 5000  # so long a resubmission may wait for a green light
+
+
+def start(books: Books, want: WantAmend) -> None:
+    """Mark the order and send the amendment, or begin to cancel and resubmit. On a red side, or for an order that is leaving, nothing happens."""
+    order = books.orders.by_client_id.get(want.client_order_id)
+    if order is None or not order.is_working or order.venue_order_id is None or is_under_way(books, order):
+        return
+    if books.light(order.symbol, order.side).colour is Colour.RED:
+        return
+    number = books.number()
+    amendment = Amendment(
+        request_id=number,
+        symbol=order.symbol,
+        side=order.side,
+        client_order_id=order.client_order_id,
+        price=want.price if want.price is not None else order.price,
+        quantity=want.quantity,
+        slot=order.slot,
+        since_ns=books.now_ns,
+        on_reject=want.on_reject,
+    )
+    books.amendments[number] = amendment
+    if want.routing in (Routing.WS_AMEND, Routing.REST_AMEND):
+        _send(books, order, amendment, want.reason)
+    else:
+        _resubmit(books, order, amendment, want.reason)
+
+
+def is_under_way(books: Books, order: Order) -> bool:
+    return any(order.client_order_id in (one.client_order_id, one.new_order_id) for one in books.amendments.values())
+
+
+def _send(books: Books, order: Order, amendment: Amendment, reason: str) -> None:
+    assert order.venue_order_id is not None
+    timing = books.timing
+    order.amend_asked = Asked(amendment.request_id, books.now_ns, books.now_ns + timing.order_timeout_ms * MS)
+    order.amends += 1
+    books.budget.spend(books.now_ns, weight=AMEND_WEIGHT)
+    command = Amend(
+        command_id=amendment.request_id,
+        reason=reason,
+        timeout_ms=timing.order_timeout_ms,
+        symbol=order.symbol,
+        side=order.side,
+        price=order.price,
+        quantity=amendment.quantity,
+        venue_order_id=order.venue_order_id,
+        client_order_id=order.client_order_id,
+        not_after_ns=books.now_ns + timing.place_not_after_ms * MS,
+    )
+    asking.leave(books, command, "AMEND")
+
+
+def _resubmit(books: Books, order: Order, amendment: Amendment, reason: str) -> None:
+    amendment.is_resubmitting = True
+    if not order.is_leaving:
+        order.cancel_wanted = order.why_cancel = reason
+
+
+def advance(books: Books, risk: asking.Risk) -> None:
+    """Look at each change under way; decided ones leave with their result."""
+    for amendment in list(books.amendments.values()):
+        order = books.orders.by_client_id.get(amendment.client_order_id)
+        if order is None:
+            _decide(books, amendment, AmendOutcome.REJECTED, Routing.NOT_CHANGED, error="its order is forgotten")
+        elif not amendment.is_resubmitting:
+            _after_amend(books, amendment, order)
+        elif not amendment.new_order_id:
+            _after_cancel(books, amendment, order, risk)
+        else:
+            _after_place(books, amendment)
+
+
+def _after_amend(books: Books, amendment: Amendment, order: Order) -> None:
+    if order.amend_asked is not None:
+        return
+    routing = Routing.WS_AMEND if amendment.by_socket else Routing.REST_AMEND
+    if order.quantity == amendment.quantity:
+        books.queue_places_kept += order.is_open
+        _decide(books, amendment, AmendOutcome.DONE, routing, order.client_order_id, queue_kept=True)
+    elif amendment.is_refused and amendment.on_reject is OnReject.RESUBMIT and order.is_open and not order.resolve:
+        text = f"{order.side:<4} amendment to {plain(amendment.quantity)} refused: {amendment.error} · canceling and placing what is left"
+        books.notices.append(Said(tag="REJECT", symbol=order.symbol, text=text, order_id=order.client_order_id))
+        _resubmit(books, order, amendment, f"amendment refused: {amendment.error}")
+    elif not order.resolve:
+        why = amendment.error or ("not carried out" if order.is_open else f"the order ended {order.status.value} first")
+        _decide(books, amendment, AmendOutcome.REJECTED, Routing.NOT_CHANGED, order.client_order_id * order.is_open, error=why)
+
+
+def _after_cancel(books: Books, amendment: Amendment, order: Order, risk: asking.Risk) -> None:
+    if order.is_open or order.resolve:
+        return
+    left = amendment.quantity - max(order.executed, order.booked)
+    if left <= ZERO:
+        _decide(books, amendment, AmendOutcome.DONE, Routing.NOT_CHANGED, error="filled before it could be changed")
+        return
+    amendment.place_until_ns = amendment.place_until_ns or books.now_ns + RESUBMIT_MS_MAX * MS
+    want = WantPlace(
+        symbol=order.symbol,
+        side=order.side,
+        type=OrderType.LIMIT_MAKER,
+        price=amendment.price,
+        quantity=left,
+        slot=amendment.slot or (0, amendment.request_id),
+        reason=f"resubmitted for {order.client_order_id}",
+    )
+    denial = asking.deny(books, want, risk, amendment)
+    if denial is None:
+        amendment.new_order_id = asking.place(books, want).client_order_id
+    elif books.now_ns >= amendment.place_until_ns or books.session.stopping or books.session.halted:
+        _decide(books, amendment, AmendOutcome.REJECTED, Routing.CANCEL_RESUBMIT, error=f"canceled, not placed again: {denial[0]}")
+
+
+def _after_place(books: Books, amendment: Amendment) -> None:
+    order = books.orders.by_client_id.get(amendment.new_order_id)
+    if order is not None and order.place_asked is not None:
+        return
+    if order is None or (order.evidence is not None and not order.acked_ns):
+        error = amendment.error or f"the new order ended: {order.evidence.value if order is not None and order.evidence else 'forgotten'}"
+        _decide(books, amendment, AmendOutcome.REJECTED, Routing.CANCEL_RESUBMIT, error=error)
+    else:
+        _decide(books, amendment, AmendOutcome.DONE, Routing.CANCEL_RESUBMIT, order.client_order_id, error=amendment.error)
+
+
+def _decide(
+    books: Books,
+    amendment: Amendment,
+    outcome: AmendOutcome,
+    routing: Routing,
+    order_id: str = "",
+    queue_kept: bool = False,
+    error: str = "",
+) -> None:
+    del books.amendments[amendment.request_id]
+    result = AmendmentResult(
+        symbol=amendment.symbol,
+        side=amendment.side,
+        request_id=amendment.request_id,
+        routing=routing,
+        outcome=outcome,
+        elapsed_ms=(books.now_ns - amendment.since_ns) / MS,
+        queue_kept=queue_kept,
+        order_id=order_id,
+        error=error,
+    )
+    books.amended[amendment.client_order_id] = result
+    if len(books.amended) > AMENDED_KEPT:
+        del books.amended[next(iter(books.amended))]
+    books.notices.append(Amended(tag="AMEND", symbol=amendment.symbol, order_id=order_id or amendment.client_order_id, result=result))
