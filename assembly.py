@@ -108,11 +108,12 @@ def timing_of(config: Config) -> Timing:
 def recipe_of(config: Config) -> Recipe:
     """The settings that decide, as the tape keeps them."""
     risk = config.risk
+    venue = WsVenue if config.exchange.order_entry == "ws" else BinanceVenue
     return Recipe(
         quoting={symbol: quoting_of(config, symbol) for symbol in config.symbols},
         limits=Limits(order_notional_max=risk.order_notional_max, open_orders_max=risk.open_orders_max, loss_quote_max=risk.loss_quote_max),
         timing=timing_of(config),
-        amending=Amending(can=BinanceVenue.capabilities, policy=Policy(on_reject=OnReject(config.amend.on_reject))),
+        amending=Amending(can=venue.capabilities, policy=Policy(on_reject=OnReject(config.amend.on_reject))),
     )
 
 

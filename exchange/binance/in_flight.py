@@ -9,7 +9,7 @@ from enum import Enum
 
 import msgspec
 
-from core.commands import Cancel, Place
+from core.commands import Amend, Cancel, Place
 
 IN_FLIGHT_MAX = 1024
 
@@ -17,7 +17,7 @@ IN_FLIGHT_MAX = 1024
 class Waiting(msgspec.Struct, frozen=True):
     """A command that left at `sent_ns`; at `until_ns` (engine clock) nobody waits for its answer any more."""
 
-    command: Place | Cancel
+    command: Place | Cancel | Amend
     sent_ns: int
     until_ns: int
 

@@ -1,9 +1,9 @@
-"""A place and a cancel as the parameters Binance wants, the same for REST and the WS API. Pure.
+"""A place, a cancel and an amendment as the parameters Binance wants, the same for REST and the WS API. Pure.
 
 Who calls it: venue.py and ws_api.py, on lane threads. Never: a float, a number in exponent form. Source: binance-wire 2 and 3.
 """
 
-from core.commands import Place
+from core.commands import Amend, Place
 from core.money import plain
 from core.types import OrderType
 
@@ -28,3 +28,13 @@ def place_params(command: Place) -> dict[str, str]:
 def cancel_params(symbol: str, venue_order_id: int, cancel_id: str) -> dict[str, str]:
     """By order id alone, the fastest way (binance-wire 2)."""
     return {"symbol": symbol, "orderId": str(venue_order_id), "newClientOrderId": cancel_id}
+
+
+def amend_params(command: Amend) -> dict[str, str]:
+    """The new total by order id; passing the present client id again keeps it (binance-wire 3, amend keepPriority)."""
+    return {
+        "symbol": command.symbol,
+        "orderId": str(command.venue_order_id),
+        "newQty": plain(command.quantity),
+        "newClientOrderId": command.client_order_id,
+    }

@@ -11,10 +11,10 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from core.commands import Place
+from core.commands import Amend, Cancel, Place
 from core.events import OrderAnswer, StreamGap
 from core.ports import Answered, ClockNs, Post, Refused, Settle
-from core.types import Connection
+from core.types import Connection, OrderFacts
 from exchange.binance import errors, frames, wire
 from exchange.binance.clock import VenueClock
 from exchange.binance.errors import UnknownOutcome
@@ -175,10 +175,10 @@ class ApiSession(Feed):
         is_place = isinstance(command, Place)
         if reply.status == 200:
             try:
-                facts = wire.placed(reply.result, command) if isinstance(command, Place) else wire.order_facts(reply.result)
+                facts = _facts(command, reply.result)
             except wire.BadBody as bad:
                 return bad
-            return Answered(OrderAnswer(facts=facts), reply.limits)
+            return Answered(OrderAnswer(facts=facts, by_socket=True), reply.limits)
         if reply.error is None:
             return UnknownOutcome(f"status {reply.status} without a venue error")
         if reply.error.code == errors.TIMESTAMP_CODE:
@@ -265,3 +265,10 @@ def user_stream(
         return ApiSession(requests, clock, post, clock_ns, settle, entry)
 
     return SocketLoop(THREAD, Connection.USER, ws_api_url, new_session, post, clock_ns, rng, silence_ms_max, life_s)
+
+
+def _facts(command: Place | Cancel | Amend, result: bytes) -> OrderFacts:
+    """What the answer says of the order, by the kind of request."""
+    if isinstance(command, Place):
+        return wire.placed(result, command)
+    return wire.amended(result) if isinstance(command, Amend) else wire.order_facts(result)

@@ -25,7 +25,7 @@ from core.types import Fill, OrderFacts, RateLimit, SymbolRules
 from exchange.binance import symbols as symbol_rules
 from exchange.binance import wire
 from exchange.binance.errors import UnknownOutcome
-from exchange.binance.params import cancel_params, place_params
+from exchange.binance.params import amend_params, cancel_params, place_params
 from exchange.binance.rest import Answer, Rest
 
 NOT_KNOWN = -2013  # "Order does not exist."
@@ -71,14 +71,8 @@ class BinanceVenue:
         return Answered(OrderAnswer(facts=wire.order_facts(answer.body)), answer.limits)
 
     def amend(self, command: Amend, timeout_s: float) -> Answered[OrderAnswer]:
-        """PUT /order/amend/keepPriority with the new total; passing the present client id again keeps it (binance-wire 3)."""
-        params = {
-            "symbol": command.symbol,
-            "orderId": str(command.venue_order_id),
-            "newQty": plain(command.quantity),
-            "newClientOrderId": command.client_order_id,
-        }
-        answer = self._rest.send("put", "order/amend/keepPriority", params, timeout_s)
+        """PUT /order/amend/keepPriority."""
+        answer = self._rest.send("put", "order/amend/keepPriority", amend_params(command), timeout_s)
         return Answered(OrderAnswer(facts=wire.amended(answer.body)), answer.limits)
 
     def cancel_all(self, command: CancelAll, timeout_s: float) -> Answered[CancelAllAnswer]:

@@ -6,12 +6,14 @@ Never: a wait for an answer, a read (they go over REST), a decision about an ord
 Source: binance-wire 6; DESIGN 4 and 5.
 """
 
-from core.commands import Cancel, CancelAll, Place, Query, ReadAccount, ReadDepth
+import msgspec
+
+from core.commands import Amend, Cancel, CancelAll, Place, Query, ReadAccount, ReadDepth
 from core.events import AccountSnapshot, CancelAllAnswer, DepthSnapshot, OrderAnswer
 from core.ports import Answered, ClockNs, NotSent, Underway
 from exchange.binance.clock import VenueClock
 from exchange.binance.in_flight import Waiting
-from exchange.binance.params import cancel_params, place_params
+from exchange.binance.params import amend_params, cancel_params, place_params
 from exchange.binance.user_stream import ApiSession
 from exchange.binance.venue import BinanceVenue
 from exchange.binance.ws_requests import Params
@@ -21,13 +23,15 @@ UNDERWAY = Underway()
 
 
 class WsVenue:
-    """core.ports.Venue: places and cancels over the connection that stands, everything else over `rest`.
+    """core.ports.Venue: places, cancels and amendments over the connection that stands, everything else over `rest`.
 
     `session` is one reference, replaced whole by the reader thread; a worker looks once.
     """
 
+    name = BinanceVenue.name
+    capabilities = msgspec.structs.replace(BinanceVenue.capabilities, ws_amend=True)
+
     def __init__(self, rest: BinanceVenue, clock: VenueClock, clock_ns: ClockNs) -> None:
-        self.name, self.capabilities = rest.name, rest.capabilities
         self._rest, self._clock, self._clock_ns = rest, clock, clock_ns
         self._session: ApiSession | None = None
 
@@ -50,6 +54,11 @@ class WsVenue:
             return UNDERWAY
         return self._rest.cancel(command, timeout_s)
 
+    def amend(self, command: Amend, timeout_s: float) -> Answered[OrderAnswer] | Underway:
+        if self._sent(command, "order.amend.keepPriority", amend_params(command), timeout_s):
+            return UNDERWAY
+        return self._rest.amend(command, timeout_s)
+
     def cancel_all(self, command: CancelAll, timeout_s: float) -> Answered[CancelAllAnswer]:
         return self._rest.cancel_all(command, timeout_s)
 
@@ -62,7 +71,7 @@ class WsVenue:
     def read_depth(self, command: ReadDepth, timeout_s: float) -> Answered[DepthSnapshot]:
         return self._rest.read_depth(command, timeout_s)
 
-    def _sent(self, command: Place | Cancel, method: str, params: Params, timeout_s: float) -> bool:
+    def _sent(self, command: Place | Cancel | Amend, method: str, params: Params, timeout_s: float) -> bool:
         """False where the connection is down, or where the venue's clock must be measured first, which REST does on the way."""
         session = self._session
         if session is None or self._clock.suspect:
