@@ -19,7 +19,7 @@ from core.orders import Order
 from core.types import Fill, Liquidity, OrderStatus, Side
 from runtime.worker import Worker
 from sim.replay import engine_of
-from sim.setup import ETH, SOL, Setup
+from sim.setup import AMENDING, ETH, SOL, Setup
 from sim.taped import TapedWorld
 from state.tape import Tape
 from state.tape_file import Stepped
@@ -37,7 +37,7 @@ Steps = list[tuple[int, tuple[AnyEvent, ...]]]
 
 def recipe() -> Recipe:
     setup = Setup.drawn(SEED)
-    return Recipe(quoting=setup.quoting, limits=Limits(open_orders_max=20), timing=setup.timing)
+    return Recipe(quoting=setup.quoting, limits=Limits(open_orders_max=20), timing=setup.timing, amending=AMENDING)
 
 
 def history() -> Steps:

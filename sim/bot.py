@@ -16,15 +16,13 @@ from core.events import AnyEvent, Boot, OrderAnswer, Outcome, Reply, Timer, Unde
 from core.light import Light
 from core.notices import Ended, Filled, Notice, Recovered
 from core.orders import Orders
-from core.ports import Capabilities
 from core.types import Fill, Side
 from order_book_manager import OrderBookManager
 from sim.executor import CallClock, VirtualLane
 from sim.scheduler import MS, Scheduler
-from sim.setup import Setup, limits
+from sim.setup import AMENDING, Setup, limits
 from sim.venue import SimVenue
 from strategy import MarketMaker
-from trading.amend import Amending
 from trading.risk import Limits, RiskChecks
 
 TAG = "glsim"
@@ -133,7 +131,7 @@ class Bot:
     ) -> None:
         self._scheduler, self._venue, self._rng = scheduler, venue, rng
         self._on_step, self._reconnect = on_step, reconnect
-        maker = MarketMaker(setup.quoting, Amending(can=Capabilities(ws_amend=True)))
+        maker = MarketMaker(setup.quoting, AMENDING)
         self.engine = Engine(maker, RiskChecks(Limits(open_orders_max=20)), setup.timing)
         clock = CallClock(scheduler)
         venue.on_answer = partial(setattr, clock, "as_of_ns", None)

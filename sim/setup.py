@@ -8,8 +8,10 @@ from decimal import Decimal
 from random import Random
 
 from core.books import Timing
+from core.ports import Capabilities
 from core.types import RateLimit, SymbolRules
 from sim.faults import FOREIGN, Kind
+from trading.amend import Amending
 from trading.bands import Band, Unit
 from trading.quoting import SymbolQuoting
 
@@ -18,6 +20,7 @@ RECV_WINDOW_MS = 3000
 START_MS = 1_800_000_000_000
 FILL_HEAVY_KINDS = tuple(Kind)
 WEIGHT_PER_MINUTE = 6000
+AMENDING = Amending(can=Capabilities(ws_amend=True))
 
 
 def limits(setup: "Setup") -> tuple[RateLimit, ...]:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from core.account import Account, FillTotals, Holding, hold_of
 from core.orders import Asked, Order, Orders
 from core.types import Balance, OrderStatus, Side
-from tests.core.builders import BTC, ETH, START_MS, D, fill
+from tests.core.builders import BTC, ETH, START_MS, D, Desk, fill, position
 
 RULES = {"BTCUSDT": BTC, "ETHUSDT": ETH}
 ASSETS = ("USDT", "BTC", "ETH")
@@ -152,3 +152,13 @@ def test_fill_totals() -> None:
 def test_holding_total() -> None:
     """A total is free plus locked."""
     assert Holding(free=D(1), locked=D(2)).total == 3
+
+
+def test_a_position_that_comes_twice_is_taken_once() -> None:
+    """Two fills of one ms, and the first position comes again after the second: its time does not tell that it is older (seed 1489)."""
+    desk = Desk().connect()
+    first = position(START_MS + 5, Balance(asset="BTC", free=D(8), locked=D(1)))
+    second = position(START_MS + 5, Balance(asset="BTC", free=D(8), locked=D(0)))
+    desk.step(first)
+    desk.step(second, first)
+    assert desk.books.account.total("BTC") == 8

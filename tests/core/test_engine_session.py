@@ -7,7 +7,10 @@ from core.books import Timing
 from core.commands import Cancel, Place, Purpose, ReadAccount, ReadDepth, Reconnect
 from core.engine import Engine
 from core.events import (
+    Operator,
+    OperatorAction,
     OrderAnswer,
+    StopRequested,
     StreamDown,
     StreamGap,
     StreamUp,
@@ -201,6 +204,27 @@ def test_quiet_book_is_confirmed_by_a_snapshot() -> None:
             desk.reply(read, depth_snapshot(100))
         assert desk.light().is_green
     assert not desk.ever(Cancel)
+
+
+def test_a_confirmed_book_is_as_fresh_as_its_request() -> None:
+    """A snapshot that was long on its way shows the book of then: the book's age counts from the request's sending (seed 3218)."""
+    desk = ready()
+    desk.wait(5500)
+    read = desk.ever(ReadDepth)[-1]
+    sent_ns = desk.ms * MS
+    desk.wait(2000)
+    desk.reply(read, depth_snapshot(100), sent_ns=sent_ns)
+    assert desk.books.session.symbols["BTCUSDT"].book_seen_ns == sent_ns
+
+
+def test_a_stop_does_not_wait_for_a_routine_reading() -> None:
+    """A proof under way when the stop comes is not waited for: the reading of the stop is sent at once (seed 3995)."""
+    desk = ready()
+    desk.step(Operator(action=OperatorAction.PROVE))
+    assert desk.one(ReadAccount).purpose is Purpose.PROOF
+    desk.step(StopRequested(reason="test"))
+    desk.step(Timer(), after_ms=100)
+    assert desk.ever(ReadAccount)[-1].purpose is Purpose.STOP
 
 
 def test_deaf_market_stream_is_replaced() -> None:

@@ -15,7 +15,7 @@ from core.engine import Engine
 from core.events import AnyEvent, BookTicker, DepthDiff, MarketTrade
 from runtime.worker import Worker
 from sim.replay import engine_of, replay
-from sim.setup import Setup
+from sim.setup import AMENDING, Setup
 from sim.taped import TapedWorld
 from state.tape import Tape
 from state.tape_file import Checked, Closed, Gap, Opened, Ready, Record, Stepped, TapeCorrupt, read, segments
@@ -26,7 +26,7 @@ MARKET = (BookTicker, DepthDiff, MarketTrade)
 WAIT_S = 10.0
 SEED = 4
 SETUP = Setup.drawn(SEED)
-RECIPE = Recipe(quoting=SETUP.quoting, limits=Limits(open_orders_max=20), timing=SETUP.timing)
+RECIPE = Recipe(quoting=SETUP.quoting, limits=Limits(open_orders_max=20), timing=SETUP.timing, amending=AMENDING)
 
 
 @pytest.fixture(scope="module")
