@@ -19,7 +19,7 @@ from state.tape_file import SUFFIX, Opened, Stepped, framed, read
 ROOT = Path(__file__).resolve().parents[2]
 RECORDED = Path(os.environ.get("GREENLIGHT_DATA") or ROOT.parent / "shared" / "data") / "binance_spot_l2" / "btcusdt_20240808.gz"
 RECORDED_HERE = Path("/work/shared/data/binance_spot_l2/btcusdt_20240808.gz")
-SEEDS = (100, 103)
+SEEDS = (0, 103)
 RUN_S = 3
 
 
