@@ -105,7 +105,8 @@ def run_once(loaded: Loaded, state_dir: Path, arguments: Namespace, stopper: Sto
         try:
             lock = InstanceLock(state_dir)
             parts.start("lock", lock)
-            paper, keys = open_venue(loaded, state_dir, parts, console)
+            with stopper.interruptible():
+                paper, keys = open_venue(loaded, state_dir, parts, console)
             return Run(loaded, state_dir, arguments, parts, console, stopper, paper, keys).whole()
         except Interrupted:
             console.line("EXIT", "", f"{stopper.reason} while starting · nothing was placed")

@@ -73,7 +73,8 @@ class Run:
         """Start, wait, stop, say how it went."""
         session, config = self.session, self.config
         session.say = lambda text: self.console.line("BOOT", "", text)
-        rules, limits, instance = session.learn()
+        with self.stopper.interruptible():
+            rules, limits, instance = session.learn()
         clock = session.venue_clock
         settings = f"{len(show_config(self.loaded))} settings ok"
         self.console.line("BOOT", "", f"greenlight {VERSION} · {settings} · venue {config.venue} · {', '.join(config.symbols)} · run {session.boot}")
@@ -89,7 +90,7 @@ class Run:
         session.warn = lambda text: self.console.line("RISK", "all", text)
         watchdog.gauge("inbox age", lambda: session.inbox.age_ms, INBOX_AGE_MS_MAX)
         self.parts.start("watchdog", watchdog)
-        self.stopper.starting = False
+        self.stopper.started()
         session.start(self.parts, rules, limits, instance)
         self.console.status(self._status_line)
         self.begun_s = time.monotonic()

@@ -112,7 +112,8 @@ class Console(Worker):
     @property
     def skipped(self) -> int:
         """Lines lost to full queues so far."""
-        return sum(self._skipped.values()) + self._terminal.dropped
+        with self._skipped_lock:
+            return sum(self._skipped.values()) + self._terminal.dropped
 
     def _put(self, entry: Entry) -> None:
         """Details go first, then decisions, then warnings; FILL, RISK and EXIT have ten times the room."""
@@ -142,6 +143,8 @@ class Console(Worker):
         """Write what waits; a blocked stdout is given up (`deadline` is on time.monotonic())."""
         self._handler.uninstall()
         super().stop(deadline)
+        if not self.is_running:
+            self._files.close()  # of a start that got no thread; otherwise the thread has done it
         self._terminal.stop(deadline)
 
     @property

@@ -133,7 +133,6 @@ class Inbox:
         self._private_count = 0
         self._timer_waits = False
         self._oldest_ns = 0
-        self._newest_age_ms = 0.0
         self.age_ms_max = 0.0
         self.gaps_made = 0
 
@@ -158,7 +157,6 @@ class Inbox:
             self._timer_waits = False
             age_ms = (self._clock_ns() - self._oldest_ns) / 1e6 if self._oldest_ns else 0.0
             self._oldest_ns = 0
-            self._newest_age_ms = age_ms
             self.age_ms_max = max(self.age_ms_max, age_ms)
         for slot in market.values():
             others.extend(slot.drain())

@@ -45,7 +45,9 @@ class Lane:
             gate.abort()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-        self._pool, self._threads = pool, tuple(pool._threads)
+        finally:
+            self._threads = tuple(pool._threads)  # also of a start that failed: its stop waits for them
+        self._pool = pool
         wait_for(ready, WARM_UP_S)
 
     def _warm_up(self, gate: threading.Barrier) -> None:
@@ -71,9 +73,8 @@ class Lane:
     def stop(self, deadline: float) -> None:
         """Take back what waits (each gets its NotSent event), then wait for the workers until `deadline` (time.monotonic())."""
         pool, self._pool = self._pool, None
-        if pool is None:
-            return
-        pool.shutdown(wait=False, cancel_futures=True)
+        if pool is not None:
+            pool.shutdown(wait=False, cancel_futures=True)
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
 

@@ -1,11 +1,13 @@
-"""Signals: the first Ctrl-C or SIGTERM asks for a stop, the second ends the process at once. While starting, the first one interrupts the start.
+"""Signals: the first Ctrl-C or SIGTERM asks for a stop, the second ends the process at once. The long waits of a start are interrupted by the first.
 
-Who calls it: bot.py; handlers run on the main thread. Never: a wait, a lock.
+Who calls it: bot.py and run.py; handlers run on the main thread. Never: a wait, a lock, an interrupt where a part is half started or half stopped.
 """
 
 import os
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 EXIT_UNCLEAN = 5
@@ -22,7 +24,8 @@ class Stopper:
     def __init__(self) -> None:
         self.asked = threading.Event()
         self.reason = ""
-        self.starting = True
+        self._starting = True
+        self._may_interrupt = False
         self._signals = 0
         self._before: dict[int, object] = {}
 
@@ -37,6 +40,25 @@ class Stopper:
             signal.signal(number, handler)  # type: ignore[arg-type]
         self._before.clear()
 
+    @contextmanager
+    def interruptible(self) -> Iterator[None]:
+        """Around a long wait of the start: a Ctrl-C in it raises Interrupted, one that came before it too. Main thread."""
+        self._may_interrupt = True
+        try:
+            self._check()
+            yield
+        finally:
+            self._may_interrupt = False
+
+    def started(self) -> None:
+        """Trading begins: a stop is asked for from here on, nothing is interrupted any more. Raises Interrupted where one was asked for before."""
+        self._check()
+        self._starting = False
+
+    def _check(self) -> None:
+        if self._starting and self.asked.is_set():
+            raise Interrupted(self.reason)
+
     def ask(self, reason: str) -> None:
         """From any thread."""
         self.reason = self.reason or reason
@@ -47,5 +69,5 @@ class Stopper:
         if self._signals > 1:
             os._exit(EXIT_UNCLEAN)
         self.ask(NAMES.get(signal.Signals(number), f"signal {number}"))
-        if self.starting:
-            raise Interrupted(self.reason)
+        if self._may_interrupt:
+            self._check()

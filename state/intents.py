@@ -9,6 +9,7 @@ Record: length (4 bytes, big-endian) + crc32 of the payload (4 bytes) + JSON pay
 import os
 import struct
 import threading
+import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -85,7 +86,9 @@ class Intents:
         self.path = path
         self._file: int | None = None
         self._encoder = msgspec.json.Encoder()
-        self._memory_lock = threading.Lock()  # guards the counters only; each write is one system call
+        self._memory_lock = threading.Lock()  # guards the words below; never held during a write, which is one system call
+        self._idle = threading.Condition(self._memory_lock)
+        self._writing = 0  # writes under way
         self.written = 0
         self.failed = 0
         self.last_error = ""
@@ -96,8 +99,14 @@ class Intents:
         self._file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 
     def stop(self, deadline: float) -> None:
-        file, self._file = self._file, None
-        if file is not None:
+        """Refuse every further record and close the file once nobody writes; `deadline` is on time.monotonic().
+
+        A descriptor closed under a late worker would soon be another file's number, and its record would go there: then rather leave it open.
+        """
+        with self._idle:
+            file, self._file = self._file, None
+            is_idle = self._idle.wait_for(lambda: not self._writing, max(0.0, deadline - time.monotonic()))
+        if file is not None and is_idle:
             os.close(file)
 
     @property
@@ -156,15 +165,23 @@ class Intents:
             self.last_error = str(error.strerror)
 
     def _write(self, record: Record) -> None:
-        if self._file is None:
-            raise OSError(9, "the intents are closed")
         payload = self._encoder.encode(record)
         data = HEAD.pack(len(payload), zlib.crc32(payload)) + payload
-        written = os.write(self._file, data)
-        if written != len(data):
-            raise OSError(28, "disk full")
+        is_whole = False
         with self._memory_lock:
-            self.written += 1
+            file = self._file
+            if file is None:
+                raise OSError(9, "the intents are closed")
+            self._writing += 1
+        try:
+            is_whole = os.write(file, data) == len(data)
+        finally:
+            with self._idle:
+                self._writing -= 1
+                self.written += is_whole
+                self._idle.notify()  # whoever stops
+        if not is_whole:
+            raise OSError(28, "disk full")
 
 
 # -- reading -------------------------------------------------------------------------------------
