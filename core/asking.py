@@ -120,6 +120,7 @@ def place(books: Books, want: WantPlace) -> Order:
         created_ns=books.now_ns,
         slot=want.slot,
         place_asked=asked,
+        level_when_sent=books.market[want.symbol].depth.quantity_at(want.side, want.price),
     )
     books.orders.add(order)
     books.budget.spend(books.now_ns, orders=1)

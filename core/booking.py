@@ -20,6 +20,8 @@ def book_fill(books: Books, order: Order, fill: Fill) -> None:
     named = fill if fill.client_order_id else _named(fill, order)
     if not books.orders.book(order, named):
         return
+    if order.queue is not None:
+        order.queue.ahead = ZERO  # whoever is filled stands first
     books.touch_private()
     was_foreign = books.foreign_trades.pop(named.key, False) is None
     if not books.started or books.account.is_in_baseline(named):

@@ -6,7 +6,7 @@ order on the resolve list. Never: a terminal status without evidence, a fill cou
 
 from decimal import Decimal
 
-from core import reset
+from core import queue, reset
 from core.account import hold_of
 from core.booking import book_fill, claim_orphans, note_foreign_fill
 from core.books import MS, Books
@@ -148,6 +148,9 @@ def _hear(books: Books, order: Order, status: str, executed: Decimal, evidence: 
 def _ack(books: Books, order: Order) -> None:
     order.place_asked = None
     order.acked_ns = books.now_ns
+    market = books.market[order.symbol]
+    if market.depth.in_step:
+        order.queue = queue.joined(market.depth.quantity_at(order.side, order.price), order.level_when_sent, order.quantity)
     books.clear_refusals(order.symbol, order.side)
     elapsed_ms = (books.now_ns - order.created_ns) / MS
     books.notices.append(

@@ -4,11 +4,12 @@ Who calls it: core.engine, on the trading thread. A book counts as fresh by evid
 stream, or a snapshot whose update id the stream has reached. Never: a decision about orders.
 """
 
+from core import queue
 from core.books import MS, Books, SymbolBook
 from core.commands import ReadDepth
 from core.events import BookTicker, DepthDiff, DepthSnapshot, MarketTrade, Reply
 from core.notices import Said
-from core.types import Connection
+from core.types import Connection, Side
 
 SYNC_LEVELS, SYNC_WEIGHT = 1000, 50
 CONFIRM_LEVELS, CONFIRM_WEIGHT = 5, 5
@@ -22,6 +23,10 @@ def on_ticker(books: Books, event: BookTicker) -> None:
 
 
 def on_trade(books: Books, event: MarketTrade) -> None:
+    hit = Side.BUY if event.buyer_is_maker else Side.SELL
+    for order in books.orders.open(event.symbol, hit):
+        if order.queue is not None and order.price == event.price:
+            queue.on_print(order.queue, event.quantity)
     _seen(books, event.symbol)
 
 
@@ -35,7 +40,15 @@ def on_diff(books: Books, event: DepthDiff) -> None:
         market.read_not_before_ns = min(market.read_not_before_ns, books.now_ns + RETRY_MS_FIRST * MS)
         books.notices.append(Said(tag="WS", symbol=event.symbol, text=f"book {what} · reading a new snapshot"))
     market.touch.on_book(market.depth)
+    _follow_queues(books, event.symbol, market)
     _seen(books, event.symbol)
+
+
+def _follow_queues(books: Books, symbol: str, market: SymbolBook) -> None:
+    if market.depth.in_step:
+        for order in books.orders.open(symbol):
+            if order.queue is not None:
+                queue.on_level(order.queue, market.depth.quantity_at(order.side, order.price), order.remaining)
 
 
 def _seen(books: Books, symbol: str) -> None:

@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from core.commands import Slot
 from core.money import ZERO
+from core.queue import QueuePlace
 from core.types import Fill, OrderFacts, OrderStatus, Side
 
 S = OrderStatus
@@ -100,6 +101,8 @@ class Order:
     queries: int = 0
     query_asked: Asked | None = None
     unknown_word: str = ""
+    level_when_sent: Decimal = ZERO  # what the book showed at its price
+    queue: QueuePlace | None = None
     trades: tuple[int, ...] = ()  # ids of its booked trades
     denied_ns: int = 0  # since when the venue denies it, though it had acknowledged it
 
@@ -292,6 +295,7 @@ class Orders:
         order.place_asked = None
         order.cancel_asked = None
         order.amend_asked = None
+        order.queue = None
         order.cancel_wanted = ""
         self.open_ids.pop(order.client_order_id, None)
         self.by_client_id[order.client_order_id] = self.by_client_id.pop(order.client_order_id, order)  # what ended last is forgotten last

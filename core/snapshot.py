@@ -133,6 +133,7 @@ def _side(engine: Engine, books: Books, symbol: str, side: Side) -> SideShown:
                 "quantity": plain(order.quantity),
                 "filled": plain(order.booked),
                 "status": order.status.value,
+                "ahead": plain(order.queue.ahead.quantize(books.rules[symbol].step)) if order.queue is not None else "",
                 "age_s": str((books.now_ns - order.created_ns) // 1_000_000_000),
             }
             for order in orders

@@ -103,7 +103,8 @@ def status_lines(snapshot: Snapshot) -> list[str]:
         quote = side.no_quote_because and f" · no quote: {side.no_quote_because}"
         lines.append(f"{side.symbol} {side.side:<4} {side.colour:<5} {side.age_ms / 1000:.1f} s · {side.reason}{quote}")
         lines.extend(
-            f"    {order['quantity']} @ {order['price']} filled {order['filled']} · {order['status']} {order['age_s']} s · {order['client_order_id']}"
+            f"    {order['quantity']} @ {order['price']} filled {order['filled']} · {order['status']} {order['age_s']} s"
+            f"{' · about ' + order['ahead'] + ' ahead' if order['ahead'] else ''} · {order['client_order_id']}"
             for order in side.orders
         )
     for shown in snapshot.symbols:
