@@ -2,7 +2,7 @@
 
 Who calls it: core.hearing when an order rests, core.booking when it fills, core.market with every trade and every change of the book, on the trading
 thread. Venues do not tell queue places; this is an estimate, and the tests say how good it is. Prints take from the front. What leaves a level
-without a print was canceled, and cancels are spread over the level in proportion. A print may come before or after the change of the book it explains.
+without a print was canceled, and cancels are spread over the level in proportion. A print may come before or after the change that it explains.
 Never: an order, a decision.
 """
 

@@ -33,7 +33,7 @@ def test_joins_at_the_end() -> None:
     assert joined(D(11), D(10), D(1)).ahead == 10
     later = joined(D(10), D(10), D(1))
     on_level(later, D(14), D(1))
-    assert (later.ahead, later.others) == (10, 13)
+    assert (later.ahead, later.others) == (D(10), D(13))
 
 
 def test_prints_take_from_the_front() -> None:
@@ -41,7 +41,7 @@ def test_prints_take_from_the_front() -> None:
     made = place()
     on_print(made, D(3))
     on_level(made, D(8), D(1))
-    assert (made.ahead, made.others) == (1, 7)
+    assert (made.ahead, made.others) == (D(1), D(7))
 
 
 def test_a_book_that_is_first_is_corrected_by_its_print() -> None:
@@ -57,7 +57,7 @@ def test_cancels_are_spread() -> None:
     """Half of the level goes without a print: half of what is ahead goes with it."""
     made = place()
     on_level(made, D(6), D(1))
-    assert (made.ahead, made.others) == (2, 5)
+    assert (made.ahead, made.others) == (D(2), D(5))
 
 
 def test_those_behind_do_not_matter() -> None:
@@ -121,7 +121,7 @@ class Tracked:
     def see(self, queue: dict[str, Decimal], printed: Decimal, canceled: Decimal) -> None:
         if printed:
             on_print(self.place, printed)
-        level = sum(queue.values())
+        level = sum(queue.values(), Decimal(0))
         on_level(self.place, level, queue[self.order_id])
         others = level - queue[self.order_id]
         self.front = min(others, max(Decimal(0), self.front - printed - canceled))
@@ -135,8 +135,8 @@ class Tracked:
 
 
 def test_a_recorded_market() -> None:
-    """Bitstamp order by order, five hours of quick cancels at the end of queues: the estimate errs less than half as much as "cancels are ahead of us"
-    and at most a third more than "cancels are behind us", which is the safer lie here and the worse one in the paper market.
+    """Bitstamp order by order, five hours with quick cancels at the ends of queues: the estimate errs less than half as much as "cancels are ahead"
+    and at most a third more than "cancels are behind".
     """
     if not (RECORDED.exists() or RECORDED_HERE.exists()):
         pytest.skip(f"no recording at {RECORDED}")
