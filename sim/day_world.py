@@ -21,6 +21,7 @@ from exchange.paper.matching import Matching
 from exchange.paper.model import SymbolRules as PaperRules
 from runtime.inbox import PRIVATE_MAX
 from sim.bot import Bot
+from sim.director import CRASHES
 from sim.executor import QUEUE_MAX
 from sim.faults import Kind
 from sim.market import LightMarket
@@ -78,7 +79,7 @@ def day_setup(hours: float, symbols: int, seed: int) -> Setup:
         stream_latency_ms=10,
         market_wait_ms=MARKET_WAIT_MS,
         fault_wait_ms=FAULT_WAIT_MS,
-        allowed=tuple(kind for kind in Kind if kind is not Kind.CRASH),
+        allowed=tuple(kind for kind in Kind if kind not in CRASHES),
         rules=tuple(one.rules for one in traded),
         mids=tuple(one.mid for one in traded),
         lots=tuple(one.lots for one in traded),
@@ -200,8 +201,7 @@ class DayWorld(World):
         self.trades.take()
         assert self.engine.books is not None
         self.oracle.forget(self.engine.books.orders.by_client_id)
-        self.memory.fills.clear()
-        self.bot.journal._names.clear()
+        self.memory.forget()
         for one in self.containers():
             if one.name not in self.sizes_max or one.size > self.sizes_max[one.name].size:
                 self.sizes_max[one.name] = one

@@ -12,6 +12,7 @@ from core.events import BalanceUpdate
 from core.types import Connection
 from exchange.paper.model import PaperOrder
 from sim.faults import Faults, Kind
+from sim.memory import Disk, torn_at
 from sim.scheduler import MS, Scheduler
 from sim.setup import Setup
 from sim.stranger import Stranger
@@ -20,7 +21,7 @@ from sim.venue import SimVenue
 
 DOWN = {Kind.USER_DOWN: Connection.USER, Kind.MARKET_DOWN: Connection.MARKET}
 SILENT = {Kind.USER_SILENT: Connection.USER, Kind.MARKET_SILENT: Connection.MARKET}
-CRASHES_MAX = 3
+CRASHES, CRASHES_MAX = (Kind.CRASH, Kind.CRASH_TORN), 3
 SILENCE_MS_MAX = 5000  # then the reader itself leaves the socket (exchange.silence_ms_max)
 
 
@@ -33,9 +34,10 @@ class Director:
         venue: SimVenue,
         links: Mapping[Connection, Link],
         stranger: Stranger,
+        disk: Disk,
     ) -> None:
         self._setup, self._scheduler, self._faults, self._venue = setup, scheduler, faults, venue
-        self._links, self._stranger = links, stranger
+        self._links, self._stranger, self._disk = links, stranger, disk
         self.crash: Callable[[], int] | None = None  # kills the bot; returns when the next one starts (ns)
         venue.after_place, venue.before_cancel = self._after_place, self._before_cancel
 
@@ -46,6 +48,7 @@ class Director:
     def stop(self) -> None:
         """No new faults; silent streams speak again, and what they missed stays missed."""
         self._faults.stop()
+        self._disk.torn_at = None
         for link in self._links.values():
             link.unmute()
 
@@ -84,11 +87,19 @@ class Director:
                 self._faults.note(kind, now_ns)
         elif kind is Kind.MOVEMENT:
             self._move()
-        elif kind is Kind.CRASH:
-            if self.crash is not None and self._faults.counts.get(kind, 0) < CRASHES_MAX:
-                self._faults.note(kind, self.crash())
+        elif kind in CRASHES:
+            self._crash(kind)
         else:
             self._faults.arm(kind)
+
+    def _crash(self, kind: Kind) -> None:
+        """At once, or in the middle of the next write (the world counts that one when it strikes)."""
+        if self.crash is None or sum(self._faults.counts.get(one, 0) for one in CRASHES) >= CRASHES_MAX:
+            return
+        if kind is Kind.CRASH:
+            self._faults.note(kind, self.crash())
+        else:
+            self._disk.torn_at = partial(torn_at, self._faults.rng)
 
     def _silence(self, kind: Kind, link: Link) -> None:
         """Nothing arrives, nothing closes. Half of the readers notice by themselves; the others leave it to the engine."""

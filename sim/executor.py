@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeVar, cast
 from core.commands import AnyCommand
 from core.events import Answer, Reply
 from core.ports import Answered
+from sim.memory import Killed
 from sim.scheduler import Scheduler
 
 Outcome = Answered[Answer] | Exception
@@ -59,8 +60,8 @@ Job = tuple[Callable[[AnyCommand], Reply], AnyCommand, "Future[Reply]"]
 class VirtualLane:
     """A pool of `workers`; what finds none waits in a queue, as in runtime.lanes."""
 
-    def __init__(self, scheduler: Scheduler, carrier: Carrier, clock: CallClock, workers: int) -> None:
-        self._scheduler, self._carrier, self._clock = scheduler, carrier, clock
+    def __init__(self, scheduler: Scheduler, carrier: Carrier, clock: CallClock, workers: int, on_kill: Callable[[], None]) -> None:
+        self._scheduler, self._carrier, self._clock, self._on_kill = scheduler, carrier, clock, on_kill
         self._free = workers
         self._queue: deque[Job] = deque()
         self.outstanding: dict[int, None] = {}
@@ -93,6 +94,10 @@ class VirtualLane:
         except Leaving as leaving:
             self._carrier.carry(leaving, lambda outcome: self._return(job, picked_ns, outcome))
             return
+        except Killed:
+            self._carrier.abandon(command)
+            self._on_kill()
+            return
         self._carrier.abandon(command)
         self._finish(job, reply)
 
@@ -104,6 +109,9 @@ class VirtualLane:
         self._clock.as_of_ns = picked_ns
         try:
             reply = call(command)
+        except Killed:
+            self._on_kill()
+            return
         finally:
             self._clock.as_of_ns = None
         self._finish(job, reply)

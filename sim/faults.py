@@ -58,6 +58,7 @@ class Kind(StrEnum):
     STRANGER_CANCEL = "our order canceled by a stranger"
     MOVEMENT = "deposit or withdrawal"
     CRASH = "crash and restart"
+    CRASH_TORN = "crash in the middle of a write"
 
 
 PLACE = (

@@ -4,13 +4,14 @@ Who calls it: sim.world after every step and at the end, sim.venue at its door. 
 Never: a repair, a belief of the bot taken as truth. Invariant numbers are those of DESIGN 11.
 """
 
+import zlib
 from collections.abc import Callable, Container, Sequence
 from decimal import Decimal
 
 from core.commands import Amend, AnyCommand, Cancel, CancelAll, Place, ReadAccount, ReadDepth, Reconnect
 from core.depth import DepthBook
 from core.engine import Engine, Step
-from core.events import AccountSnapshot, AnyEvent, Outcome, Reply, StreamDown, StreamGap, StreamUp
+from core.events import AccountSnapshot, AnyEvent, Boot, Outcome, Reply, StreamDown, StreamGap, StreamUp
 from core.light import Colour
 from core.notices import ProofDone
 from core.orders import Order, Orders
@@ -27,8 +28,19 @@ SILENCE_GRACE_MS = 600  # a snapshot from before the silence may still be on its
 SIZES_EVERY = 10  # looks
 HEARD_KEPT = 10_000  # replies; a second one of an older call is a fault of its own
 PULL_MS_MAX = 3000  # from a stale book to the venue's word on the last cancel
+INTENT_REACH = 8192  # bytes; an intent stands at the end of the file when its place leaves
 PRICE_FILTERS = (-1013, -1111)
 INSUFFICIENT = "Account has insufficient balance for requested action."
+
+
+def is_written(intents: bytearray, client_order_id: str) -> bool:
+    """Does the end of these bytes hold a whole intent of this id? Read here from the format's description alone (state.intents)."""
+    at = intents.rfind(b'"client_order_id":"%b"' % client_order_id.encode(), max(0, len(intents) - INTENT_REACH))
+    begin = intents.rfind(b'{"record":"intent"', 0, max(at, 0))
+    if begin < 8:
+        return False
+    payload = intents[begin : begin + int.from_bytes(intents[begin - 8 : begin - 4], "big")]
+    return begin + len(payload) > at and zlib.crc32(payload) == int.from_bytes(intents[begin - 4 : begin], "big")
 
 
 def boot_of(client_order_id: str) -> str:
@@ -43,6 +55,7 @@ class Oracle:
         self.requests = Requests(matching, recv_window_ms)
         self.failures: list[str] = []
         self.checks: dict[str, int] = {}
+        self.intents = bytearray()  # the bot's, as they are on its disk
         self.market_silent_ms: Callable[[str], int] = lambda symbol: 0
         self._open: dict[str, Order] = {}
         self._banned_until_ns = 0
@@ -71,8 +84,18 @@ class Oracle:
         self._banned_until_ns = 0
         self._resync_since_ns = self._scheduler.now_ns
 
+    def recovered(self, boot: Boot) -> None:
+        """I17: every place that left an earlier process and may live is handed to the next one as undecided."""
+        handed = {place.client_order_id for place in boot.undecided}
+        for name, request in self.requests.alive.items():
+            if request.has_left and self.requests.may_live(request.command.symbol, name, self._scheduler.now_ns):
+                self.check("I17", name in handed, f"{name} may live and the intents do not name it")
+
     # -- the venue's door ------------------------------------------------------------------------
     def left(self, command: AnyCommand, plan: Plan) -> None:
+        """A place leaves only after its whole intent is on the disk (DESIGN 6)."""
+        if isinstance(command, Place):
+            self.check("I17", is_written(self.intents, command.client_order_id), f"{command.client_order_id} left without an intent")
         self.requests.left(command, plan, self._scheduler.now_ns)
 
     def arrived(self, command: AnyCommand) -> None:

@@ -24,6 +24,10 @@ class Request:
     is_orphaned: bool = False  # its process is dead; the next one cannot know of it
     is_settled: bool = False  # lost, refused or executed: it can change nothing any more
 
+    @property
+    def has_left(self) -> bool:
+        return self.expires_ns is not None
+
     def may_arrive(self, now_ns: int) -> bool:
         return not self.is_settled and (self.expires_ns is None or now_ns <= self.expires_ns)
 

@@ -21,11 +21,12 @@ from core.types import Connection, Side
 from exchange.paper.matching import Matching
 from exchange.paper.model import BalanceReport
 from exchange.paper.model import SymbolRules as PaperRules
-from sim.bot import TIMER_MS, Bot, Memory
+from sim.bot import TIMER_MS, Bot
 from sim.director import Director
 from sim.facts import account_position, execution_report, market_trade, paper_rules
-from sim.faults import Faults
+from sim.faults import Faults, Kind
 from sim.market import LightMarket
+from sim.memory import Killed, Memory
 from sim.oracle import Oracle
 from sim.scheduler import MS, Scheduler
 from sim.setup import RECV_WINDOW_MS, Setup
@@ -65,6 +66,7 @@ class World:
         paper = [paper_rules(rule) for rule in setup.rules]
         self.matching = Matching(paper, setup.balances, FEE, FEE)
         self.market = self._new_market(paper)
+        self.memory = Memory()
         self.oracle = Oracle(self.scheduler, self.matching, self.faults, RECV_WINDOW_MS)
         self.venue = SimVenue(
             self.matching, self.scheduler, self.faults, self.oracle, self.publish, Random(f"network-{seed}"), setup.order_latency_ms,
@@ -74,12 +76,12 @@ class World:
             connection: Link(connection, self.scheduler, self.post, self.faults, Random(f"{connection}-{seed}"), setup.stream_latency_ms)
             for connection in Connection
         }
+        self.oracle.intents = self.memory.disk.data
         self.oracle.market_silent_ms = self.links[Connection.MARKET].silent_ms
         self.stranger = Stranger(self.matching, self.market, self.scheduler, self.publish, Random(f"stranger-{seed}"))
-        self.director = Director(setup, self.scheduler, self.faults, self.venue, self.links, self.stranger)
+        self.director = Director(setup, self.scheduler, self.faults, self.venue, self.links, self.stranger, self.memory.disk)
         self.director.crash = self._crash
         self._rng = Random(f"world-{seed}")
-        self.memory = Memory()
         self.steps = 0
         self.verbose = verbose
         self.trace: list[str] = []
@@ -99,7 +101,7 @@ class World:
         return LightMarket(self.matching, rules, self.setup.mids, self.setup.lots, Random(f"market-{self.setup.seed}"))
 
     def _new_bot(self) -> Bot:
-        return Bot(self.setup, self.scheduler, self.venue, self.memory, self._rng, self._after_step, self._reconnect)
+        return Bot(self.setup, self.scheduler, self.venue, self.memory, self._rng, self._after_step, self._reconnect, self._killed)
 
     def post(self, event: AnyEvent) -> None:
         self.bot.post(event)
@@ -125,13 +127,26 @@ class World:
             link.abandon()
         if self.verbose:
             self.trace.append(f"{(self.scheduler.now_ms - self.setup.start_ms) / 1000:8.3f} XX killed")
-        self._reborn_ns = self.scheduler.now_ns + int(self._rng.uniform(50, 2500) * MS)
-        self.scheduler.at(self._reborn_ns, self._reboot)
+        self._await_birth()
         return self._reborn_ns
 
+    def _await_birth(self) -> None:
+        self._reborn_ns = self.scheduler.now_ns + int(self._rng.uniform(50, 2500) * MS)
+        self.scheduler.at(self._reborn_ns, self._reboot)
+
+    def _killed(self) -> None:
+        """It died in the middle of a write."""
+        self.faults.note(Kind.CRASH_TORN, self._crash())
+
     def _reboot(self) -> None:
+        try:
+            self.bot = self._new_bot()
+        except Killed:  # in its first record
+            self._await_birth()
+            self.faults.note(Kind.CRASH_TORN, self._reborn_ns)
+            return
         self.oracle.reborn()
-        self.bot = self._new_bot()
+        self.oracle.recovered(self.bot.boot)
         self._connect()
 
     def _connect(self) -> None:
@@ -296,7 +311,7 @@ class World:
             self._judge_rest()
 
     def _judge_rest(self) -> None:
-        self.oracle.at_rest(self.engine, self.memory.fills, dict(self.setup.balances), self.stranger.foreign(), self.bot.lane_calls())
+        self.oracle.at_rest(self.engine, self.memory.fills(), dict(self.setup.balances), self.stranger.foreign(), self.bot.lane_calls())
 
     def _trouble_s(self) -> int:
         """What is left of the last fault, and then the liveness bound."""

@@ -11,8 +11,9 @@ import struct
 import threading
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
@@ -79,12 +80,34 @@ class IntentsCorrupt(Exception):
     """A record in the middle of the file does not match its checksum."""
 
 
-class Intents:
-    """The Journal of core.ports, and a Resource."""
+class File(Protocol):
+    """Where the records go. `write` appends and says how many bytes it took; raises OSError."""
+
+    def write(self, data: bytes, /) -> int: ...
+    def close(self) -> None: ...
+
+
+class DiskFile:
+    """A private file that is only appended to. Raises OSError."""
 
     def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+
+    def write(self, data: bytes, /) -> int:
+        return os.write(self._file, data)
+
+    def close(self) -> None:
+        os.close(self._file)
+
+
+class Intents:
+    """The Journal of core.ports, and a Resource. The simulator opens a file in memory (sim.memory)."""
+
+    def __init__(self, path: Path, open_file: Callable[[Path], File] = DiskFile) -> None:
         self.path = path
-        self._file: int | None = None
+        self._open_file = open_file
+        self._file: File | None = None
         self._encoder = msgspec.json.Encoder()
         self._memory_lock = threading.Lock()  # guards the words below; never held during a write, which is one system call
         self._idle = threading.Condition(self._memory_lock)
@@ -95,8 +118,7 @@ class Intents:
 
     # -- Resource --------------------------------------------------------------------------------
     def start(self) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        self._file = self._open_file(self.path)
 
     def stop(self, deadline: float) -> None:
         """Refuse every further record and close the file once nobody writes; `deadline` is on time.monotonic().
@@ -107,7 +129,7 @@ class Intents:
             file, self._file = self._file, None
             is_idle = self._idle.wait_for(lambda: not self._writing, max(0.0, deadline - time.monotonic()))
         if file is not None and is_idle:
-            os.close(file)
+            file.close()
 
     @property
     def is_running(self) -> bool:
@@ -174,7 +196,7 @@ class Intents:
                 raise OSError(9, "the intents are closed")
             self._writing += 1
         try:
-            is_whole = os.write(file, data) == len(data)
+            is_whole = file.write(data) == len(data)
         finally:
             with self._idle:
                 self._writing -= 1
@@ -186,12 +208,16 @@ class Intents:
 
 # -- reading -------------------------------------------------------------------------------------
 def read(path: Path) -> Iterator[Record]:
-    """Every whole record. Raises IntentsCorrupt for one that is whole but does not match its checksum.
+    """Every whole record of a file; none where there is no file. Raises IntentsCorrupt."""
+    return records_in(path.read_bytes() if path.exists() else b"", path)
+
+
+def records_in(data: bytes, path: Path) -> Iterator[Record]:
+    """Every whole record. Raises IntentsCorrupt, which names `path`, for one that is whole but does not match its checksum.
 
     A torn record - the last one of a killed run, or one a full disk cut off - is skipped: its command never left, or its answer is asked for again.
     """
     decoder = msgspec.json.Decoder(Record)
-    data = path.read_bytes() if path.exists() else b""
     at = 0
     while at < len(data):
         end = _end_of_record(data, at)

@@ -7,6 +7,7 @@ Never: a write while a run is on; a rotation while a record of a live instance i
 
 import os
 from collections import deque
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
@@ -120,10 +121,15 @@ def after_reset(recovery: Recovery) -> Recovery:
 
 def recover(path: Path, account: str) -> Recovery:
     """What the runs on this account's newest instance left undecided. Raises IntentsCorrupt."""
+    return add_up(read(path), account)
+
+
+def add_up(story: Iterable[Record], account: str) -> Recovery:
+    """`recover`, from records wherever they were kept."""
     ledgers: dict[str, Ledger] = {}  # by account
     instances: dict[str, str] = {}  # account -> its newest instance
     current, last_boot, last_number, records = "", "", 0, 0
-    for record in read(path):
+    for record in story:
         records += 1
         if isinstance(record, BootRecord):
             current, last_boot, last_number = account_of(record.instance), record.boot, 0

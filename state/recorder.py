@@ -67,7 +67,7 @@ class Recorder:
             is_last = stopping.is_set()  # asked before the queue is: what was taken before the stop is written
             group = self._gather()
             for number, (at_ns, notice) in enumerate(group):
-                self._to_intents(at_ns, notice)
+                self.to_intents(at_ns, notice)
                 if self._keeper is not None:
                     self._keeper.take(at_ns, notice)
                 if number % YIELD_EVERY == YIELD_EVERY - 1:
@@ -109,7 +109,8 @@ class Recorder:
             self._keeper.flush()
             self._keeper.close()
 
-    def _to_intents(self, at_ns: int, notice: Notice) -> None:
+    def to_intents(self, at_ns: int, notice: Notice) -> None:
+        """Write what the intents keep of it. Called by the thread, and by the simulator in its stead."""
         if isinstance(notice, Ended):
             self._intents.end(notice.order_id, notice.status, notice.evidence, notice.is_complete)
         elif isinstance(notice, Standing) and notice.evidence == Evidence.NOT_FOUND.value:

@@ -260,7 +260,7 @@ def test_row_31_exposure_never_passes_the_cap(faulty: bool) -> None:
                 stage.stranger.hit(order, D("0.7"))
         stage.pass_s(0.8)
     stage.director.stop()
-    assert len(stage.books.fills) > 20
+    assert len(stage.memory.fills()) > 20
     assert max(worst.values()) <= cap, worst
     stage.recovers()
     stage.ends_well()

@@ -59,7 +59,7 @@ def test_row_11_fills_while_nobody_ran() -> None:
     trades = sum(len(stage.matching.trades(symbol)) for symbol in stage.matching.rules)
     assert trades >= 8
     stage.ends_well()
-    keys = [fill.key for fill in stage.memory.fills]
+    keys = [fill.key for fill in stage.memory.fills()]
     assert len(keys) == len(set(keys)) == trades
 
 
