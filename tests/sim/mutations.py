@@ -232,10 +232,11 @@ def unlisted_is_canceled(patch: Patch) -> None:
 
 
 def stop_forgets_pending(patch: Patch) -> None:
-    """The stop does not wait for orders whose place has no answer (field case 1)."""
+    """The stop neither waits for orders whose place has no answer nor asks about them (field case 1)."""
 
     def wrong(self: Audit, books: Books) -> None:
         quiet = not any(order.venue_order_id is not None for order in books.orders.open())
+        books.orders.attention.clear()
         if self.stop_proof is None and quiet and self.wanted is not Purpose.STOP:
             self.want(Purpose.STOP, books.now_ns)
 
