@@ -234,8 +234,7 @@ class Tape:
         """The oldest segments go until a whole new one fits."""
         kept = segments(self.folder)
         sizes = {path: path.stat().st_size for path in kept}
-        next_one = max([self._segment_bytes_max, *sizes.values()])  # a segment ends a little after its limit, between two checkpoints
-        while kept and sum(sizes[path] for path in kept) + next_one > self._total_bytes_max:
+        while kept and sum(sizes[path] for path in kept) + self._segment_bytes_max > self._total_bytes_max:
             kept.pop(0).unlink(missing_ok=True)
 
     def _write(self, frames: list[bytes]) -> None:
