@@ -44,7 +44,7 @@ class ExchangeConfig(Section):
     urls: UrlsConfig = section(UrlsConfig, "Other addresses than the venue's own; each may stand alone.")
     order_tag: Tag | None = setting(None, "", "Mark of our orders, 2 to 8 letters or digits. Unset: drawn once per state folder.")
     order_entry: Literal["ws", "rest"] = setting(
-        "rest", "", "Orders and cancels go over the WebSocket API (REST only while it is down), or always over REST."
+        "ws", "", "Orders and cancels go over the WebSocket API (REST only while it is down), or always over REST."
     )
     read_timeout_ms: Whole = setting(3000, "ms", "Longest wait for a REST answer; then the outcome is unknown and is asked for.", ge=100, le=60_000)
     connect_timeout_ms: Whole = setting(1000, "ms", "Longest wait for a connection.", ge=50, le=60_000)

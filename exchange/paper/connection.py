@@ -245,5 +245,16 @@ class Connection:
     def on_end(self) -> None:
         """The connection is gone."""
 
-    def say_shutdown(self) -> None:
-        """Send the serverShutdown event."""
+    def shutdown_event(self) -> bytes:
+        """serverShutdown as this kind of connection says it."""
+        raise NotImplementedError
+
+    def say_shutdown(self, notice_s: float = 0.0) -> None:
+        """serverShutdown, and the end of the connection after this notice (Binance states no fixed one)."""
+        self.send_text(self.shutdown_event())
+        self._flush()
+        if not notice_s:
+            self.close(GOING_AWAY, "server shutdown")
+        elif self._timers:
+            self._timers[0].cancel()
+            self._timers[0] = self._loop.call_later(notice_s, self.close, GOING_AWAY, "server shutdown")

@@ -149,11 +149,17 @@ class Control:
         return {"asset": asset, "delta": str(delta)}
 
     def _disconnect(self, body: object, query: Query) -> object:
-        """Drop connections without a close frame: `{"kind": "stream"|"ws_api"}`, without a kind all."""
-        kind = _object(body).get("kind")
+        """Drop connections without a close frame: `{"kind": "stream"|"ws_api"}`, without a kind all. With `notice_s`: announced, then closed."""
+        wanted = _object(body)
+        kind, notice_s = wanted.get("kind"), wanted.get("notice_s")
+        if notice_s is not None and (not isinstance(notice_s, int | float) or isinstance(notice_s, bool) or notice_s <= 0):
+            raise ControlError("notice_s must be a number above 0")
         found = [each for each in self._server.register.open.values() if kind in (None, each.kind)]
         for connection in found:
-            connection.drop("dropped by POST /paper/disconnect")
+            if notice_s is None:
+                connection.drop("dropped by POST /paper/disconnect")
+            else:
+                connection.say_shutdown(float(notice_s))
         return {"dropped": len(found)}
 
     def _known(self, wanted: Mapping[str, object]) -> str:

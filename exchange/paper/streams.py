@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from exchange.paper import encode_market, framing
 from exchange.paper.candles import INTERVALS_MS, Aggregate, Print
-from exchange.paper.connection import GOING_AWAY, Connection
+from exchange.paper.connection import Connection
 from exchange.paper.desk import Desk
 from exchange.paper.encode import Json, encode
 from exchange.paper.encode_market import Touch
@@ -220,12 +220,10 @@ class StreamConnection(Connection):
         for name in self._names:
             self.hub.unsubscribe(self, name)
 
-    def say_shutdown(self) -> None:
-        """serverShutdown, raw or combined."""
+    def shutdown_event(self) -> bytes:
+        """Raw or combined."""
         event: Json = {"e": "serverShutdown", "E": self._now_ms()}
-        self.send_text(encode({"stream": "!serverShutdown", "data": event} if self.combined else event))
-        self._flush()
-        self.close(GOING_AWAY, "server shutdown")
+        return encode({"stream": "!serverShutdown", "data": event} if self.combined else event)
 
     def on_text(self, text: str) -> None:
         """SUBSCRIBE and the other control requests."""

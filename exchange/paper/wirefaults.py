@@ -2,7 +2,8 @@
 
 `with WireFaults(target_port) as proxy:` runs it on its own thread (named `wire-faults`) with its own event loop; the
 switches are methods that any thread may call. It never looks inside the bytes beyond searching a request for a
-text, and never invents any. Directions: `up` is client to server, `down` is server to client.
+text (a WebSocket client's frames are masked, so they are searched unmasked), and never invents any.
+Directions: `up` is client to server, `down` is server to client.
 """
 
 from __future__ import annotations
@@ -268,7 +269,7 @@ class WireFaults:
                 return False
             link.frozen[direction] = True
             return True
-        if direction == "up" and switches.drop_count > 0 and switches.drop_text in data:
+        if direction == "up" and switches.drop_count > 0 and _speaks_of(switches.drop_text, data):
             switches.drop_count -= 1
             link.swallowing = True
         writer.write(data)
@@ -279,6 +280,24 @@ class WireFaults:
 def writer_closed(link: Link) -> bool:
     """Whether either side of the link is gone, so that holding bytes back makes no difference any more."""
     return len(link.ended) == 2 or link.client.transport.is_closing() or link.server.transport.is_closing()
+
+
+def _speaks_of(text: bytes, data: bytes) -> bool:
+    """Whether a request in this chunk contains the text: as it stands, or in one of its whole masked frames."""
+    if text in data:
+        return True
+    at = 0
+    while at + 6 <= len(data) and data[at + 1] & 0x80:
+        size, head = data[at + 1] & 0x7F, 2
+        if size >= 126:
+            head = 4 if size == 126 else 10
+            size = int.from_bytes(data[at + 2 : at + head], "big")
+        mask = data[at + head : at + head + 4]
+        body = data[at + head + 4 : at + head + 4 + size]
+        if text in bytes(byte ^ mask[index % 4] for index, byte in enumerate(body)):
+            return True
+        at += head + 4 + size
+    return False
 
 
 def _checked(direction: str) -> str:

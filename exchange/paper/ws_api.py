@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from exchange.paper import auth
 from exchange.paper.conduct import Outcome, Plan, conduct_faulty, conduct_now, plan
-from exchange.paper.connection import GOING_AWAY, POLICY, Connection
+from exchange.paper.connection import POLICY, Connection
 from exchange.paper.desk import Desk
 from exchange.paper.encode import Json, encode
 from exchange.paper.model import Reject
@@ -60,11 +60,9 @@ class Session(Connection):
         """Subscriptions are lost with the connection; requests under way run on without a reply."""
         self._events.remove(self)
 
-    def say_shutdown(self) -> None:
-        """serverShutdown, without a subscription id."""
-        self.send_text(encode({"event": {"e": "serverShutdown", "E": self._now_ms()}}))
-        self._flush()
-        self.close(GOING_AWAY, "server shutdown")
+    def shutdown_event(self) -> bytes:
+        """Without a subscription id."""
+        return encode({"event": {"e": "serverShutdown", "E": self._now_ms()}})
 
     # --- requests -------------------------------------------------------------------------------------------------
 

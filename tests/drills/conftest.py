@@ -17,6 +17,23 @@ def living(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
         yield running
 
 
+@pytest.fixture(scope="session")
+def living_over_rest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+    """The same with orders over REST."""
+    folder = tmp_path_factory.mktemp("drill-rest")
+    overrides = (*QUICK, "exchange.order_entry=rest")
+    with rig(folder / "bot", "--state", str(folder / "venue"), overrides=overrides, wires=True) as running:
+        yield running
+
+
+@pytest.fixture
+def drill_over_rest(living_over_rest: Rig) -> Iterator[Rig]:
+    living_over_rest.settle()
+    yield living_over_rest
+    living_over_rest.venue.clear()
+    living_over_rest.venue.pause(True)  # nobody looks at it any more, and the cores are shared
+
+
 @pytest.fixture
 def drill(living: Rig) -> Iterator[Rig]:
     """The living pair, quoting and without faults."""

@@ -1,5 +1,6 @@
 """The slow venue: REST answers after 2 s while the server pings every second and throws out who is silent for two (field case 40).
 
+Orders go over REST here, so that every worker waits (over the WS API none ever does).
 Who calls it: test_slow_venue.py for a few seconds, benchmarks/drill_slow_venue.py for a minute. It measures; the callers judge.
 """
 
@@ -60,7 +61,7 @@ def slow_venue(folder: Path, seconds: float, from_start: bool) -> Seen:
     fault = {"kind": "delay", "delay_ms": ANSWER_MS, "match": {"transport": "rest"}}
     faults = folder / "faults.json"
     faults.write_text(json.dumps({"faults": [fault] if from_start else []}))
-    with venue("--faults", str(faults)) as at, bot(at, folder / "bot") as running:
+    with venue("--faults", str(faults)) as at, bot(at, folder / "bot", ("exchange.order_entry=rest",)) as running:
         first_quote_s = wait_until(lambda: running.is_quoting, FIRST_QUOTES_S, f"the first quotes; {list(running.said)[-5:]}")
         if not from_start:
             at.exchange.control("POST", "faults", fault)

@@ -48,11 +48,11 @@ def shows(live: Rig, since_ns: int, text: str, colour: str = "red") -> bool:
 def test_row_01_lost_create_and_cancel_all(live: Rig) -> None:
     """hummingbot #493 (2019, again in 2026 builds): create times out, marked FAILED, the order rests, cancel-all skips it. Ours: red, and a
     cancel-all in that very moment leaves nothing at the venue; after resume the bot quotes on."""
-    mark, wire = live.bot.mark(), live.venue.rest_wire
+    mark, wire = live.bot.mark(), live.venue.user_wire
     live.venue.exchange.fault("events_delay", delay_ms=700)
     live.bot.said.clear()
     before = wire.counts.get("drop_after_apply", 0)
-    wire.drop_after_apply(b"POST /api/v3/order")
+    wire.drop_after_apply(b'"order.place"')
     stir_until(live, lambda: wire.counts.get("drop_after_apply", 0) > before)
     wait_until(lambda: any("no answer to the place" in said for said in list(live.bot.said)), 2.5, "the place is unknown")
     wait_until(lambda: shows(live, mark, "outcome unknown"), 0.5, "red, outcome unknown")

@@ -65,7 +65,7 @@ def test_row_08_one_stop_and_no_ghosts(own: Venue, home: Path) -> None:
     with bot(own, home, QUICK) as running:
         started(own, running)
         stir(own)
-        own.rest_wire.drop_after_apply(b"DELETE /api/v3/order")
+        own.user_wire.drop_after_apply(b'"order.cancel"')
         begun_s = time.monotonic()
         assert running.stop(), "one stop, proven"
         assert time.monotonic() - begun_s < 5.0
@@ -108,7 +108,7 @@ def test_row_38_stop_beside_hung_sockets(own: Venue, home: Path) -> None:
 def test_row_40_a_slow_venue_is_not_a_slow_reader(own: Venue, home: Path) -> None:
     """The founding incident: the main thread waits 100-2000 ms for HTTP, pings stay unanswered, the server disconnects. Ours: REST answers after 2 s,
     every ping within 100 ms of what a control thread suffers, no disconnect (I21)."""
-    with bot(own, home, ("quoting.cooldown_ms=50",)) as running:
+    with bot(own, home, ("quoting.cooldown_ms=50", "exchange.order_entry=rest")) as running:
         rig = started(own, running)
         before = {row["connection"]: row for row in own.exchange.control("GET", "stats")["connections"] if row["open"]}
         own.exchange.fault("delay", delay_ms=SLOW_MS, match={"transport": "rest"})
