@@ -15,10 +15,11 @@ IN_FLIGHT_MAX = 1024
 
 
 class Waiting(msgspec.Struct, frozen=True):
-    """A command that left at `sent_ns`; at `until_ns` (engine clock) nobody waits for its answer any more."""
+    """A command that left at `sent_ns`, whose answer is owed at `due_ns`; at `until_ns` nobody waits for it any more. Engine clock."""
 
     command: Place | Cancel | Amend
     sent_ns: int
+    due_ns: int
     until_ns: int
 
 
@@ -60,6 +61,11 @@ class InFlight:
             for waiting in late:
                 del self._waiting[waiting.command.command_id]
             return late
+
+    def is_owed(self, now_ns: int) -> bool:
+        """An answer should have come by now."""
+        with self._memory_lock:
+            return any(now_ns >= waiting.due_ns for waiting in self._waiting.values())
 
     def close(self) -> list[Waiting]:
         """Take out everything; nothing can be added any more. Idempotent."""

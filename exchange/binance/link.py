@@ -111,6 +111,7 @@ class Link:
     def __init__(self, sock: _Socket) -> None:
         self._ws = sock
         self.pong_ms_max: float | None = None
+        self.pong_s = 0.0  # when the last answer to a ping of ours was read, on time.monotonic()
 
     @property
     def is_broken(self) -> bool:
@@ -150,6 +151,8 @@ class Link:
             took_ms = (now_ns - self._ws.read_ns) / NS_PER_MS
             self.pong_ms_max = max(self.pong_ms_max or 0.0, took_ms)
             return None
+        if opcode == ABNF.OPCODE_PONG:
+            self.pong_s = now_ns / 1e9
         if opcode == ABNF.OPCODE_CLOSE:
             raise Gone(_closing(frame.data))
         return bytes(frame.data) if opcode in (ABNF.OPCODE_TEXT, ABNF.OPCODE_BINARY) else None

@@ -54,6 +54,11 @@ class Feed:
     def tick(self, now_ns: int) -> None:
         """Called about once a second, and after every message."""
 
+    @property
+    def is_owed(self) -> bool:
+        """An answer is overdue: what we send may not arrive, although the other side is heard."""
+        return False
+
     def retire(self) -> None:
         """Another connection has taken over; what is still owed here may come in."""
 
@@ -73,6 +78,7 @@ class Talk:
         self.link, self.feed = link, feed
         self.is_confirmed = False
         self.opened_s = self._pinged_s = time.monotonic()
+        self._asked_s = 0.0
         self._gap = gap
         self._clock_ns = clock_ns
         self._silence_s_max = silence_ms_max / 1000
@@ -96,13 +102,22 @@ class Talk:
         silent_s = now_s - self.link.heard_s
         if silent_s > self._silence_s_max:
             raise Gone(f"silent {silent_s:.1f} s")
-        if now_s - max(self.link.heard_s, self._pinged_s) >= self._ping_every_s:
-            self._pinged_s = now_s
-            self.link.ping()
+        is_owed = self.feed.is_owed
+        if now_s - (self._pinged_s if is_owed else max(self.link.heard_s, self._pinged_s)) >= self._ping_every_s:
+            self._ping(now_s)
+        if is_owed and self._asked_s > self.link.pong_s and now_s - self._asked_s > self._silence_s_max:
+            raise Gone(f"answers overdue, and no pong in {now_s - self._asked_s:.1f} s")
         self.feed.tick(self._clock_ns())
         if not self.is_confirmed and now_s - self.opened_s > CONFIRM_S_MAX:
             return Leave(f"no answer to the subscription in {CONFIRM_S_MAX:g} s")
         return None
+
+    def _ping(self, now_s: float) -> None:
+        """`_asked_s` is the first of our pings that had no pong yet."""
+        self._pinged_s = now_s
+        if self.link.pong_s >= self._asked_s:
+            self._asked_s = now_s
+        self.link.ping()
 
     def end(self, reason: str) -> None:
         """Free the socket, then tell the feed: whoever sends from now on is told that nothing left."""

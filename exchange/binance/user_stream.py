@@ -62,7 +62,7 @@ class ApiSession(Feed):
         self._time_sent_ms = 0.0
         self._clock_tries = 0
         self._is_logged_on = False
-        self._is_retired = False
+        self._is_retired = self._is_owed = False
         self._sweep_ns = 0
 
     # -- lane threads ----------------------------------------------------------------------------
@@ -122,6 +122,11 @@ class ApiSession(Feed):
         self._sweep_ns = now_ns + SWEEP_EVERY_NS
         for waiting in self._in_flight.overdue(now_ns):
             self._tell(waiting, UnknownOutcome("the venue never answered"), now_ns)
+        self._is_owed = self._in_flight.is_owed(now_ns)
+
+    @property
+    def is_owed(self) -> bool:
+        return self._is_owed
 
     def retire(self) -> None:
         self._is_retired = True

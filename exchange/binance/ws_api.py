@@ -77,7 +77,8 @@ class WsVenue:
         if session is None or self._clock.suspect:
             return False
         now_ns = self._clock_ns()
-        waiting = Waiting(command, now_ns, now_ns + int((timeout_s + LATE_S_MAX) * 1e9))
+        due_ns = now_ns + int(timeout_s * 1e9)
+        waiting = Waiting(command, now_ns, due_ns, due_ns + int(LATE_S_MAX * 1e9))
         try:
             return session.send(waiting, method, params)
         except ValueError as error:

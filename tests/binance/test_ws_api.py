@@ -320,11 +320,12 @@ def test_a_peer_that_reads_no_more() -> None:
 # -- the map -------------------------------------------------------------------------------------
 def test_in_flight_is_bounded_and_closes() -> None:
     """A full map takes nothing more; a closed one gives up everything once and takes nothing; each entry is taken once."""
-    some = [Waiting(place(number), 1, 10 * number) for number in range(1, 5)]
+    some = [Waiting(place(number), 1, 5 * number, 10 * number) for number in range(1, 5)]
     flight = InFlight(most=3)
     assert [flight.add(one) for one in some] == [Added.YES] * 3 + [Added.FULL]
     assert flight.take(2) is some[1] and flight.take(2) is None
     assert flight.overdue(10) == [some[0]]
+    assert flight.is_owed(15) and not flight.is_owed(14)
     assert flight.close() == [some[2]] and flight.close() == []
     assert flight.add(some[3]) is Added.CLOSED
 

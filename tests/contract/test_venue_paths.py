@@ -38,23 +38,25 @@ PLACES, CANCELS = {"operation": "order.place"}, {"operation": "order.cancel"}
 class Way:
     """One way to the venue. `over_ws` tells which."""
 
-    def __init__(self, exchange: Exchange, over_ws: bool) -> None:
+    def __init__(self, exchange: Exchange, over_ws: bool, ws_port: int = 0, silence_ms: int = 1500) -> None:
         self.exchange, self.over_ws, self.clock = exchange, over_ws, VenueClock()
         key, secret = exchange.ready["api_key"], exchange.ready["api_secret"]
         pem = exchange.key.export_key(format="PEM") if isinstance(exchange, KeyHolder) else ""
         self.rest = Rest(exchange.base, key, "" if pem else secret, self.clock, private_key=pem)
         self.reads = BinanceVenue(self.rest, ["BTCUSDT", "ETHUSDT"])
         entry = WsVenue(self.reads, self.clock, time.time_ns) if over_ws else None
+        self.diary = Diary()
         self.replies: Queue[Reply] = Queue()
         self.events: Queue[AnyEvent] = Queue()
         self.lanes = tuple(Lane(name, 4, prepare=self.reads.sync_clock) for name in ("cancel", "place", "query"))
         cancel, place, query = self.lanes
         orders, light = Orders(), Desk().connect().books.light
         self.manager = OrderBookManager(
-            entry or self.reads, Diary(), self._post, time.time_ns, (cancel, place, query), lambda: orders, light
+            entry or self.reads, self.diary, self._post, time.time_ns, (cancel, place, query), lambda: orders, light
         )
-        url, signer = exchange.ready["ws_api"], Signer(key, secret, pem)
-        self.user = user_stream(url, signer, self.clock, self._post, time.time_ns, random.Random(2), 1500, self.manager.settle, entry)
+        url = f"ws://127.0.0.1:{ws_port}/ws-api/v3" if ws_port else exchange.ready["ws_api"]
+        signer = Signer(key, secret, pem)
+        self.user = user_stream(url, signer, self.clock, self._post, time.time_ns, random.Random(2), silence_ms, self.manager.settle, entry)
         self.number = 0
         self.boot = int(time.monotonic() * 1000)
 
@@ -76,6 +78,16 @@ class Way:
         self.user.stop(deadline)
         for lane in self.lanes:
             lane.stop(deadline)
+
+    def sweep(self) -> None:
+        """Nothing of this test stays at the venue."""
+        self.reads.cancel_all(CancelAll(command_id=9, reason="", timeout_ms=1, symbol=None, tag=TAG), 3)
+
+    def wait_for_intents(self, count: int) -> None:
+        ends_s = time.monotonic() + WAIT_S
+        while len([line for line in self.diary.lines if line.startswith("intent")]) < count:
+            assert time.monotonic() < ends_s
+            time.sleep(0.002)
 
     # -- asking ----------------------------------------------------------------------------------
     def next_number(self) -> int:
@@ -178,7 +190,7 @@ def path(request: pytest.FixtureRequest, exchanges: dict[str, Exchange], monkeyp
     yield made
     exchange.control("DELETE", "faults")
     made.stop()
-    made.reads.cancel_all(CancelAll(command_id=9, reason="", timeout_ms=1, symbol=None, tag=TAG), 3)
+    made.sweep()
 
 
 def test_place_and_cancel(path: Way) -> None:
