@@ -19,12 +19,18 @@ from exchange.binance.wire import UnknownOutcome as UnknownOutcome
 UNKNOWN_CODES = frozenset({-1000, -1001, -1006, -1007, -1008})
 REFUSED_STATUSES_WITHOUT_BODY = frozenset({401, 403, 404, 405, 410, 413, 414, 415, 418, 429, 451})
 TIMESTAMP_CODE = -1021
+BAD_VALUE_CODE = -1130
 DUPLICATE_TEXT = "Duplicate order sent."
 ERRNO = re.compile(r"\[Errno -?\d+\] ")
 BANNED_UNTIL = re.compile(r"banned until (\d{13})")
 RETRY_AFTER_MS_MAX = 3 * 86_400_000  # the longest ban (binance-wire 4)
 TEXT_CHARS_MAX = 300
 SECRETS = re.compile(r"((?:signature|apiKey|x-mbx-apikey)[\"']?\s*[=:]\s*[\"']?)[^&\s\"')>,]+", re.IGNORECASE)
+
+
+def is_about_time(code: int, message: str) -> bool:
+    """The venue refused a timestamp: its clock must be measured. More than 10 s ahead is a bad parameter there (binance-wire 1)."""
+    return code == TIMESTAMP_CODE or (code == BAD_VALUE_CODE and "'timestamp'" in message)
 
 
 def scrub(text: str) -> str:

@@ -137,7 +137,7 @@ class Rest:
         if 200 <= response.status_code < 300:
             return Answer(body, limits)
         told = errors.from_answer(response.status_code, body, response.headers.get("Retry-After"), self.clock.now_ms(), limits, is_place=is_place)
-        if isinstance(told, Refused) and told.error.code == errors.TIMESTAMP_CODE:
+        if isinstance(told, Refused) and errors.is_about_time(told.error.code, told.error.message):
             self.clock.doubt()
         raise told
 
@@ -186,5 +186,5 @@ class Rest:
 def _is_worth_another(error: BaseException) -> bool:
     """True for a read that met a broken line or an unmeasured clock; a refusal is an answer."""
     if isinstance(error, Refused):
-        return error.error.code == errors.TIMESTAMP_CODE
+        return errors.is_about_time(error.error.code, error.error.message)
     return isinstance(error, NotSent | errors.UnknownOutcome)

@@ -161,7 +161,7 @@ class ApiSession(Feed):
             return Confirmed()
         if not what:
             return None
-        if reply.error is not None and reply.error.code == errors.TIMESTAMP_CODE and self._clock_tries < CLOCK_TRIES_MAX:
+        if reply.error is not None and errors.is_about_time(reply.error.code, reply.error.msg) and self._clock_tries < CLOCK_TRIES_MAX:
             self._clock.doubt()
             self._ask_time()
             return None
@@ -186,7 +186,7 @@ class ApiSession(Feed):
             return Answered(OrderAnswer(facts=facts, by_socket=True), reply.limits)
         if reply.error is None:
             return UnknownOutcome(f"status {reply.status} without a venue error")
-        if reply.error.code == errors.TIMESTAMP_CODE:
+        if errors.is_about_time(reply.error.code, reply.error.msg):
             self._clock.doubt()
         return errors.from_error(reply.status, reply.error, 0, self._clock.now_ms(), reply.limits, is_place=is_place)
 

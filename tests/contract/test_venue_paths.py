@@ -291,9 +291,14 @@ def test_limits(path: Way) -> None:
 
 
 def test_a_clock_that_jumps(path: Way) -> None:
-    """-1021 refuses one order; the next one is sent with a measured clock and passes."""
-    path.exchange.fault("clock_skew", skew_ms=10_000)
+    """A refused timestamp refuses one order; the next one is sent with a measured clock and passes. Too late is -1021, far ahead is -1130."""
+    path.exchange.fault("clock_skew", skew_ms=15_000)
     error = path.reply(path.place()).error
     assert error is not None and error.code == -1021
     assert path.done(path.place()).status == "NEW"
-    assert abs(path.clock.offset_ms - 10_000) < 300
+    assert abs(path.clock.offset_ms - 15_000) < 300
+    path.exchange.control("DELETE", "faults")
+    error = path.reply(path.place()).error
+    assert error is not None and error.code == -1130
+    assert path.done(path.place()).status == "NEW"
+    assert abs(path.clock.offset_ms) < 300

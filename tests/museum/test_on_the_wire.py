@@ -55,7 +55,7 @@ def test_row_01_lost_create_and_cancel_all(live: Rig) -> None:
     wire.drop_after_apply(b'"order.place"')
     stir_until(live, lambda: wire.counts.get("drop_after_apply", 0) > before)
     wait_until(lambda: any("no answer to the place" in said for said in list(live.bot.said)), 2.5, "the place is unknown")
-    wait_until(lambda: shows(live, mark, "outcome unknown"), 0.5, "red, outcome unknown")
+    wait_until(lambda: shows(live, mark, "outcome unknown") or shows(live, mark, "user stream down"), 1.5, "red: the socket of both is gone")
     live.bot.session.inbox.post(Operator(action=OperatorAction.CANCEL_ALL))
     wait_until(lambda: not live.venue.open_orders() and not live.bot.books()["open_orders"], live.bound_known_s, "nothing rests")
     live.bot.session.inbox.post(Operator(action=OperatorAction.RESUME))

@@ -56,3 +56,41 @@ def test_half_a_pair_is_refused(tmp_path: Path) -> None:
         read_keys({"GREENLIGHT_API_KEY": KEY}, tmp_path)
     with pytest.raises(KeysError, match=r"set GREENLIGHT_API_KEY and GREENLIGHT_API_SECRET, or write .*keys\.yaml \(mode 0600\)"):
         read_keys({}, tmp_path)
+
+
+PEM = "-----BEGIN PRIVATE KEY-----\nplanted-private-0987\n-----END PRIVATE KEY-----"
+
+
+def pem_file(folder: Path, text: str = PEM, mode: int = 0o600) -> Path:
+    path = folder / "key.pem"
+    path.write_text(text, encoding="utf-8")
+    path.chmod(mode)
+    return path
+
+
+def test_a_private_key_takes_the_secrets_place(tmp_path: Path) -> None:
+    """The PEM file is named in the environment, or in the key file relative to it; the secret stays empty and nothing is shown."""
+    path = pem_file(tmp_path)
+    keys = read_keys({"GREENLIGHT_API_KEY": KEY, "GREENLIGHT_PRIVATE_KEY_FILE": str(path)}, tmp_path)
+    assert (keys.api_key, keys.api_secret, keys.private_key) == (KEY, "", PEM)
+    assert "planted" not in repr(keys)
+    key_file(tmp_path, f"api_key: {KEY}\nprivate_key_file: key.pem\n")
+    assert read_keys({}, tmp_path) == keys
+
+
+@pytest.mark.parametrize(("text", "mode", "told"), [(PEM, 0o644, "chmod 600"), ("planted", 0o600, "no PEM file"), (PEM * 20_000, 0o600, "too large")])
+def test_an_unusable_private_key(tmp_path: Path, text: str, mode: int, told: str) -> None:
+    """A PEM file others can read, or one that is none, is refused without its content."""
+    environ = {"GREENLIGHT_API_KEY": KEY, "GREENLIGHT_PRIVATE_KEY_FILE": str(pem_file(tmp_path, text, mode))}
+    with pytest.raises(KeysError, match=told) as caught:
+        read_keys(environ, tmp_path)
+    assert "planted" not in str(caught.value)
+
+
+def test_one_private_part(tmp_path: Path) -> None:
+    """Secret and private key together, or a file that is not there, are refused by name."""
+    environ = {"GREENLIGHT_API_KEY": KEY, "GREENLIGHT_API_SECRET": SECRET, "GREENLIGHT_PRIVATE_KEY_FILE": "k"}
+    with pytest.raises(KeysError, match="a key has one of them"):
+        read_keys(environ, tmp_path)
+    with pytest.raises(KeysError, match="does not exist"):
+        read_keys({"GREENLIGHT_API_KEY": KEY, "GREENLIGHT_PRIVATE_KEY_FILE": str(tmp_path / "none")}, tmp_path)
