@@ -103,8 +103,8 @@ def test_connection_refused(drill: Rig) -> None:
 
 def test_muted_user_stream(drill: Rig) -> None:
     """The user stream lives but says nothing: an order the venue took and never mentioned gives it away; resync, nothing lost (python-binance)."""
-    mark, after = drill.bot.mark(), drill.sequence()
     drill.venue.exchange.fault("events_mute")
+    mark, after = drill.bot.mark(), drill.sequence()  # only an order placed from here on goes unmentioned
     touch = drill.venue.exchange.touch()
     drill.venue.exchange.take("SELL", f"{float(touch['bidPrice']) * 0.999:.2f}", "3")
     wait_until(lambda: any(row["method"] == "order.place" for row in drill.door(after)), 10.0, "an order placed while the stream is mute")
