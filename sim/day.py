@@ -20,7 +20,8 @@ from sim.footprint import Scale, in_child, resident_kb, slope
 
 SETTLED_SHARE = 2 / 3  # of the day: by then every list that fills up has filled up
 BOT_KB_PER_HOUR_MAX = 100.0  # of what the bot holds; one lost order an hour would be 1 KB
-RESIDENT_KB_PER_HOUR_MAX = 2048.0  # of the whole process: the allocator keeps pages of its own
+JUDGED_HOURS_MIN = 12  # a shorter day ends while the lists still fill up
+RESIDENT_KB_PER_HOUR_MAX = 1024.0  # of the whole process: the allocator keeps pages of its own
 CONTAINERS_IN_A_ROW = 6
 FEW = 20
 
@@ -57,6 +58,14 @@ class Day:
     @property
     def is_plateau(self) -> bool:
         return self.slope_bot_kb <= BOT_KB_PER_HOUR_MAX and self.slope_resident_kb <= RESIDENT_KB_PER_HOUR_MAX
+
+    @property
+    def is_long_enough(self) -> bool:
+        return bool(self.hours) and self.hours[-1].hour >= JUDGED_HOURS_MIN
+
+    @property
+    def has_held(self) -> bool:
+        return bool(self.hours) and not self.failures and (self.is_plateau or not self.is_long_enough)
 
 
 class Observer:
@@ -166,9 +175,10 @@ def closing(world: DayWorld, day: Day, elapsed_s: float, cpu_s: float) -> list[s
         *(f"  {one.name:<28} {one.size:>7} of {one.cap}" for one in world.sizes_max.values()),
         "checks: " + ", ".join(f"{name} {count}" for name, count in sorted(world.oracle.checks.items())),
         f"slope over the last two thirds: the bot {day.slope_bot_kb:+.1f} KB per virtual hour (at most {BOT_KB_PER_HOUR_MAX:g}),"
-        f" the whole process {day.slope_resident_kb:+.1f} (at most {RESIDENT_KB_PER_HOUR_MAX:g})",
+        f" the whole process {day.slope_resident_kb:+.1f} (at most {RESIDENT_KB_PER_HOUR_MAX:g})"
+        + ("" if day.is_long_enough else f"; not judged in less than {JUDGED_HOURS_MIN} hours"),
         *day.failures,
-        "all held" if not day.failures and day.is_plateau else "FAILED",
+        "all held" if day.has_held else "FAILED",
     ]
 
 
@@ -197,7 +207,7 @@ def main(argv: list[str] | None = None) -> int:
         print("\n".join([row(one, span_s), *held(world)]), flush=True)
     day = verdict(world, hours)
     print("\n".join(closing(world, day, time.perf_counter() - begun, time.process_time() - begun_cpu)))
-    return 1 if day.failures or not day.is_plateau else 0
+    return 0 if day.has_held else 1
 
 
 if __name__ == "__main__":

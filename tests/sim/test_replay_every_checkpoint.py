@@ -5,8 +5,10 @@ The command of docs/tape.md: `python -m pytest tests/sim/test_replay_every_check
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -17,21 +19,46 @@ from sim.taped import TapedWorld, write
 from state.tape_file import SUFFIX, Opened, Stepped, framed, read
 
 ROOT = Path(__file__).resolve().parents[2]
-RECORDED = Path(os.environ.get("GREENLIGHT_DATA") or ROOT.parent / "shared" / "data") / "binance_spot_l2" / "btcusdt_20240808.gz"
-RECORDED_HERE = Path("/work/shared/data/binance_spot_l2/btcusdt_20240808.gz")
+DATA = (os.environ.get("GREENLIGHT_DATA") or ROOT.parent / "shared" / "data", "/work/shared/data")
+RECORDED = tuple(Path(folder) / "binance_spot_l2" / "btcusdt_20240808.gz" for folder in DATA)
 SEEDS = (0, 103)
-RUN_S = 3
+RUN_S_MAX, POLL_S, SEGMENTS = 45, 0.1, 2
 
 
-def run_of_bot(folder: Path, *settings: str) -> Path:
-    """The tape of a few seconds of bot.py, market at many times its pace so that several segments of 1 MB are filled."""
+def begun(folder: Path, *settings: str) -> "subprocess.Popen[str]":
+    """bot.py on a market at many times its pace, so that segments of 1 MB are filled soon."""
     fixed = (f"state.dir={folder / 'state'}", f"log.dir={folder / 'logs'}", "tape.segment_mb_max=1", *settings)
-    command = [sys.executable, str(ROOT / "bot.py"), "--config", str(ROOT / "config.yaml"), "--run-for", str(RUN_S), "--json"]
+    command = [sys.executable, str(ROOT / "bot.py"), "--config", str(ROOT / "config.yaml"), "--run-for", str(RUN_S_MAX), "--json"]
     for setting in fixed:
         command += ["--set", setting]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
-    assert json.loads(done.stdout)["orders_placed"] > 0
-    return folder / "state" / "tape"
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+
+
+@pytest.fixture(scope="module")
+def tapes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The tapes of two runs side by side: on the synthetic market with three symbols, and on the recording where there is one."""
+    recorded = next((path for path in RECORDED if path.exists()), None)
+    folders = {"synthetic": tmp_path_factory.mktemp("synthetic"), "recorded": tmp_path_factory.mktemp("recorded")}
+    runs = {"synthetic": begun(folders["synthetic"], "paper.speed=60", "symbols=[BTCUSDT, ETHUSDT, SOLUSDT]")}
+    if recorded is not None:
+        runs["recorded"] = begun(folders["recorded"], "paper.speed=80", f"paper.market=[{recorded}]")
+    try:
+        until_s = time.monotonic() + RUN_S_MAX
+        for name, process in runs.items():
+            while time.monotonic() < until_s and process.poll() is None and len(written(folders[name])) < SEGMENTS:
+                time.sleep(POLL_S)
+            process.send_signal(signal.SIGINT)
+        for name, process in runs.items():
+            told, _ = process.communicate(timeout=60)
+            assert process.returncode == 0 and json.loads(told)["orders_placed"] > 0, name
+    finally:
+        for process in runs.values():
+            process.kill()
+    return {name: folders[name] / "state" / "tape" for name in runs}
+
+
+def written(folder: Path) -> list[Path]:
+    return list((folder / "state" / "tape").glob(f"*{SUFFIX}"))
 
 
 def judged(tape: Path) -> list[Verdict]:
@@ -51,21 +78,20 @@ def judged(tape: Path) -> list[Verdict]:
     return found
 
 
-def test_a_paper_run_of_bot_py(tmp_path: Path) -> None:
+def test_a_paper_run_of_bot_py(tapes: dict[str, Path]) -> None:
     """A live run over sockets and threads, three symbols: the same commands and the same end from each of its checkpoints."""
-    found = judged(run_of_bot(tmp_path, "paper.speed=60", "symbols=[BTCUSDT, ETHUSDT, SOLUSDT]"))
-    assert len(found) >= 2 and found[0].checkpoints == len(found)
-    assert found[0].ended == "its end" and found[0].commands > 50
-
-
-def test_a_run_on_the_recording(tmp_path: Path) -> None:
-    """The recorded BTCUSDT market at 80 times its pace: the same from each of its checkpoints."""
-    recorded = RECORDED if RECORDED.exists() else RECORDED_HERE
-    if not recorded.exists():
-        pytest.skip(f"no recording at {RECORDED}")
-    found = judged(run_of_bot(tmp_path, "paper.speed=80", f"paper.market=[{recorded}]"))
+    found = judged(tapes["synthetic"])
     assert len(found) >= 2 and found[0].checkpoints == len(found)
     assert found[0].ended == "its end" and found[0].commands > 20
+
+
+def test_a_run_on_the_recording(tapes: dict[str, Path]) -> None:
+    """The recorded BTCUSDT market at 80 times its pace: the same from each of its checkpoints."""
+    if "recorded" not in tapes:
+        pytest.skip(f"no recording at {RECORDED[0]}")
+    found = judged(tapes["recorded"])
+    assert len(found) >= 2 and found[0].checkpoints == len(found)
+    assert found[0].ended == "its end" and found[0].commands > 10
 
 
 def test_worlds_with_faults_and_crashes(tmp_path: Path) -> None:
