@@ -19,7 +19,7 @@ from core.engine import Engine, Step
 from core.events import AnyEvent, BookTicker, DepthDiff, MarketTrade, StopRequested, Timer
 from core.types import Connection, Side
 from exchange.paper.matching import Matching
-from exchange.paper.model import BalanceReport
+from exchange.paper.model import BalanceReport, OrderReport
 from exchange.paper.model import SymbolRules as PaperRules
 from sim.bot import TIMER_MS, Bot
 from sim.director import Director
@@ -177,7 +177,7 @@ class World:
             if isinstance(report, BalanceReport):
                 self.venue.balances_ms = report.time_ms
                 user.send(partial(account_position, report))
-            else:
+            elif isinstance(report, OrderReport):
                 user.send(partial(execution_report, report))
         for trade in self.matching.drain_public_trades():
             market.send(partial(market_trade, trade))

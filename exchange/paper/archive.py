@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, fields
 from decimal import Decimal
 from typing import Any
 
-from exchange.paper.model import PaperOrder, PaperTrade, Reject
+from exchange.paper.model import ZERO, PaperOrder, PaperTrade, Reject
 
 CLOSED_MAX = 50_000
 NO_ORDER = "Order does not exist."
@@ -25,6 +25,7 @@ class SymbolArchive:
     open_ids: dict[int, None] = field(default_factory=dict)
     by_client_id: dict[str, int] = field(default_factory=dict)  # the newest order with that id; an open one always wins
     trades: list[PaperTrade] = field(default_factory=list)
+    last_price: Decimal = ZERO  # of the newest trade in the symbol, whoever's
     closed_max: int = CLOSED_MAX
     closed_ids: dict[int, None] = field(default_factory=dict)  # in the order of their ending: the one that ended first is forgotten first
 
@@ -79,6 +80,7 @@ class SymbolArchive:
     def dump(self) -> dict[str, object]:
         return {
             "next": [self.next_order_id, self.next_trade_id, self.next_execution_id],
+            "last_price": str(self.last_price),
             "orders": [_texts(asdict(order)) for order in self.orders.values()],
             "trades": [_texts(asdict(trade)) for trade in self.trades],
         }
@@ -88,6 +90,7 @@ class SymbolArchive:
         counters, orders, trades = data["next"], data["orders"], data["trades"]
         assert isinstance(counters, list) and isinstance(orders, list) and isinstance(trades, list)
         archive = cls(*counters)
+        archive.last_price = Decimal(str(data.get("last_price", 0)))
         for row in orders:
             order = PaperOrder(**_decimals(PaperOrder, row))
             archive.orders[order.order_id] = order

@@ -76,7 +76,7 @@ def _note(entry: DoorEntry | None, answer: Answer) -> None:
 def subject_of(call: Call) -> Subject:
     """What faults may select on for this call."""
     params, operation = call.params, call.operation
-    client_id = params.raw("newClientOrderId") if operation.counts_orders else params.raw("origClientOrderId")
+    client_id = params.raw("newClientOrderId") or params.raw("listClientOrderId") if operation.counts_orders else params.raw("origClientOrderId")
     return Subject(
         transport=call.transport,
         operation=operation.name,

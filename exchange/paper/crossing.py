@@ -119,6 +119,7 @@ class Crossing(Settlement):
         if owner == BACKGROUND:
             return
         order = self.archives[symbol].orders[owner]
+        self._expire_other_leg(order, now_ms)
         trade = self._book_trade(order, trade_id, price, quantity, now_ms, is_maker=True)
         if not order.is_open:
             self.archives[symbol].close(order)
@@ -131,7 +132,7 @@ class Crossing(Settlement):
         book = self.books[order.symbol]
         trades: list[PaperTrade] = []
         maker_side = OPPOSITE[order.side]
-        limit = self._tick(order.symbol, order.price) if order.type != "MARKET" else None
+        limit = self._tick(order.symbol, order.price) if not order.is_market else None
         while order.is_open and order.remaining > 0:
             best = book.best(maker_side)
             if best is None or (limit is not None and (best > limit if order.side == BUY else best < limit)):
@@ -154,6 +155,7 @@ class Crossing(Settlement):
         self._report(order, "TRADE", now_ms, trade=trade)
         if owner != BACKGROUND:
             maker = self.archives[order.symbol].orders[owner]
+            self._expire_other_leg(maker, now_ms)
             made = self._book_trade(maker, trade_id, price, quantity, now_ms, is_maker=True)
             if not maker.is_open:
                 self.archives[order.symbol].close(maker)
@@ -168,6 +170,7 @@ class Crossing(Settlement):
         if taker.stp_mode in ("EXPIRE_MAKER", "EXPIRE_BOTH"):
             self._leave_book(maker)
             self._expire(maker, None, now_ms, "EXPIRED_IN_MATCH", overlap)
+            self._expire_other_leg(maker, now_ms)
         if taker.stp_mode in ("EXPIRE_TAKER", "EXPIRE_BOTH"):
             self._expire(taker, None, now_ms, "EXPIRED_IN_MATCH", overlap)
 
@@ -176,7 +179,7 @@ class Crossing(Settlement):
         archive = self.archives[order.symbol]
         if not order.is_open:
             archive.close(order)
-        elif order.type == "MARKET":
+        elif order.is_market:
             self._expire(order, "INSUFFICIENT_LIQUIDITY", now_ms)
         elif order.time_in_force == "IOC":
             self._expire(order, "UNFILLED_IOC_QUANTITY_EXPIRED", now_ms)
@@ -205,30 +208,59 @@ class Crossing(Settlement):
         return found * self.rules[order.symbol].step
 
     def _leave_book(self, order: PaperOrder) -> None:
+        """Off the book, or off the list of those that wait for the last price."""
+        if order.is_waiting:
+            del self.waiting[order.symbol][order.order_id]
+            return
         self.books[order.symbol].leave(order.order_id)
         self._restore_withheld(order.symbol)
+
+    def _expire_other_leg(self, order: PaperOrder, now_ms: int) -> None:
+        """One leg of a pair trades, starts to work or ends: the other one ends."""
+        other = self._other_leg(order)
+        if other is not None:
+            self._leave_book(other)
+            self._expire(other, "OCO_TRIGGER", now_ms)
 
     # -- what it would cost
     def _cost(self, request: PlaceRequest) -> tuple[str, Decimal]:
         """(asset, amount) that must be free."""
         rules = self.rules[request.symbol]
-        if request.type == "MARKET":
-            if request.side == BUY:
-                return rules.quote, request.quote_quantity if request.quote_quantity is not None else self._sweep_cost(request)
+        if request.side != BUY:
             return rules.base, request.quantity if request.quantity is not None else self._quantity_for(request)
-        assert request.price is not None and request.quantity is not None
-        return (rules.quote, request.price * request.quantity) if request.side == BUY else (rules.base, request.quantity)
+        if request.quantity is None:
+            return rules.quote, request.quote_quantity or ZERO
+        if request.type == "MARKET":
+            stp_mode = request.stp_mode or DEFAULT_STP
+            return rules.quote, self._sweep_cost(request.symbol, request.side, request.quantity, stp_mode)
+        return rules.quote, (request.price if request.price is not None else self._reserve_price(request)) * request.quantity
 
-    def _sweep_cost(self, request: PlaceRequest) -> Decimal:
-        rules, cost = self.rules[request.symbol], ZERO
-        left = self._lots(request.symbol, request.quantity or ZERO)
-        for tick, lots in self._reachable(request.symbol, request.side, request.stp_mode or DEFAULT_STP):
+    def _reserve_price(self, request: PlaceRequest) -> Decimal:
+        """What a waiting market order to buy locks per unit: its stop price, without one the last price (the docs say nothing)."""
+        price = request.stop_price or self.last_price(request.symbol)
+        if price is None:
+            raise Reject(-2010, THIN_BOOK)
+        return price
+
+    def _sweep_cost(self, symbol: str, side: str, quantity: Decimal, stp_mode: str) -> Decimal:
+        rules, cost = self.rules[symbol], ZERO
+        left = self._lots(symbol, quantity)
+        for tick, lots in self._reachable(symbol, side, stp_mode):
             part = min(left, lots)
             cost += part * rules.step * tick * rules.tick
             left -= part
             if not left:
                 break
         return cost
+
+    def average(self, symbol: str) -> Decimal | None:
+        """Mid of the book, standing for the average price of the percent filters; None on an empty side."""
+        bid, ask = self.books[symbol].best(BUY), self.books[symbol].best("SELL")
+        return None if bid is None or ask is None else (bid + ask) * self.rules[symbol].tick / 2
+
+    def last_price(self, symbol: str) -> Decimal | None:
+        """Of the newest trade; before the first one the mid of the book stands for it."""
+        return self.archives[symbol].last_price or self.average(symbol)
 
     def _quantity_for(self, request: PlaceRequest) -> Decimal:
         """The base quantity a quote amount buys or sells from the book as it stands; a book too thin for all of it gives what it has."""

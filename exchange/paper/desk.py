@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
 
-from exchange.paper import auth, encode
+from exchange.paper import auth, encode, encode_lists
 from exchange.paper.amendments import Amendment, Amendments
 from exchange.paper.auth import Credentials
 from exchange.paper.candles import Aggregate, Print, Tape
@@ -24,14 +24,13 @@ from exchange.paper.encode_market import Touch
 from exchange.paper.faults import Faults, Subject
 from exchange.paper.limits import Limited, Limits
 from exchange.paper.matching import Matching
-from exchange.paper.model import OPEN_STATUSES, BalanceReport, OrderReport, PlaceRequest, PublicTrade, Reject, SymbolRules
+from exchange.paper.model import OPEN_STATUSES, BalanceReport, OrderReport, PlaceRequest, PublicTrade, Reject, Report, SymbolRules
 from exchange.paper.operation import FREE_ON_SUCCESS, FREE_WHEN_ENDED, Answer, Call, RejectWithData
 from exchange.paper.params import Params
 
 _ID_LETTERS = string.ascii_letters + string.digits
 CLIENT_ID_LENGTH = 22
 AGGREGATE_ID_BASE = 26_000
-Report = OrderReport | BalanceReport
 
 
 class Audience(Protocol):
@@ -220,7 +219,10 @@ class Desk:
                 symbol, order.order_id, done.execution_id, previous, order.client_order_id, before, order.quantity, now_ms
             )
         )
-        return encode.amended(order, previous, done.execution_id)
+        body = encode.amended(order, previous, done.execution_id)
+        if order.list_id >= 0:
+            body["listStatus"] = encode_lists.amended_list(self.matching.lists.lists[order.list_id])
+        return body
 
     def race_cancel(self, symbol: str, order_id: int | None, client_order_id: str | None, now_ms: int) -> None:
         """Fault `cancel_race`: the market takes the order, in part or whole, in the instant before its cancel."""
@@ -232,7 +234,9 @@ class Desk:
             order = self.matching.order(symbol, order_id=order_id, client_order_id=client_order_id)
         except Reject:
             return
-        left = order.quantity - order.executed - order.prevented
+        if order.is_waiting:
+            return
+        left = order.remaining
         step = self.rules[symbol].step
         part = left * Decimal(str(fault.number("fraction", 0.5))) // step * step
         if part > 0 and order.status in ("NEW", "PARTIALLY_FILLED"):
@@ -281,7 +285,7 @@ class Desk:
         for report in reports:
             if isinstance(report, BalanceReport):
                 self.account_updated_ms = report.time_ms
-            elif report.trade is not None and report.order.executed == report.trade.quantity:
+            elif isinstance(report, OrderReport) and report.trade is not None and report.order.executed == report.trade.quantity:
                 self.limits.credit_fill(report.trade.is_maker, now_ms)
         if self.private_audience is not None:
             self.private_audience.on_reports(reports, now_ms)

@@ -56,7 +56,8 @@ class DoorLog:
         """Write one arrival down; the handler fills in the outcome."""
         values = call.params.values()
         order_id = values.get("orderId", values.get("cancelOrderId", ""))
-        client_id = values.get("newClientOrderId") if call.operation.counts_orders else values.get("origClientOrderId")
+        placed_id = values.get("newClientOrderId", values.get("listClientOrderId"))
+        client_id = placed_id if call.operation.counts_orders else values.get("origClientOrderId")
         self._sequence += 1
         entry = DoorEntry(
             sequence=self._sequence,

@@ -33,7 +33,7 @@ def ack(order: PaperOrder) -> Json:
     return {
         "symbol": order.symbol,
         "orderId": order.order_id,
-        "orderListId": -1,
+        "orderListId": order.list_id,
         "clientOrderId": order.client_order_id,
         "transactTime": order.created_ms,
     }
@@ -49,6 +49,19 @@ def _expiry(order: PaperOrder) -> Json:
     return {}
 
 
+def _stop(order: PaperOrder) -> Json:
+    """Of orders that wait for a price only; `trailingTime` is -1 until it follows the market."""
+    fields: Json = {"stopPrice": amount(order.stop_price)} if order.is_algo else {}
+    if order.trailing_delta:
+        fields.update({"trailingDelta": order.trailing_delta, "trailingTime": order.trailing_ms})
+    return fields
+
+
+def _strategy(order: PaperOrder) -> Json:
+    named = {"strategyId": order.strategy_id, "strategyType": order.strategy_type}
+    return {name: value for name, value in named.items() if value is not None}
+
+
 def _state(order: PaperOrder) -> Json:
     return {
         "price": amount(order.price),
@@ -60,6 +73,8 @@ def _state(order: PaperOrder) -> Json:
         "timeInForce": order.time_in_force,
         "type": order.type,
         "side": order.side,
+        **_stop(order),
+        **_strategy(order),
     }
 
 
@@ -91,7 +106,7 @@ def canceled(order: PaperOrder) -> Json:
         "symbol": order.symbol,
         "origClientOrderId": order.original_client_order_id,
         "orderId": order.order_id,
-        "orderListId": -1,
+        "orderListId": order.list_id,
         "clientOrderId": order.client_order_id,
         "transactTime": order.updated_ms,
         **_state(order),
@@ -105,7 +120,7 @@ def queried(order: PaperOrder) -> Json:
     return {
         "symbol": order.symbol,
         "orderId": order.order_id,
-        "orderListId": -1,
+        "orderListId": order.list_id,
         "clientOrderId": order.client_order_id,
         "price": amount(order.price),
         "origQty": amount(order.quantity),
@@ -116,13 +131,15 @@ def queried(order: PaperOrder) -> Json:
         "type": order.type,
         "side": order.side,
         "stopPrice": ZERO,
+        **_stop(order),
         "icebergQty": ZERO,
         "time": order.created_ms,
         "updateTime": order.updated_ms,
-        "isWorking": True,
+        "isWorking": order.working_ms >= 0,
         "workingTime": order.working_ms,
         "origQuoteOrderQty": amount(order.quote_quantity),
         "selfTradePreventionMode": order.stp_mode,
+        **_strategy(order),
         **_prevented(order),
         **_expiry(order),
     }
@@ -136,7 +153,7 @@ def amended(order: PaperOrder, previous_client_order_id: str, execution_id: int)
         "amendedOrder": {
             "symbol": order.symbol,
             "orderId": order.order_id,
-            "orderListId": -1,
+            "orderListId": order.list_id,
             "origClientOrderId": previous_client_order_id,
             "clientOrderId": order.client_order_id,
             "price": amount(order.price),
@@ -149,19 +166,20 @@ def amended(order: PaperOrder, previous_client_order_id: str, execution_id: int)
             "timeInForce": order.time_in_force,
             "type": order.type,
             "side": order.side,
+            **_stop(order),
             "workingTime": order.working_ms,
             "selfTradePreventionMode": order.stp_mode,
         },
     }
 
 
-def own_trade(trade: PaperTrade) -> Json:
+def own_trade(trade: PaperTrade, list_id: int) -> Json:
     """One row of myTrades."""
     return {
         "symbol": trade.symbol,
         "id": trade.trade_id,
         "orderId": trade.order_id,
-        "orderListId": -1,
+        "orderListId": list_id,
         "price": amount(trade.price),
         "qty": amount(trade.quantity),
         "quoteQty": amount(trade.quote_quantity),
@@ -232,7 +250,7 @@ def commission(symbol: str, maker_fee: Decimal, taker_fee: Decimal) -> Json:
 def execution_report(report: OrderReport, now_ms: int) -> Json:
     """The executionReport event, fields in the order seen on the wire.
 
-    Not a trade: t -1, N null, n "0". `w` is false on every TRADE (observed), `M` true on it.
+    Not a trade: t -1, N null, n "0". `w` is false on every TRADE (observed), `M` true on it. An order that waits has no `W`.
     """
     order, trade = report.order, report.trade
     event: Json = {
@@ -245,9 +263,10 @@ def execution_report(report: OrderReport, now_ms: int) -> Json:
         "f": order.time_in_force,
         "q": amount(order.quantity),
         "p": amount(order.price),
-        "P": ZERO,
+        "P": amount(order.stop_price),
+        **({"d": order.trailing_delta, "D": order.trailing_ms} if order.trailing_delta else {}),
         "F": ZERO,
-        "g": -1,
+        "g": order.list_id,
         "C": report.original_client_order_id,
         "x": report.execution_type,
         "X": order.status,
@@ -268,7 +287,7 @@ def execution_report(report: OrderReport, now_ms: int) -> Json:
         "Z": amount(order.cumulative_quote),
         "Y": amount(trade.quote_quantity) if trade else ZERO,
         "Q": amount(order.quote_quantity),
-        "W": order.working_ms,
+        **({"W": order.working_ms} if order.working_ms >= 0 else {}),
         "V": order.stp_mode,
     }
     event.update(_report_extras(report))
@@ -277,7 +296,7 @@ def execution_report(report: OrderReport, now_ms: int) -> Json:
 
 def _report_extras(report: OrderReport) -> Json:
     order = report.order
-    extras: Json = {}
+    extras: Json = {name: value for name, value in (("j", order.strategy_id), ("J", order.strategy_type)) if value is not None}
     if report.prevented_quantity:
         extras["A"] = amount(order.prevented)
         extras["B"] = amount(report.prevented_quantity)

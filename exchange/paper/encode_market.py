@@ -5,7 +5,7 @@ Pure. Called by the market data operations and by the market streams. Shares no 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
 from exchange.paper.candles import Aggregate, Candle, DayStatistics, Print
@@ -13,27 +13,11 @@ from exchange.paper.encode import Json, amount
 
 Levels = Iterable[tuple[Decimal, Decimal]]
 Touch = tuple[Decimal | None, Decimal | None, Decimal | None, Decimal | None, int]
-SUPPORTED_ORDER_TYPES = ["LIMIT", "LIMIT_MAKER", "MARKET"]
-_NOT_OFFERED = ("icebergAllowed", "ocoAllowed", "otoAllowed", "opoAllowed", "allowTrailingStop")
 
 
 def levels(rows: Levels) -> list[list[str]]:
     """Price levels as pairs of texts; a size of 0 means the level is gone."""
     return [[f"{price:.8f}", f"{quantity:.8f}"] for price, quantity in rows]
-
-
-def symbol_info(entry: Mapping[str, object], status: str) -> Json:
-    """One exchangeInfo entry, cut down to what this exchange really does."""
-    info = dict(entry)
-    info["status"] = status
-    info["orderTypes"] = list(SUPPORTED_ORDER_TYPES)
-    for name in _NOT_OFFERED:
-        info[name] = False
-    info["pegInstructionsAllowed"] = False
-    info["cancelReplaceAllowed"] = True
-    info["amendAllowed"] = True
-    info["quoteOrderQtyMarketAllowed"] = True
-    return info
 
 
 def depth(last_update_id: int, bids: Levels, asks: Levels) -> Json:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from exchange.paper.model import PlaceRequest, Reject, SymbolRules
+from exchange.paper.model import MARKET_TYPES, PlaceRequest, Reject, SymbolRules
 
 PRECISION_MAX = 8
 
@@ -50,9 +50,12 @@ def check_percent(rules: SymbolRules, side: str, price: Decimal, average: Decima
 
 def check_request(rules: SymbolRules, request: PlaceRequest, average: Decimal | None) -> None:
     """All filters of one order, before any balance is looked at."""
-    for value, name in ((request.price, "price"), (request.quantity, "quantity"), (request.quote_quantity, "quoteOrderQty")):
+    for value, name in ((request.price, "price"), (request.quantity, "quantity"), (request.quote_quantity, "quoteOrderQty"),
+                        (request.stop_price, "stopPrice")):
         check_precision(value, name)
-    if request.type == "MARKET":
+    if request.stop_price is not None:
+        check_price(rules, request.stop_price)
+    if request.type in MARKET_TYPES:
         if request.quantity is not None:
             check_quantity(rules, request.quantity)
         if request.quote_quantity is not None:

@@ -146,18 +146,18 @@ class Limits:
         """Give back the weight of a call that turned out to be free (successful order calls)."""
         self._weight.add(-weight, now_ms)
 
-    def orders_full(self, now_ms: int) -> Limited | None:
-        """The -1015 a further order would meet now, or None."""
-        if self._orders_10s.count(now_ms) >= self.settings.orders_10s:
+    def orders_full(self, now_ms: int, count: int = 1) -> Limited | None:
+        """The -1015 so many further orders would meet now, or None."""
+        if self._orders_10s.count(now_ms) + count > self.settings.orders_10s:
             return self.too_many_orders(self.settings.orders_10s, "10 SECOND", self._orders_10s.end_ms(now_ms))
-        if self._orders_1d.count(now_ms) >= self.settings.orders_1d:
+        if self._orders_1d.count(now_ms) + count > self.settings.orders_1d:
             return self.too_many_orders(self.settings.orders_1d, "1 DAY", self._orders_1d.end_ms(now_ms))
         return None
 
-    def charge_order(self, now_ms: int) -> None:
-        """Count one placement."""
-        self._orders_10s.add(1, now_ms)
-        self._orders_1d.add(1, now_ms)
+    def charge_order(self, now_ms: int, count: int = 1) -> None:
+        """Count a placement; a pair counts as two."""
+        self._orders_10s.add(count, now_ms)
+        self._orders_1d.add(count, now_ms)
 
     def credit_fill(self, is_maker: bool, now_ms: int) -> None:
         """The first fill of an order gives unfilled count back: a maker more than a taker, never below 0."""

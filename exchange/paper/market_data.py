@@ -70,7 +70,7 @@ def exchange_info(desk: Desk, params: Params, now_ms: int) -> object:
     chosen, _ = _chosen(desk, params)
     status = params.text("symbolStatus")
     entries = [
-        encode_market.symbol_info(desk.rules[name].to_exchange_info(), desk.status[name])
+        {**desk.rules[name].to_exchange_info(), "status": desk.status[name]}
         for name in chosen
         if status is None or desk.status[name] == status
     ]

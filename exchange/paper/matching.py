@@ -14,77 +14,16 @@ from decimal import Decimal
 from exchange.paper import filters
 from exchange.paper.archive import SymbolArchive
 from exchange.paper.book import BUY
-from exchange.paper.crossing import Crossing
-from exchange.paper.model import (
-    DEFAULT_STP,
-    STP_MODES,
-    ZERO,
-    AmendedOrder,
-    BalanceReport,
-    PaperOrder,
-    PaperTrade,
-    PlacedOrder,
-    PlaceRequest,
-    PublicTrade,
-    Reject,
-    SymbolRules,
-)
-from exchange.paper.settlement import Report
+from exchange.paper.lists import ListArchive, OrderList
+from exchange.paper.model import ZERO, AmendedOrder, BalanceReport, PaperOrder, PaperTrade, PublicTrade, Reject, Report, SymbolRules
+from exchange.paper.placing import DUPLICATE, Placing
 
 UNKNOWN_ORDER = "Unknown order sent."
-WOULD_MATCH = "Order would immediately match and take."
+RESTRICTIONS = {"ONLY_NEW": "NEW", "ONLY_PARTIALLY_FILLED": "PARTIALLY_FILLED"}
 
 
-class Matching(Crossing):
+class Matching(Placing):
     # -- requests --------------------------------------------------------------------------------
-    def check(self, request: PlaceRequest, now_ms: int) -> None:
-        """Everything short of entering the book. Raises Reject."""
-        rules = self.rules[request.symbol]
-        if self.status[request.symbol] != "TRADING":
-            raise Reject(-2010, "Market is closed.")
-        if request.stp_mode is not None and request.stp_mode not in STP_MODES:
-            raise Reject(-1013, "This symbol does not allow the specified self-trade prevention mode.")
-        filters.check_request(rules, request, self.average(request.symbol))
-        archive = self.archives[request.symbol]
-        if archive.is_taken(request.client_order_id):
-            raise Reject(-2010, "Duplicate order sent.")
-        if len(archive.open_ids) >= rules.max_orders and request.type != "MARKET":
-            raise filters.failure("MAX_NUM_ORDERS", -2010)
-        if request.type == "LIMIT_MAKER" and self.books[request.symbol].crosses(request.side, self._tick(request.symbol, request.price or ZERO)):
-            raise Reject(-2010, WOULD_MATCH)
-        self.ledger.require(*self._cost(request))
-
-    def place(self, request: PlaceRequest, now_ms: int) -> PlacedOrder:
-        """Enter, match, rest or expire. Raises Reject and leaves nothing behind then."""
-        self.check(request, now_ms)
-        archive = self.archives[request.symbol]
-        order = PaperOrder(
-            symbol=request.symbol,
-            order_id=archive.next_order_id,
-            client_order_id=request.client_order_id,
-            side=request.side,
-            type=request.type,
-            time_in_force=request.time_in_force or "GTC",
-            price=request.price or ZERO,
-            quantity=request.quantity if request.quantity is not None else self._quantity_for(request),
-            created_ms=now_ms,
-            updated_ms=now_ms,
-            working_ms=now_ms,
-            stp_mode=request.stp_mode or DEFAULT_STP,
-            quote_quantity=request.quote_quantity or ZERO,
-        )
-        archive.next_order_id += 1
-        archive.add(order)
-        self._lock(order)
-        self._report(order, "NEW", now_ms, on_book=True)
-        self._report_balances(order.symbol, now_ms)
-        if order.time_in_force == "FOK" and self._fillable(order) < order.remaining:
-            self._expire(order, "UNFILLED_FOK_ORDER_EXPIRED", now_ms)
-            return PlacedOrder(replace(order), ())
-        trades = self._take(order, now_ms)
-        self._settle_rest(order, now_ms)
-        return PlacedOrder(replace(order), tuple(trades))
-
     def cancel(
         self,
         symbol: str,
@@ -94,28 +33,45 @@ class Matching(Crossing):
         cancel_id: str | None = None,
         restrictions: str | None = None,
     ) -> PaperOrder:
-        """End an open order and rename it to `cancel_id`. Raises -2011."""
+        """End an open order and rename it to `cancel_id`; a leg of a pair takes the other one along. Raises -2011."""
         order = self.archives[symbol].find(order_id, client_order_id, -2011, UNKNOWN_ORDER)
         if not order.is_open:
             raise Reject(-2011, UNKNOWN_ORDER)
-        needed = {"ONLY_NEW": "NEW", "ONLY_PARTIALLY_FILLED": "PARTIALLY_FILLED"}.get(restrictions or "")
-        if needed is not None and order.status != needed:
+        if order.status != RESTRICTIONS.get(restrictions or "", order.status):
             raise Reject(-2011, "Order was not canceled due to cancel restrictions.")
-        previous = order.client_order_id
-        self._leave_book(order)
-        self._end(order, "CANCELED", now_ms)
-        order.original_client_order_id = previous
-        self.archives[symbol].rename(order, cancel_id or f"auto-{order.order_id}-{now_ms}")
-        self._report(order, "CANCELED", now_ms, original=previous)
-        self._report_balances(symbol, now_ms)
+        self._cancel_legs(order, cancel_id, now_ms)
         return replace(order)
 
+    def cancel_list(
+        self, symbol: str, now_ms: int, list_id: int | None = None, client_id: str | None = None, cancel_id: str | None = None
+    ) -> OrderList:
+        """End what is open of a list. Raises -2011."""
+        found = self.lists.find(list_id, client_id, Reject(-2011, UNKNOWN_ORDER))
+        if not found.is_open or found.symbol != symbol:
+            raise Reject(-2011, UNKNOWN_ORDER)
+        orders = [self.archives[symbol].orders[order_id] for order_id in found.order_ids]
+        self._cancel_legs(next(order for order in orders if order.is_open), cancel_id, now_ms)
+        return found
+
+    def _cancel_legs(self, order: PaperOrder, cancel_id: str | None, now_ms: int) -> None:
+        other = self._other_leg(order)
+        both = sorted([order, *([] if other is None else [other])], key=lambda leg: leg.order_id)  # as placed: the stop loss first
+        for leg in both:
+            previous = leg.client_order_id
+            self._leave_book(leg)
+            self._end(leg, "CANCELED", now_ms)
+            leg.original_client_order_id = previous
+            self.archives[leg.symbol].rename(leg, cancel_id or f"auto-{leg.order_id}-{now_ms}")
+            self._report(leg, "CANCELED", now_ms, original=previous)
+        self._report_balances(order.symbol, now_ms)
+
     def cancel_all(self, symbol: str, now_ms: int) -> list[PaperOrder]:
-        """Every open order of the symbol, whoever placed it. Raises -2011 where there is none."""
-        ids = list(self.archives[symbol].open_ids)
+        """Every open order of the symbol, whoever placed it; of a pair one stands for both. Raises -2011 where there is none."""
+        archive = self.archives[symbol]
+        ids = list(archive.open_ids)
         if not ids:
             raise Reject(-2011, UNKNOWN_ORDER)
-        return [self.cancel(symbol, now_ms, order_id=order_id) for order_id in ids]
+        return [self.cancel(symbol, now_ms, order_id=order_id) for order_id in ids if order_id in archive.open_ids]
 
     def amend(
         self,
@@ -128,10 +84,40 @@ class Matching(Crossing):
     ) -> AmendedOrder:
         """Reduce the total quantity; price and queue place stay. Raises -2038, -1013 or -1111 and leaves the order as it was (binance-wire 3).
 
-        An order with nothing left to execute ends EXPIRED, its quantity what was executed (the docs name no status; this is our choice).
+        The other leg of a pair shrinks with it and keeps its name. An order with nothing left to execute ends EXPIRED, its quantity what was
+        executed (the docs name no status; this is our choice).
         """
-        rules, archive = self.rules[symbol], self.archives[symbol]
+        archive = self.archives[symbol]
         order = archive.find(order_id, client_order_id, -2038, UNKNOWN_ORDER)
+        self._check_amend(order, new_quantity)
+        if new_client_order_id not in (None, order.client_order_id) and archive.is_taken(new_client_order_id or ""):
+            raise Reject(-2038, DUPLICATE)
+        previous, other, held = order.client_order_id, self._other_leg(order), self._held(order)
+        for leg in (order, other):
+            if leg is not None:
+                leg.quantity = max(new_quantity, leg.executed + leg.prevented)
+                leg.updated_ms = now_ms
+        self.ledger.release(self._lock_asset(order), held - self._held(order))
+        order.amend_count += 1
+        archive.rename(order, new_client_order_id or f"amend-{order.order_id}-{order.amend_count}")
+        if order.remaining > 0:
+            self._shrink_on_book(order)
+        else:
+            self._leave_book(order)
+            self._end(order, "EXPIRED", now_ms)
+        execution_id = self._report(
+            order, "REPLACED" if order.is_open else "EXPIRED", now_ms, original=previous, on_book=order.is_open and not order.is_waiting
+        )
+        if other is not None:
+            self._shrink_on_book(other)
+            self._report(other, "REPLACED", now_ms, original=other.client_order_id, on_book=not other.is_waiting)
+        if order.list_id >= 0 and order.client_order_id != previous:
+            self._rename_in_list(order, now_ms)
+        self._report_balances(symbol, now_ms)
+        return AmendedOrder(replace(order), execution_id, previous)
+
+    def _check_amend(self, order: PaperOrder, new_quantity: Decimal) -> None:
+        rules = self.rules[order.symbol]
         if not order.is_open:
             raise Reject(-2038, UNKNOWN_ORDER)
         if new_quantity > order.quantity:
@@ -142,23 +128,20 @@ class Matching(Crossing):
             raise Reject(-2038, "Filter failure: MAX_NUM_ORDER_AMENDS")
         filters.check_precision(new_quantity, "newQty")
         filters.check_quantity(rules, new_quantity)
-        filters.check_notional(rules, order.price * new_quantity)
-        if new_client_order_id not in (None, order.client_order_id) and archive.is_taken(new_client_order_id or ""):
-            raise Reject(-2038, "Duplicate order sent.")
-        previous = order.client_order_id
-        self._unlock(order, order.quantity - max(new_quantity, order.executed + order.prevented))
-        order.quantity = max(new_quantity, order.executed + order.prevented)
-        order.amend_count += 1
-        order.updated_ms = now_ms
-        archive.rename(order, new_client_order_id or f"amend-{order.order_id}-{order.amend_count}")
-        if order.remaining > 0:
-            self.books[symbol].shrink(order.order_id, self._lots(symbol, order.remaining))
-        else:
-            self._leave_book(order)
-            self._end(order, "EXPIRED", now_ms)
-        execution_id = self._report(order, "REPLACED" if order.is_open else "EXPIRED", now_ms, original=previous, on_book=order.is_open)
-        self._report_balances(symbol, now_ms)
-        return AmendedOrder(replace(order), execution_id, previous)
+        for leg in (order, self._other_leg(order)):
+            if leg is not None and not leg.is_market:
+                filters.check_notional(rules, leg.price * new_quantity)
+
+    def _shrink_on_book(self, order: PaperOrder) -> None:
+        if not order.is_waiting:
+            self.books[order.symbol].shrink(order.order_id, self._lots(order.symbol, order.remaining))
+
+    def _rename_in_list(self, order: PaperOrder, now_ms: int) -> None:
+        renamed = self.lists.lists[order.list_id]
+        renamed.rename(order.order_id, order.client_order_id)
+        if renamed.is_open:
+            renamed.updated_ms = now_ms
+            self._reports.append(renamed.report("UPDATED", now_ms))
 
     # -- questions -------------------------------------------------------------------------------
     def order(self, symbol: str, order_id: int | None = None, client_order_id: str | None = None) -> PaperOrder:
@@ -177,11 +160,6 @@ class Matching(Crossing):
     def balances(self) -> dict[str, tuple[Decimal, Decimal]]:
         """asset -> (free, locked)."""
         return self.ledger.both()
-
-    def average(self, symbol: str) -> Decimal | None:
-        """Mid of the book, standing for the average price of the percent filters; None on an empty side."""
-        bid, ask = self.books[symbol].best(BUY), self.books[symbol].best("SELL")
-        return None if bid is None or ask is None else (bid + ask) * self.rules[symbol].tick / 2
 
     def size_ahead(self, symbol: str, order_id: int) -> Decimal:
         return self.books[symbol].lots_ahead(order_id) * self.rules[symbol].step
@@ -244,20 +222,27 @@ class Matching(Crossing):
     def dump(self) -> dict[str, object]:
         """Account, orders, trades and counters as plain JSON; decimals as text. The background is the market's, not ours."""
         balances = {asset: [str(free), str(locked)] for asset, (free, locked) in self.balances().items()}
-        return {"balances": balances, "symbols": {symbol: archive.dump() for symbol, archive in self.archives.items()}}
+        symbols = {symbol: archive.dump() for symbol, archive in self.archives.items()}
+        return {"balances": balances, "symbols": symbols, "lists": self.lists.dump()}
 
     @classmethod
     def load(cls, data: Mapping[str, object], rules: Iterable[SymbolRules], maker_fee: Decimal, taker_fee: Decimal) -> Matching:
-        """Continue from `dump`: open orders rest again at the back of the queue at their price."""
+        """Continue from `dump`: open orders rest again at the back of the queue at their price, or wait again for theirs."""
         balances, symbols = data["balances"], data["symbols"]
         assert isinstance(balances, dict) and isinstance(symbols, dict)
         matching = cls(rules, {}, maker_fee, taker_fee)
         for asset, (free, locked) in balances.items():
             matching.ledger.free[asset], matching.ledger.locked[asset] = Decimal(free), Decimal(locked)
+        lists = data.get("lists")
+        if isinstance(lists, dict):
+            matching.lists = ListArchive.load(lists)
         for symbol, dumped in symbols.items():
             matching.archives[symbol] = archive = SymbolArchive.load(dumped)
             for order_id in archive.open_ids:
                 order = archive.orders[order_id]
+                if order.is_waiting:
+                    matching.waiting[symbol][order_id] = None
+                    continue
                 tick, lots = matching._tick(symbol, order.price), matching._lots(symbol, order.remaining)
                 matching.books[symbol].join(order.side, tick, lots, order_id)
         return matching

@@ -12,7 +12,9 @@ from decimal import Decimal
 
 ZERO = Decimal(0)
 OPEN_STATUSES = ("NEW", "PARTIALLY_FILLED")
-ORDER_TYPES = ("LIMIT", "LIMIT_MAKER", "MARKET")
+ALGO_TYPES = ("STOP_LOSS", "STOP_LOSS_LIMIT", "TAKE_PROFIT", "TAKE_PROFIT_LIMIT")  # wait outside the book for the last price
+ORDER_TYPES = ("LIMIT", "LIMIT_MAKER", "MARKET", *ALGO_TYPES)
+MARKET_TYPES = ("MARKET", "STOP_LOSS", "TAKE_PROFIT")  # trade at the market's price; what is left over expires
 STP_MODES = ("NONE", "EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH")
 DEFAULT_STP = "EXPIRE_MAKER"
 
@@ -20,11 +22,11 @@ DEFAULT_STP = "EXPIRE_MAKER"
 _OFFERED: dict[str, object] = {  # what this exchange can do, whatever the exchangeInfo it was given says
     "orderTypes": list(ORDER_TYPES),
     "icebergAllowed": False,
-    "ocoAllowed": False,
+    "ocoAllowed": True,
     "otoAllowed": False,
     "opoAllowed": False,
     "quoteOrderQtyMarketAllowed": True,
-    "allowTrailingStop": False,
+    "allowTrailingStop": True,
     "cancelReplaceAllowed": True,
     "amendAllowed": True,
     "pegInstructionsAllowed": False,
@@ -64,6 +66,10 @@ class SymbolRules:
     ask_multiplier_down: Decimal = ZERO
     max_orders: int = 200
     max_amends: int = 10
+    max_algo_orders: int = 5
+    max_order_lists: int = 20
+    trailing_above: tuple[int, int] = (10, 2000)  # least and most bips of a trailing delta; (0, 0) is off
+    trailing_below: tuple[int, int] = (10, 2000)
     status: str = "TRADING"
     raw: dict[str, object] | None = field(default=None, compare=False)
 
@@ -77,7 +83,7 @@ class SymbolRules:
         def value(kind: str, name: str) -> Decimal:
             return Decimal(str(filters.get(kind, {}).get(name, 0)))
 
-        sided, plain_ = "PERCENT_PRICE_BY_SIDE", "PERCENT_PRICE"
+        sided, plain_, trailing = "PERCENT_PRICE_BY_SIDE", "PERCENT_PRICE", "TRAILING_DELTA"
         return cls(
             symbol=str(entry["symbol"]),
             base=str(entry["baseAsset"]),
@@ -96,6 +102,10 @@ class SymbolRules:
             ask_multiplier_down=value(sided, "askMultiplierDown") or value(plain_, "multiplierDown"),
             max_orders=int(value("MAX_NUM_ORDERS", "maxNumOrders")) or 200,
             max_amends=int(value("MAX_NUM_ORDER_AMENDS", "maxNumOrderAmends")) or 10,
+            max_algo_orders=int(value("MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders")),
+            max_order_lists=int(value("MAX_NUM_ORDER_LISTS", "maxNumOrderLists")),
+            trailing_above=(int(value(trailing, "minTrailingAboveDelta")), int(value(trailing, "maxTrailingAboveDelta"))),
+            trailing_below=(int(value(trailing, "minTrailingBelowDelta")), int(value(trailing, "maxTrailingBelowDelta"))),
             status=str(entry.get("status", "TRADING")),
             raw=dict(entry),
         )
@@ -155,7 +165,15 @@ class SymbolRules:
                 "avgPriceMins": 5,
             },
             {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": self.max_orders},
-            {"filterType": "MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": 5},
+            {"filterType": "MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": self.max_algo_orders},
+            {"filterType": "MAX_NUM_ORDER_LISTS", "maxNumOrderLists": self.max_order_lists},
+            {
+                "filterType": "TRAILING_DELTA",
+                "minTrailingAboveDelta": self.trailing_above[0],
+                "maxTrailingAboveDelta": self.trailing_above[1],
+                "minTrailingBelowDelta": self.trailing_below[0],
+                "maxTrailingBelowDelta": self.trailing_below[1],
+            },
             {"filterType": "MAX_NUM_ORDER_AMENDS", "maxNumOrderAmends": self.max_amends},
         ]
 
@@ -171,11 +189,19 @@ class PlaceRequest:
     price: Decimal | None
     client_order_id: str
     stp_mode: str | None = None
+    stop_price: Decimal | None = None
+    trailing_delta: int | None = None
+    strategy_id: int | None = None
+    strategy_type: int | None = None
 
 
 @dataclass(slots=True)
 class PaperOrder:
-    """An order as the venue holds it. `original_client_order_id` is the name it had before a cancel renamed it."""
+    """An order as the venue holds it. `original_client_order_id` is the name it had before a cancel renamed it.
+
+    `working_ms` is -1 while it waits for its trigger. `trailing_ms` is when it began to follow the price (-1: not yet), `trailing_extreme` the best
+    price since then. `reserve_price` is what a waiting market order to buy locks per unit. `list_id` is -1 outside of an order list.
+    """
 
     symbol: str
     order_id: int
@@ -197,6 +223,14 @@ class PaperOrder:
     amend_count: int = 0
     expiry_reason: str | None = None
     quote_quantity: Decimal = ZERO
+    stop_price: Decimal = ZERO
+    trailing_delta: int = 0
+    trailing_ms: int = -1
+    trailing_extreme: Decimal = ZERO
+    reserve_price: Decimal = ZERO
+    list_id: int = -1
+    strategy_id: int | None = None
+    strategy_type: int | None = None
 
     @property
     def remaining(self) -> Decimal:
@@ -205,6 +239,19 @@ class PaperOrder:
     @property
     def is_open(self) -> bool:
         return self.status in OPEN_STATUSES
+
+    @property
+    def is_algo(self) -> bool:
+        return self.type in ALGO_TYPES
+
+    @property
+    def is_waiting(self) -> bool:
+        """Open, and not on the book before the last price triggers it."""
+        return self.working_ms < 0 and self.is_open
+
+    @property
+    def is_market(self) -> bool:
+        return self.type in MARKET_TYPES
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +300,22 @@ class BalanceReport:
 
     time_ms: int
     balances: tuple[tuple[str, Decimal, Decimal], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ListReport:
+    """One listStatus. `legs` are (order id, client order id); the words are those of binance-wire 7."""
+
+    symbol: str
+    list_id: int
+    client_id: str
+    status_type: str
+    order_status: str
+    time_ms: int
+    legs: tuple[tuple[int, str], ...]
+
+
+Report = OrderReport | BalanceReport | ListReport
 
 
 @dataclass(frozen=True, slots=True)

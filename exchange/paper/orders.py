@@ -1,7 +1,7 @@
 """Operations that change orders: place, test, cancel, cancel all, cancelReplace, amend (binance-wire 2 and 3).
 
-Called by the desk on the event loop. Parameter rules and answer shapes are here; filters, balances and matching
-are `Matching`'s business.
+Called by the desk on the event loop. The parameters of a placement are placement.py's, those of order lists list_orders.py's business; filters,
+balances and matching are `Matching`'s.
 """
 
 from __future__ import annotations
@@ -10,30 +10,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from exchange.paper import encode
+from exchange.paper.list_orders import canceled
 from exchange.paper.model import PlaceRequest, Reject
 from exchange.paper.operation import FREE_ON_SUCCESS, FREE_WHEN_ENDED, Operation, RejectWithData, fixed, names
 from exchange.paper.params import Params, missing
+from exchange.paper.placement import PLACE, read_placement, response_type
 
 if TYPE_CHECKING:
     from exchange.paper.desk import Desk
 
-SIDES = ("BUY", "SELL")
-ORDER_TYPES = ("LIMIT", "LIMIT_MAKER", "MARKET")
-TIMES_IN_FORCE = ("GTC", "IOC", "FOK")
-STP_MODES = ("NONE", "EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH", "DECREMENT", "TRANSFER")
-RESPONSE_TYPES = ("ACK", "RESULT", "FULL")
 CANCEL_RESTRICTIONS = ("ONLY_NEW", "ONLY_PARTIALLY_FILLED")
-_PLACE = names(
-    "symbol side type timeInForce quantity quoteOrderQty price newClientOrderId newOrderRespType strategyId "
-    "strategyType selfTradePreventionMode stopPrice trailingDelta icebergQty pegPriceType pegOffsetType pegOffsetValue"
-)
-_NOT_OFFERED = ("stopPrice", "trailingDelta", "icebergQty", "pegPriceType", "pegOffsetType", "pegOffsetValue")
-# type -> (mandatory, refused)
-_BY_TYPE = {
-    "LIMIT": (("timeInForce", "quantity", "price"), ("quoteOrderQty",)),
-    "LIMIT_MAKER": (("quantity", "price"), ("timeInForce", "quoteOrderQty")),
-    "MARKET": ((), ("timeInForce", "price")),
-}
 
 
 def order_ids(params: Params, id_name: str = "orderId", client_name: str = "origClientOrderId") -> tuple[
@@ -45,43 +31,6 @@ def order_ids(params: Params, id_name: str = "orderId", client_name: str = "orig
         text = f"Param '{client_name}' or '{id_name}' must be sent, but both were empty/null!"
         raise Reject(-1102, text)
     return order_id, client_id
-
-
-def response_type(params: Params, order_type: str) -> str:
-    """ACK, RESULT or FULL; by default MARKET and LIMIT answer FULL, everything else ACK."""
-    default = "FULL" if order_type in ("MARKET", "LIMIT") else "ACK"
-    return params.choice("newOrderRespType", RESPONSE_TYPES) or default
-
-
-def read_placement(desk: Desk, params: Params) -> PlaceRequest:
-    """The order fields of a placement, checked for form. Raises `Reject`."""
-    symbol = desk.known_symbol(params)
-    params.require("side")
-    side = params.choice("side", SIDES, Reject(-1117, "Invalid side.")) or ""
-    params.require("type")
-    order_type = params.choice("type", ORDER_TYPES, Reject(-1116, "Invalid orderType.")) or ""
-    mandatory, refused = _BY_TYPE[order_type]
-    for name in mandatory:
-        params.require(name)
-    for name in (*refused, *_NOT_OFFERED):
-        if name in params:
-            raise Reject(-1106, f"Parameter '{name}' sent when not required.")
-    quantity, quote_quantity = params.decimal("quantity"), params.decimal("quoteOrderQty")
-    if quantity is None and quote_quantity is None:
-        raise missing("quantity")
-    if quantity is not None and quote_quantity is not None:
-        raise Reject(-1128, "Combination of optional parameters invalid.")
-    return PlaceRequest(
-        symbol=symbol,
-        side=side,
-        type=order_type,
-        time_in_force=params.choice("timeInForce", TIMES_IN_FORCE, Reject(-1115, "Invalid timeInForce.")),
-        quantity=quantity,
-        quote_quantity=quote_quantity,
-        price=params.decimal("price"),
-        client_order_id=params.client_id("newClientOrderId") or desk.new_client_id(),
-        stp_mode=params.choice("selfTradePreventionMode", STP_MODES),
-    )
 
 
 def place(desk: Desk, params: Params, now_ms: int) -> object:
@@ -129,12 +78,12 @@ def cancel(desk: Desk, params: Params, now_ms: int) -> object:
     order = desk.matching.cancel(
         symbol, now_ms, order_id=order_id, client_order_id=client_id, cancel_id=cancel_id, restrictions=restrictions
     )
-    return encode.canceled(order)
+    return canceled(desk, order)
 
 
 def cancel_all(desk: Desk, params: Params, now_ms: int) -> object:
     """DELETE openOrders / openOrders.cancelAll; nothing open is -2011, as observed."""
-    return [encode.canceled(order) for order in desk.matching.cancel_all(desk.known_symbol(params), now_ms)]
+    return [canceled(desk, order) for order in desk.matching.cancel_all(desk.known_symbol(params), now_ms)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +134,7 @@ def cancel_replace(desk: Desk, params: Params, now_ms: int) -> object:
         desk.check_before_cancel(wanted.request, now_ms)
         desk.limits.charge_order(now_ms)
     desk.race_cancel(symbol, wanted.order_id, wanted.client_order_id, now_ms)
-    canceled, cancel_body = True, {}
+    was_canceled, cancel_body = True, {}
     try:
         order = desk.matching.cancel(
             symbol,
@@ -195,19 +144,19 @@ def cancel_replace(desk: Desk, params: Params, now_ms: int) -> object:
             cancel_id=wanted.cancel_id,
             restrictions=wanted.restrictions,
         )
-        cancel_body = encode.canceled(order)
+        cancel_body = canceled(desk, order)
     except Reject as reject:
-        canceled, cancel_body = False, _refusal(reject)
-    if not canceled and wanted.stop_on_failure:
+        was_canceled, cancel_body = False, _refusal(reject)
+    if not was_canceled and wanted.stop_on_failure:
         raise _replace_failure(False, cancel_body, "NOT_ATTEMPTED", None)
     if full is not None:
-        raise _replace_failure(canceled, cancel_body, "FAILURE", _refusal(full))
+        raise _replace_failure(was_canceled, cancel_body, "FAILURE", _refusal(full))
     try:
         placed = desk.matching.place(wanted.request, now_ms)
     except Reject as reject:
-        raise _replace_failure(canceled, cancel_body, "FAILURE", _refusal(reject)) from None
+        raise _replace_failure(was_canceled, cancel_body, "FAILURE", _refusal(reject)) from None
     new_body = encode.placed(placed.order, placed.trades, wanted.answer_as)
-    if not canceled:
+    if not was_canceled:
         raise _replace_failure(False, cancel_body, "SUCCESS", new_body)
     return {
         "cancelResult": "SUCCESS",
@@ -218,16 +167,16 @@ def cancel_replace(desk: Desk, params: Params, now_ms: int) -> object:
 
 
 def _replace_failure(
-    canceled: bool, cancel_body: encode.Json, new_result: str, new_body: encode.Json | None
+    was_canceled: bool, cancel_body: encode.Json, new_result: str, new_body: encode.Json | None
 ) -> RejectWithData:
     """-2022 (400) when both halves failed or the second was not tried, -2021 (409) when one half succeeded."""
     data = {
-        "cancelResult": "SUCCESS" if canceled else "FAILURE",
+        "cancelResult": "SUCCESS" if was_canceled else "FAILURE",
         "newOrderResult": new_result,
         "cancelResponse": cancel_body,
         "newOrderResponse": new_body,
     }
-    if canceled or new_result == "SUCCESS":
+    if was_canceled or new_result == "SUCCESS":
         return RejectWithData(-2021, "Order cancel-replace partially failed.", 409, data)
     return RejectWithData(-2022, "Order cancel-replace failed.", 400, data)
 
@@ -247,13 +196,13 @@ def amend(desk: Desk, params: Params, now_ms: int) -> object:
 
 OPERATIONS = (
     Operation(
-        "order.place", "POST", "/api/v3/order", place, fixed(1), _PLACE,
+        "order.place", "POST", "/api/v3/order", place, fixed(1), PLACE,
         signed=True, changes=True, free=FREE_ON_SUCCESS, counts_orders=True,
     ),
     Operation(
         "order.test", "POST", "/api/v3/order/test", test,
         lambda params: 20 if params.raw("computeCommissionRates") in ("true", "TRUE") else 1,
-        _PLACE | {"computeCommissionRates"}, signed=True,
+        PLACE | {"computeCommissionRates"}, signed=True,
     ),
     Operation(
         "order.cancel", "DELETE", "/api/v3/order", cancel, fixed(1),
@@ -266,7 +215,7 @@ OPERATIONS = (
     ),
     Operation(
         "order.cancelReplace", "POST", "/api/v3/order/cancelReplace", cancel_replace, fixed(1),
-        _PLACE | names(
+        PLACE | names(
             "cancelReplaceMode cancelOrderId cancelOrigClientOrderId cancelNewClientOrderId cancelRestrictions "
             "orderRateLimitExceededMode"
         ),

@@ -22,6 +22,7 @@ _SYMBOL = re.compile(r"[A-Z0-9\-_.]{1,20}")
 _INTEGER = re.compile(r"[0-9]{1,19}")
 _TRUE_FALSE = {"true": True, "false": False, "TRUE": True, "FALSE": False}
 PRECISION_MAX = 8
+DAY_MS = 86_400_000
 
 
 def missing(name: str) -> Reject:
@@ -138,6 +139,16 @@ class Params:
         if value == 0:
             raise Reject(-1130, "Data sent for parameter 'limit' is not valid.")
         return min(value, maximum)
+
+    def period(self) -> tuple[int | None, int | None]:
+        """`startTime` and `endTime` in ms, in order and at most 24 hours apart."""
+        start_ms, end_ms = self.integer("startTime"), self.integer("endTime")
+        if start_ms is not None and end_ms is not None:
+            if end_ms - start_ms > DAY_MS:
+                raise Reject(-1127, "More than 24 hours between startTime and endTime.")
+            if end_ms < start_ms:
+                raise Reject(-1128, "Combination of optional parameters invalid.")
+        return start_ms, end_ms
 
     def boolean(self, name: str, default: bool) -> bool:
         """`true` or `false`."""

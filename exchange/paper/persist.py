@@ -143,6 +143,7 @@ class StateFolder:
             finished.extend(self._finished(symbol, matching))
             symbols[symbol] = {
                 "next": [archive.next_order_id, archive.next_trade_id, archive.next_execution_id],
+                "last_price": str(archive.last_price),
                 "orders": [_row(archive.orders[order_id]) for order_id in archive.open_ids],
                 "trades": [],
             }
@@ -150,7 +151,7 @@ class StateFolder:
         for symbol, archive in matching.archives.items():
             self._open_ids[symbol] = set(archive.open_ids)
             self._next_ids[symbol] = (archive.next_order_id, archive.next_trade_id)
-        state = {"version": VERSION, **rest, "matching": {"balances": balances, "symbols": symbols}}
+        state = {"version": VERSION, **rest, "matching": {"balances": balances, "symbols": symbols, "lists": matching.lists.dump()}}
         self._replace(self.account_path, encode(state))
 
     def _finished(self, symbol: str, matching: Matching) -> list[bytes]:

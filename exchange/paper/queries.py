@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from exchange.paper import encode
-from exchange.paper.model import Reject
 from exchange.paper.operation import Operation, fixed, names
 from exchange.paper.orders import order_ids
 from exchange.paper.params import Params
@@ -17,7 +16,6 @@ from exchange.paper.params import Params
 if TYPE_CHECKING:
     from exchange.paper.desk import Desk
 
-DAY_MS = 86_400_000
 Row = TypeVar("Row")
 
 
@@ -34,16 +32,6 @@ def open_orders(desk: Desk, params: Params, now_ms: int) -> object:
     return [encode.queried(order) for order in desk.matching.open_orders(symbol)]
 
 
-def _period(params: Params) -> tuple[int | None, int | None]:
-    start_ms, end_ms = params.integer("startTime"), params.integer("endTime")
-    if start_ms is not None and end_ms is not None:
-        if end_ms - start_ms > DAY_MS:
-            raise Reject(-1127, "More than 24 hours between startTime and endTime.")
-        if end_ms < start_ms:
-            raise Reject(-1128, "Combination of optional parameters invalid.")
-    return start_ms, end_ms
-
-
 def _cut(rows: Sequence[Row], from_start: bool, limit: int) -> Sequence[Row]:
     return rows[:limit] if from_start else rows[-limit:]
 
@@ -52,7 +40,7 @@ def all_orders(desk: Desk, params: Params, now_ms: int) -> object:
     """GET allOrders: from `orderId` on, or by time, or the newest; ascending."""
     symbol = desk.known_symbol(params)
     order_id, limit = params.integer("orderId"), params.limit(500, 1000)
-    start_ms, end_ms = _period(params)
+    start_ms, end_ms = params.period()
     rows = [
         order
         for order in desk.matching.all_orders(symbol)
@@ -69,7 +57,7 @@ def my_trades(desk: Desk, params: Params, now_ms: int) -> object:
     symbol = desk.known_symbol(params)
     order_id, from_id = params.integer("orderId"), params.integer("fromId")
     limit = params.limit(500, 1000)
-    start_ms, end_ms = _period(params)
+    start_ms, end_ms = params.period()
     rows = [
         trade
         for trade in desk.matching.trades(symbol)
@@ -79,7 +67,9 @@ def my_trades(desk: Desk, params: Params, now_ms: int) -> object:
         and (end_ms is None or trade.time_ms <= end_ms)
     ]
     rows.sort(key=lambda trade: trade.trade_id)
-    return [encode.own_trade(trade) for trade in _cut(rows, from_id is not None or start_ms is not None, limit)]
+    orders = desk.matching.archives[symbol].orders
+    list_ids = {number: orders[number].list_id for number in {trade.order_id for trade in rows} if number in orders}
+    return [encode.own_trade(trade, list_ids.get(trade.order_id, -1)) for trade in _cut(rows, from_id is not None or start_ms is not None, limit)]
 
 
 def account(desk: Desk, params: Params, now_ms: int) -> object:

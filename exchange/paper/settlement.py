@@ -6,6 +6,7 @@ Source: binance-wire 2 (Commission), 7 (executionReport, then outboundAccountPos
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from decimal import Decimal
@@ -13,9 +14,8 @@ from decimal import Decimal
 from exchange.paper.archive import SymbolArchive
 from exchange.paper.book import BUY, Book
 from exchange.paper.ledger import Ledger, commission
-from exchange.paper.model import ZERO, BalanceReport, OrderReport, PaperOrder, PaperTrade, PublicTrade, SymbolRules
-
-Report = OrderReport | BalanceReport
+from exchange.paper.lists import ListArchive
+from exchange.paper.model import ZERO, BalanceReport, OrderReport, PaperOrder, PaperTrade, PublicTrade, Report, SymbolRules
 
 
 class Settlement:
@@ -33,27 +33,41 @@ class Settlement:
             # Overlapping number ranges on purpose: ids are unique only per symbol.
             self.books[symbol] = Book(1000 + 7 * index)
             self.archives[symbol] = SymbolArchive(101 + 3 * index, 501 + 3 * index, 1001 + 3 * index)
+        self.lists = ListArchive()
+        self.waiting: dict[str, dict[int, None]] = {symbol: {} for symbol in self.rules}  # orders that no print has triggered yet
+        self._heard: dict[str, deque[Decimal]] = {symbol: deque() for symbol in self.rules}  # prints they have not been told of
         self._reports: list[Report] = []
         self._public: list[PublicTrade] = []
 
-    def _need(self, order: PaperOrder, quantity: Decimal) -> tuple[str, Decimal]:
+    # -- locks -----------------------------------------------------------------------------------
+    def _need(self, order: PaperOrder) -> Decimal:
+        """What an open order locks of `_lock_asset`; an order at the market's price locks only while it waits."""
+        if order.is_market and not order.is_waiting:
+            return ZERO
+        return order.remaining * (order.reserve_price if order.is_market else order.price) if order.side == BUY else order.remaining
+
+    def _held(self, order: PaperOrder) -> Decimal:
+        """The lock an open order stands under: its own, or the greater one of the pair it belongs to."""
+        other = self._other_leg(order)
+        return self._need(order) if other is None else max(self._need(order), self._need(other))
+
+    def _lock_asset(self, order: PaperOrder) -> str:
         rules = self.rules[order.symbol]
-        return (rules.quote, order.price * quantity) if order.side == BUY else (rules.base, quantity)
+        return rules.quote if order.side == BUY else rules.base
 
-    def _lock(self, order: PaperOrder) -> None:
-        if order.type != "MARKET":
-            self.ledger.lock(*self._need(order, order.quantity))
-
-    def _unlock(self, order: PaperOrder, quantity: Decimal) -> None:
-        if order.type != "MARKET" and quantity > 0:
-            self.ledger.release(*self._need(order, quantity))
+    def _other_leg(self, order: PaperOrder) -> PaperOrder | None:
+        """The other order of its list while that one is open: the two share one lock."""
+        if order.list_id < 0:
+            return None
+        other = self.archives[order.symbol].orders.get(self.lists.lists[order.list_id].other(order.order_id))
+        return other if other is not None and other.is_open else None
 
     def _book_trade(self, order: PaperOrder, trade_id: int, price: Decimal, quantity: Decimal, now_ms: int, is_maker: bool) -> PaperTrade:
         rules, notional = self.rules[order.symbol], price * quantity
         paid = (rules.quote, notional) if order.side == BUY else (rules.base, quantity)
         got = (rules.base, quantity) if order.side == BUY else (rules.quote, notional)
         fee = commission(got[1], self.maker_fee if is_maker else self.taker_fee)
-        if order.type == "MARKET":
+        if order.is_market:
             self.ledger.pay_free(*paid)
         else:
             self.ledger.pay_locked(*paid)
@@ -70,7 +84,8 @@ class Settlement:
 
     # -- endings and reports ---------------------------------------------------------------------
     def _end(self, order: PaperOrder, status: str, now_ms: int) -> None:
-        self._unlock(order, order.remaining)
+        other = self._other_leg(order)
+        self.ledger.release(self._lock_asset(order), self._held(order) - (ZERO if other is None else self._need(other)))
         order.status, order.updated_ms = status, now_ms
         self.archives[order.symbol].close(order)
 
@@ -85,6 +100,9 @@ class Settlement:
         archive = self.archives[symbol]
         trade_id = archive.next_trade_id
         archive.next_trade_id += 1
+        archive.last_price = price
+        if self.waiting[symbol]:
+            self._heard[symbol].append(price)
         self._public.append(PublicTrade(symbol, trade_id, price, quantity, now_ms, taker_side != BUY))
         return trade_id
 
@@ -104,7 +122,16 @@ class Settlement:
         self._reports.append(
             OrderReport(replace(order), execution_type, order.client_order_id, original, execution_id, now_ms, trade, prevented, on_book)
         )
+        self._note_list_end(order, now_ms)
         return execution_id
+
+    def _note_list_end(self, order: PaperOrder, now_ms: int) -> None:
+        """The report that ended the last open order of a list is followed by the list's own."""
+        if order.list_id < 0 or order.is_open or self._other_leg(order) is not None:
+            return
+        done = self.lists.lists[order.list_id]
+        self.lists.close(done, now_ms)
+        self._reports.append(done.report("ALL_DONE", now_ms))
 
     def _report_balances(self, symbol: str, now_ms: int) -> None:
         rules = self.rules[symbol]

@@ -10,10 +10,9 @@ import asyncio
 from collections.abc import Callable
 from decimal import Decimal
 
-from exchange.paper import encode
-from exchange.paper.desk import Report
+from exchange.paper import encode, encode_lists
 from exchange.paper.faults import Faults, Subject
-from exchange.paper.model import OrderReport
+from exchange.paper.model import BalanceReport, ListReport, OrderReport, Report
 
 Deliver = Callable[[bytes], None]
 HELD_MAX = 100
@@ -40,7 +39,7 @@ class UserEvents:
         return len(self._subscribers)
 
     def on_reports(self, reports: list[Report], now_ms: int) -> None:
-        """executionReport and outboundAccountPosition, in the order in which they happened."""
+        """executionReport, listStatus and outboundAccountPosition, in the order in which they happened."""
         if not self._subscribers:
             return
         for report in reports:
@@ -52,9 +51,14 @@ class UserEvents:
                     client_order_id=report.client_order_id, event=report.execution_type,
                 )
             else:
-                event = encode.account_position(report, now_ms)
-                subject = Subject("user", "outboundAccountPosition", event="outboundAccountPosition")
+                event, subject = self._without_order(report, now_ms)
             self._send(encode.encode(event), subject, now_ms)
+
+    @staticmethod
+    def _without_order(report: BalanceReport | ListReport, now_ms: int) -> tuple[encode.Json, Subject]:
+        if isinstance(report, ListReport):
+            return encode_lists.list_status(report, now_ms), Subject("user", "listStatus", symbol=report.symbol, event="listStatus")
+        return encode.account_position(report, now_ms), Subject("user", "outboundAccountPosition", event="outboundAccountPosition")
 
     def balance_update(self, asset: str, delta: Decimal, now_ms: int) -> None:
         """A deposit or withdrawal made through POST /paper/deposit."""

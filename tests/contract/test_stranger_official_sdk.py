@@ -67,6 +67,37 @@ def test_order_life(rest: Any) -> None:
     assert rest.order_test(**FAR).data() is not None
 
 
+def sell_pair(rest: Any) -> dict[str, Any]:
+    """A pair 3 % around the last price."""
+    last = Decimal(rest.ticker_price(symbol="BTCUSDT").data().actual_instance.price)
+    low, high = f"{last * Decimal('0.97'):.2f}", f"{last * Decimal('1.03'):.2f}"
+    return {
+        "symbol": "BTCUSDT", "side": "SELL", "quantity": "0.001", "above_type": "LIMIT_MAKER", "above_price": high,
+        "below_type": "STOP_LOSS_LIMIT", "below_price": low, "below_stop_price": low, "below_time_in_force": "GTC",
+    }  # fmt: skip
+
+
+def test_stops_and_pairs(rest: Any) -> None:
+    """A trailing stop, a pair, its queries and its cancel fit their models."""
+    pair = sell_pair(rest)
+    stop = rest.new_order(
+        "BTCUSDT", "SELL", "STOP_LOSS_LIMIT", time_in_force="GTC", quantity="0.001", price=pair["below_price"],
+        stop_price=pair["below_stop_price"], trailing_delta=100, **RESULT,
+    ).data()  # fmt: skip
+    conditional = {"stopPrice": f"{pair['below_stop_price']}000000", "trailingDelta": 100, "trailingTime": -1}  # documented, in no model of theirs
+    assert stop.working_time == -1 and stop.additional_properties == conditional
+    made = rest.order_list_oco(**pair, **RESULT).data()
+    assert [row.type for row in made.order_reports] == ["STOP_LOSS_LIMIT", "LIMIT_MAKER"] and not made.order_reports[0].additional_properties
+    assert rest.get_order_list(order_list_id=made.order_list_id).data().list_order_status == "EXECUTING"
+    assert [row.order_list_id for row in rest.open_order_list().data()] == [made.order_list_id]
+    assert made.order_list_id in [row.order_list_id for row in rest.all_order_list().data()]
+    amended = rest.order_amend_keep_priority("BTCUSDT", "0.0005", order_id=made.orders[1].order_id).data()
+    assert amended.list_status.order_list_id == made.order_list_id
+    gone = rest.delete_order_list("BTCUSDT", order_list_id=made.order_list_id).data()
+    assert [row.status for row in gone.order_reports] == ["CANCELED", "CANCELED"]
+    assert rest.delete_order("BTCUSDT", order_id=stop.order_id).data().status == "CANCELED"
+
+
 def test_account(rest: Any) -> None:
     """Account, commission, trades, order counts fit their models."""
     order = rest.new_order("BTCUSDT", "BUY", "MARKET", quantity="0.01").data()
@@ -138,6 +169,38 @@ def test_websocket_api(paper: Exchange) -> None:
     kinds = [getattr(event, "actual_instance", event).__class__.__name__ for event in events]
     assert len(events) >= 8, kinds
     assert {"ExecutionReport", "OutboundAccountPosition"} <= set(kinds), kinds
+
+
+def test_pairs_over_the_websocket_api(paper: Exchange, rest: Any) -> None:
+    """Placing, status and cancel of a pair, and its listStatus among the events, all through its models."""
+    pair = sell_pair(rest)
+
+    async def scene() -> list[Any]:
+        api = websocket_api(paper)
+        await api.create_connection()
+        events: list[Any] = []
+        done = asyncio.Event()
+
+        def hear(event: Any) -> None:
+            events.append(getattr(event, "actual_instance", event))
+            if getattr(events[-1], "l", None) == "ALL_DONE":
+                done.set()
+
+        try:
+            (await api.user_data_stream_subscribe_signature()).stream.on("message", hear)
+            made = (await api.order_list_place_oco(**pair)).data().result
+            assert [row.type for row in made.order_reports] == ["STOP_LOSS_LIMIT", "LIMIT_MAKER"]
+            assert (await api.order_list_status(order_list_id=made.order_list_id)).data().result.orders[0].order_id == made.orders[0].order_id
+            assert [row.order_list_id for row in (await api.open_order_lists_status()).data().result] == [made.order_list_id]
+            gone = (await api.order_list_cancel("BTCUSDT", order_list_id=made.order_list_id)).data().result
+            assert gone.list_status_type == "ALL_DONE"
+            await asyncio.wait_for(done.wait(), 5)
+        finally:
+            await api.close_connection(close_session=True)
+        return events
+
+    kinds = [event.__class__.__name__ for event in asyncio.run(scene())]
+    assert kinds.count("ListStatus") == 2 and kinds.count("ExecutionReport") == 4, kinds
 
 
 def test_market_streams(paper: Exchange) -> None:

@@ -91,6 +91,46 @@ def test_market_order_and_account(client: Any) -> None:
     assert [row["rateLimitType"] for row in client.get_current_order_count()] == ["ORDERS", "ORDERS"]
 
 
+def sell_pair(client: Any) -> dict[str, str]:
+    """A pair 3 % around the last price, in the newer form that create_oco_order sends."""
+    last = Decimal(client.get_symbol_ticker(symbol="BTCUSDT")["price"])
+    low, high = f"{last * Decimal('0.97'):.2f}", f"{last * Decimal('1.03'):.2f}"
+    return {
+        "symbol": "BTCUSDT", "side": "SELL", "quantity": "0.001", "aboveType": "LIMIT_MAKER", "abovePrice": high,
+        "belowType": "STOP_LOSS_LIMIT", "belowPrice": low, "belowStopPrice": low, "belowTimeInForce": "GTC",
+    }  # fmt: skip
+
+
+def test_stops_and_pairs(client: Any) -> None:
+    """create_order with a stop, create_oco_order, get_open_oco_orders, the list by id and its cancel; a leg's cancel ends the list."""
+    pair = sell_pair(client)
+    stop = client.create_order(
+        symbol="BTCUSDT", side="SELL", type="STOP_LOSS_LIMIT", timeInForce="GTC", quantity="0.001", price=pair["belowPrice"],
+        stopPrice=pair["belowStopPrice"], newOrderRespType="RESULT",
+    )  # fmt: skip
+    assert (stop["status"], stop["workingTime"]) == ("NEW", -1)
+    assert client.get_order(symbol="BTCUSDT", orderId=stop["orderId"])["isWorking"] is False
+    made = client.create_oco_order(**pair)
+    assert [row["type"] for row in made["orderReports"]] == ["STOP_LOSS_LIMIT", "LIMIT_MAKER"]
+    assert [row["orderListId"] for row in client.get_open_oco_orders()] == [made["orderListId"]]
+    assert client.v3_get_order_list(orderListId=made["orderListId"])["orders"] == made["orders"]
+    gone = client.v3_delete_order_list(symbol="BTCUSDT", orderListId=made["orderListId"])
+    assert gone["listOrderStatus"] == "ALL_DONE"
+    second = client.order_oco_sell(**{name: value for name, value in pair.items() if name != "side"})
+    canceled = client.cancel_order(symbol="BTCUSDT", orderId=second["orders"][1]["orderId"])
+    assert [row["status"] for row in canceled["orderReports"]] == ["CANCELED", "CANCELED"]
+    assert {row["orderListId"] for row in client.v3_get_all_order_list()} >= {made["orderListId"], second["orderListId"]}
+    client.cancel_order(symbol="BTCUSDT", orderId=stop["orderId"])
+
+
+def test_sync_ws_list_methods(client: Any) -> None:
+    """ws_create_oco_order, ws_get_oco_order, ws_get_oco_open_orders, ws_cancel_oco_order."""
+    made = client.ws_create_oco_order(**sell_pair(client))
+    assert client.ws_get_oco_order(orderListId=made["orderListId"])["listOrderStatus"] == "EXECUTING"
+    assert [row["orderListId"] for row in client.ws_get_oco_open_orders()] == [made["orderListId"]]
+    assert client.ws_cancel_oco_order(symbol="BTCUSDT", orderListId=made["orderListId"])["listOrderStatus"] == "ALL_DONE"
+
+
 @pytest.mark.parametrize(
     ("change", "code"),
     [
