@@ -105,22 +105,30 @@ def test_faults_file(tmp_path: Path) -> None:
         exchange.stop()
 
 
-def account(exchange: Exchange) -> tuple[object, object, object]:
-    """Balances, open orders and own trades."""
+def account(exchange: Exchange) -> tuple[object, object, object, object]:
+    """Balances, open orders, own trades and order lists."""
     balances = exchange.call("GET", "/api/v3/account").json["balances"]
     opened = exchange.call("GET", "/api/v3/openOrders").json
     trades = exchange.call("GET", "/api/v3/myTrades", symbol="BTCUSDT").json
-    return balances, opened, trades
+    return balances, opened, trades, exchange.call("GET", "/api/v3/allOrderList").json
 
 
 def live_a_little(exchange: Exchange) -> int:
-    """Two open orders, one canceled, one amended, one filled; returns the highest order id."""
+    """Open orders, one canceled, one amended, a pair and one that is done, a stop that waits, one filled; returns the highest order id."""
     exchange.place(price="50000", newClientOrderId="stays")
     exchange.place(symbol="ETHUSDT", price="2500", quantity="0.01", newClientOrderId="stays-too")
     canceled = exchange.place(price="50001").json["orderId"]
     exchange.cancel(canceled)
     amended = exchange.place(price="50002", quantity="0.003").json["orderId"]
     exchange.call("PUT", "/api/v3/order/amend/keepPriority", symbol="BTCUSDT", orderId=amended, newQty="0.002")
+    for name in ("ended", "pair"):
+        exchange.call(
+            "POST", "/api/v3/orderList/oco", symbol="BTCUSDT", side="BUY", quantity="0.001", listClientOrderId=name, belowType="LIMIT_MAKER",
+            belowPrice="50000", aboveType="STOP_LOSS", aboveStopPrice="80000",
+        )  # fmt: skip
+        if name == "ended":
+            exchange.call("DELETE", "/api/v3/orderList", symbol="BTCUSDT", listClientOrderId=name)
+    exchange.place(type="TAKE_PROFIT_LIMIT", timeInForce="GTC", stopPrice="50000", trailingDelta="100", newClientOrderId="trails")
     return int(exchange.place(type="MARKET", price=None, quantity="0.01").json["orderId"])
 
 
@@ -138,9 +146,11 @@ def test_account_continues(tmp_path: Path) -> None:
         assert account(again) == before
         assert again.query(orderId=last_id).json == closed
         assert again.place().json["orderId"] > last_id
-        rows = again.call("GET", "/api/v3/order/amendments", symbol="BTCUSDT", orderId=last_id - 1).json
+        rows = again.call("GET", "/api/v3/order/amendments", symbol="BTCUSDT", orderId=last_id - 6).json
         assert len(rows) == 1
         assert again.cancel(again.query(origClientOrderId="stays").json["orderId"]).status == 200
+        again.cancel(again.query(origClientOrderId="trails").json["orderId"])
+        assert again.call("DELETE", "/api/v3/orderList", symbol="BTCUSDT", listClientOrderId="pair").json["listOrderStatus"] == "ALL_DONE"
     finally:
         again.stop()
 
@@ -190,9 +200,9 @@ def test_fresh_and_changed_markets_begin_a_new_instance(tmp_path: Path) -> None:
     seen = {first}
     for extra in (("--fresh",), ("--symbols", "BTCUSDT")):
         exchange = Exchange("--state", str(tmp_path), *extra)
-        _, opened, trades = account(exchange)
+        _, opened, trades, lists = account(exchange)
         seen.add(exchange.ready["instance"])
-        assert (opened, trades, exchange.ready["continued"]) == ([], [], False)
+        assert (opened, trades, lists, exchange.ready["continued"]) == ([], [], [], False)
         exchange.stop()
     assert len(seen) == 3
 
