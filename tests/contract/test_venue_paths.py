@@ -30,7 +30,9 @@ from tests.paper.exchange_client import Exchange
 from tests.paper.test_server_ed25519 import KeyHolder
 
 TAG, WAIT_S = "glpath", 5.0
-TIMEOUT_MS, SHORT_MS = 1000, 150
+TIMEOUT_MS, SHORT_MS = 1000, 100
+WAYS = ("rest-hmac", "rest-ed25519", "ws-hmac", "ws-ed25519")
+ONE_KEY = pytest.mark.parametrize("path", ["rest-hmac", "ws-hmac"], indirect=True)  # where the key makes no difference, and waiting costs time
 BID = D("50000")  # far below the market: it rests
 PLACES, CANCELS = {"operation": "order.place"}, {"operation": "order.cancel"}
 
@@ -178,9 +180,9 @@ def exchanges(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Ex
             exchange.stop()
 
 
-@pytest.fixture(params=["rest-hmac", "rest-ed25519", "ws-hmac", "ws-ed25519"])
+@pytest.fixture(params=WAYS)
 def path(request: pytest.FixtureRequest, exchanges: dict[str, Exchange], monkeypatch: pytest.MonkeyPatch) -> Iterator[Way]:
-    monkeypatch.setattr(ws_api, "LATE_S_MAX", 0.3)
+    monkeypatch.setattr(ws_api, "LATE_S_MAX", 0.25)
     monkeypatch.setattr(session, "SWEEP_EVERY_NS", 50_000_000)
     way, key = request.param.split("-")
     exchange = exchanges[key]
@@ -233,6 +235,7 @@ def test_refusals(path: Way) -> None:
     assert again.error is not None and again.error.code == -2011
 
 
+@ONE_KEY
 @pytest.mark.parametrize(
     ("kind", "extra", "executed"),
     [
@@ -258,6 +261,7 @@ def test_a_lost_answer_is_unknown(path: Way, kind: str, extra: dict[str, object]
         path.replies.get(timeout=0.05)
 
 
+@ONE_KEY
 def test_a_late_answer(path: Way) -> None:
     """After the time-out REST has given up (unknown); the WS API still delivers what comes. Either way there is one Reply and one order."""
     path.exchange.fault("delay", delay_ms=SHORT_MS + 100, match=PLACES, count=1)
@@ -268,6 +272,7 @@ def test_a_late_answer(path: Way) -> None:
     assert path.arrivals(place.client_order_id) == 1
 
 
+@ONE_KEY
 def test_a_lost_answer_to_a_cancel(path: Way) -> None:
     """The same for a cancel: unknown, and the order is gone."""
     facts = path.done(path.place())

@@ -74,6 +74,18 @@ def test_resync_comes_before_entry() -> None:
     assert desk.sent(Place)
 
 
+def test_a_stream_that_moved_is_no_outage() -> None:
+    """StreamUp with `moved` while the stream is up: nothing was missed, so no resync and no red; where it was down it is an up like any other."""
+    desk = Desk().connect()
+    step = desk.step(StreamUp(connection=Connection.USER, moved=True))
+    assert desk.light().colour is Colour.GREEN
+    assert not [command for command in step.commands if isinstance(command, ReadAccount)]
+    desk.step(StreamDown(connection=Connection.USER, reason="reset"))
+    desk.step(StreamUp(connection=Connection.USER, moved=True))
+    assert desk.light().colour is Colour.RED
+    assert desk.one(ReadAccount).purpose is Purpose.RESYNC
+
+
 def test_gap_during_a_read_is_read_again() -> None:
     """A gap that opens while a read is under way is not covered by it: the light stays red until a later read."""
     desk = ready()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import pytest
+
 from tests.paper.exchange_client import Exchange
 
 ORDERS_AND_WEIGHT = ["ORDERS", "ORDERS", "REQUEST_WEIGHT"]
@@ -171,3 +173,16 @@ def test_deposit_makes_a_balance_update(exchange: Exchange) -> None:
         exchange.control("POST", "deposit", {"asset": "USDT", "delta": "12.5"})
         assert socket.event("balanceUpdate")["d"] == "12.50000000"
         assert socket.event("outboundAccountPosition")["B"][0]["a"] == "USDT"
+
+
+def test_a_shutdown_with_notice(exchange: Exchange) -> None:
+    """POST /paper/disconnect with `notice_s`: serverShutdown at once, requests are answered meanwhile, then it is closed as going away."""
+    with exchange.ws_api() as socket:
+        socket.subscribe()
+        assert exchange.control("POST", "disconnect", {"kind": "ws_api", "notice_s": 0.5})["dropped"] >= 1
+        assert socket.event("serverShutdown")["E"] > 0
+        assert socket.place()["status"] == 200
+        assert socket.closed.wait(3)
+        assert socket.close_code == 1001
+    with pytest.raises(AssertionError, match="notice_s must be"):
+        exchange.control("POST", "disconnect", {"notice_s": 0})
