@@ -52,6 +52,7 @@ class Kills:
     plan: Plan
     phases: Counter[str] = field(default_factory=Counter)
     verdicts_s: list[float] = field(default_factory=list)  # from the start of the process to equal books
+    unjudged_s: list[float] = field(default_factory=list)  # since the first line: how long a life had that ended without its verdict
     decided_s: list[float] = field(default_factory=list)  # in the long lives: until nothing inherited was undecided
     first_place_s: list[float] = field(default_factory=list)
     boot_s: list[float] = field(default_factory=list)
@@ -72,6 +73,7 @@ class Kills:
             f"{sum(self.phases.values())} kills in {self.seconds:.0f} s · {phases}",
             f"  lost on the way: {self.struck} · orders at the venue {self.orders} · trades {self.trades}, {self.recovered} of them recovered",
             f"  lives judged (I17) {len(verdicts)} · books equal after {_spread(verdicts)} of the restart (limit {BOOKED_S:g} s)",
+            f"  killed before their verdict {len(self.unjudged_s)} · the longest of them had {max(self.unjudged_s, default=0.0):.2f} s of trading",
             f"  places without a result at a kill {self.inherited} · still undecided, named and red at the verdict {self.named}"
             f" · decided in the long lives after {', '.join(waits) or '-'} s (limit {DECIDED_S:g} s)",
             f"  start: first line {_spread(self.boot_s)} · first order {_spread(self.first_place_s)}",
@@ -144,6 +146,8 @@ class Lives:
                 self._violated(f"no answer on the control socket {BOOKED_S:g} s after the restart", life)
                 return
             time.sleep(POLL_STATUS_S)
+        if not is_equal:
+            self.seen.unjudged_s.append(time.monotonic() - life.began_s - (life.first_s("BOOT") or time.monotonic() - life.began_s))
         if is_long and not is_decided:
             self._violated(f"still undecided {DECIDED_S:g} s after the restart: {undecided_left(self.tail, inherited)}", life)
 
