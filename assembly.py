@@ -75,7 +75,7 @@ def bands_of(bands: Iterable[BandConfig]) -> tuple[Band, ...]:
 def quoting_of(config: Config, symbol: str) -> SymbolQuoting:
     """The quoting of one symbol: the common settings with that symbol's own on top."""
     quoting, own = config.quoting, config.quoting.symbols.get(symbol)
-    inventory = own.inventory if own is not None and own.inventory is not None else config.inventory
+    inventory = config.inventory_of(symbol)
     bids = own.bid_bands if own is not None and own.bid_bands is not None else quoting.bid_bands
     asks = own.ask_bands if own is not None and own.ask_bands is not None else quoting.ask_bands
     return SymbolQuoting(

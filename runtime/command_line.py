@@ -1,10 +1,16 @@
 """The command line: verbs and options, as argparse knows them. docs list the verbs from here.
 
-Who calls it: bot.py. Never: a default that the config should hold.
+Who calls it: bot.py. Never: a default that the config should hold, a word in an error that may be a secret.
 """
 
 import argparse
+import re
+import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
+
+from runtime.config_source import SECRET_LINE
 
 VERBS = {
     "run": "trade until Ctrl-C (the default)",
@@ -22,8 +28,23 @@ VERBS = {
 WITH_ARGUMENT = ("tape", "report")
 
 
-def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(
+PLAIN_WORD = re.compile(r"(-{0,2}[A-Za-z][A-Za-z-]{0,15}=?)?[A-Za-z0-9_.:-]{0,16}")
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse repeats what it does not understand; `words` that may be a secret are masked in that."""
+
+    words: Sequence[str] = ()
+
+    def error(self, message: str) -> NoReturn:
+        for before, word in zip(("", *self.words), self.words, strict=False):
+            if SECRET_LINE.search(word) or SECRET_LINE.search(before) or not PLAIN_WORD.fullmatch(word):
+                message = message.replace(repr(word), "***").replace(word, "***")
+        super().error(message)
+
+
+def parser() -> Parser:
+    made = Parser(
         prog="bot.py",
         description="Greenlight: a market maker that never waits, always knows its orders, says why, and can prove it.",
         epilog="verbs:\n" + "\n".join(f"  {verb:<12} {what}" for verb, what in VERBS.items()),
@@ -46,6 +67,7 @@ def parser() -> argparse.ArgumentParser:
 def parse(argv: list[str] | None) -> argparse.Namespace:
     """The command line, options before or after the argument; a fault in it ends the process with exit code 2."""
     made = parser()
+    made.words = sys.argv[1:] if argv is None else argv
     arguments = made.parse_intermixed_args(argv)
     if arguments.argument is not None and arguments.verb not in WITH_ARGUMENT:
         made.error(f"{arguments.verb} takes no argument (got {arguments.argument!r})")

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
-from runtime.config_errors import ConfigErrors, dotted, lines_of, problems_of
+from runtime.config_errors import WHERE_KEYS_BELONG, ConfigErrors, dotted, lines_of, problems_of
 from runtime.config_model import BandConfig, Config
-from runtime.config_paths import ENVIRONMENT, from_environment, is_section
-from runtime.config_source import SECRET, KeyPath, Place, Problem, Source, read_file, read_value
+from runtime.config_paths import ENVIRONMENT, from_environment, is_section, is_speakable, to_environment, up_to_secret
+from runtime.config_source import SECRET, SECRET_LINE, KeyPath, Place, Problem, Source, read_file, read_value
 
 __all__ = ["BandConfig", "Config", "ConfigErrors", "Loaded", "load", "schema", "show_config"]
 
@@ -29,13 +29,15 @@ class Loaded:
     version: str
 
 
-def load(path: Path, overrides: Sequence[str], environ: Mapping[str, str]) -> Loaded:
+def load(file: Path, overrides: Sequence[str], environ: Mapping[str, str]) -> Loaded:
     """File, then environment (GREENLIGHT__SECTION__KEY), then --set KEY=VALUE, the later ones on top. Raises ConfigErrors."""
-    source = read_file(path)
+    source = read_file(file)
     for name in sorted(name for name in environ if name.startswith(ENVIRONMENT)):
-        _lay_over(source, from_environment(name), environ[name], f"environment {name}")
-    for override in overrides:
-        _lay_over_set(source, override)
+        path = from_environment(name)
+        told = up_to_secret(path)
+        _lay_over(source, told, environ[name], f"environment {name if told == path else to_environment(told)}")
+    for number, override in enumerate(overrides, 1):
+        _lay_over_set(source, override, number)
     if any(not problem.place.overlay and problem.line == 0 for problem in source.problems):
         raise ConfigErrors(_masked(lines_of(source.problems, source), source))
     config = None
@@ -59,13 +61,15 @@ def _without_empty_sections(data: object, path: KeyPath) -> object:
     return {key: _without_empty_sections(value, (*path, key)) for key, value in kept.items()}
 
 
-def _lay_over_set(source: Source, override: str) -> None:
+def _lay_over_set(source: Source, override: str, number: int) -> None:
+    """What has no key, or a key that looks like none of ours, is not repeated: it may be a secret that lost its name."""
     key, equals, value = override.partition("=")
-    key = key.strip()
-    if not equals or not key:
-        source.problems.append(Problem("needs the form KEY=VALUE", Place(overlay=f"--set {key[:60]}")))
+    path = up_to_secret(tuple(key.strip().split(".")))
+    if equals and is_speakable(path):
+        _lay_over(source, path, value.strip(), f"--set {dotted(path)}")
         return
-    _lay_over(source, tuple(key.split(".")), value.strip(), f"--set {key}")
+    text = f"holds a secret: {WHERE_KEYS_BELONG}" if SECRET_LINE.search(override) else "needs the form KEY=VALUE, such as quoting.skew_bps_max=3"
+    source.problems.append(Problem(text, Place(overlay=f"--set number {number}")))
 
 
 def _lay_over(source: Source, path: KeyPath, text: str, overlay: str) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from runtime.config_values import Address, Asset, Exact, Seconds, Symbol, Tag, Text, Truth, Whole, names_of, start_or_decimal
+from runtime.config_values import Address, Asset, Exact, Seconds, Symbol, Tag, Text, Truth, Whole, names_of, start_or_decimal, synthetic_or_files
 
 PORT_MAX = 65_535
 
@@ -54,7 +54,7 @@ class ExchangeConfig(Section):
 class PaperConfig(Section):
     """The embedded exchange."""
 
-    market: Annotated[Literal["synthetic"] | tuple[Text, ...], BeforeValidator(lambda value: [value] if _is_file(value) else value)] = setting(
+    market: Annotated[Literal["synthetic"] | tuple[Text, ...], BeforeValidator(synthetic_or_files)] = setting(
         "synthetic", "", "synthetic, or a list of recording files to replay."
     )
     speed: Exact = setting(Decimal(1), "market seconds per second", "Pace of the market.", gt=0, le=1000)
@@ -70,10 +70,6 @@ class PaperConfig(Section):
     faults: Text | None = setting(None, "", "File of faults to begin with, as for POST /paper/faults.")
     exchange_info: Text | None = setting(None, "", "File with symbol rules in Binance's own form.")
     port: Whole = setting(0, "", "Port on 127.0.0.1; 0 takes any free one.", ge=0, le=PORT_MAX)
-
-
-def _is_file(value: object) -> bool:
-    return isinstance(value, str) and value != "synthetic"
 
 
 # -- quoting -------------------------------------------------------------------------------------
@@ -113,12 +109,19 @@ class InventoryConfig(Section):
     cap: Exact = setting(Decimal("0.06"), "base", "A side stops when it would carry the inventory this far from the target.", gt=0)
 
 
+class SymbolInventoryConfig(Section):
+    """One symbol's own target or cap; what is left out is as in the section inventory."""
+
+    target: Annotated[Literal["start"] | Decimal | None, BeforeValidator(start_or_decimal)] = setting(None, "base", "Instead of inventory.target.")
+    cap: Exact | None = setting(None, "base", "Instead of inventory.cap.", gt=0)
+
+
 class SymbolConfig(Section):
     """One symbol's own values."""
 
     bid_bands: Bands | None = setting(None, "", "Instead of quoting.bid_bands.", min_length=1, max_length=10)
     ask_bands: Bands | None = setting(None, "", "Instead of quoting.ask_bands.", min_length=1, max_length=10)
-    inventory: InventoryConfig | None = setting(None, "", "Instead of the section inventory.")
+    inventory: SymbolInventoryConfig | None = setting(None, "", "target and cap instead of those of the section inventory; each may stand alone.")
 
     @model_validator(mode="after")
     def _bands(self) -> "SymbolConfig":
@@ -229,11 +232,26 @@ class Config(Section):
     def _across(self) -> "Config":
         if len(set(self.symbols)) != len(self.symbols):
             raise wrong("symbols", "names a symbol twice")
+        for symbol in self.quoting.symbols:
+            if symbol not in self.symbols:
+                raise wrong(f"quoting.symbols.{symbol}", f"is not traded; symbols names {', '.join(self.symbols)}")
+        timing = self.timing
+        if timing.place_not_after_ms > timing.order_timeout_ms:
+            text = "an order would be called unknown before it had to leave"
+            got = f"got {timing.place_not_after_ms}, {timing.order_timeout_ms}"
+            raise wrong("timing.place_not_after_ms", f"must not be above timing.order_timeout_ms ({got}): {text}")
         if self.tape.total_mb_max < 2 * self.tape.segment_mb_max:
             raise wrong("tape.total_mb_max", f"must be at least twice tape.segment_mb_max (got {self.tape.total_mb_max}, {self.tape.segment_mb_max})")
         if self.paper.ping_deadline_s <= self.paper.ping_period_s:
             raise wrong("paper.ping_deadline_s", f"must be above paper.ping_period_s (got {self.paper.ping_deadline_s}, {self.paper.ping_period_s})")
         return self
+
+    def inventory_of(self, symbol: str) -> InventoryConfig:
+        """The inventory settings of one symbol: its own on top of the common ones, field by field."""
+        own = self.quoting.symbols.get(symbol)
+        if own is None or own.inventory is None:
+            return self.inventory
+        return self.inventory.model_copy(update=own.inventory.model_dump(exclude_none=True))
 
     def state_path(self, root: Path) -> Path:
         """The state folder; a relative one lies under `root`."""

@@ -3,6 +3,7 @@
 Who calls it: runtime.config, config_errors, config_docs; main thread. Never: a value.
 """
 
+import re
 import types
 import typing
 from collections.abc import Iterator
@@ -12,8 +13,11 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from runtime.config_model import Config
+from runtime.config_source import SECRET
 
 ENVIRONMENT = "GREENLIGHT__"
+WORD = re.compile(r"[a-z_-]{1,40}|[0-9]{1,3}")
+TABLE_NAME = re.compile(r"[A-Z0-9]{1,30}")
 
 
 @dataclass(frozen=True)
@@ -107,6 +111,21 @@ def is_section(path: tuple[str | int, ...]) -> bool:
     """A section or a table: something with settings of its own."""
     field = field_at(path)
     return section_at(path) is not None or (field is not None and _setting((str(path[-1]),), field).is_table)
+
+
+def is_speakable(path: tuple[str, ...]) -> bool:
+    """A name that an error may repeat: words like those of our settings; capitals and digits only where a table of symbols or assets holds them."""
+    for length, part in enumerate(path):
+        is_entry = TABLE_NAME.fullmatch(part) and is_section(path[:length]) and section_at(path[:length]) is None
+        if not WORD.fullmatch(part) and not is_entry:
+            return False
+    return True
+
+
+def up_to_secret(path: tuple[str, ...]) -> tuple[str, ...]:
+    """The path as far as the word that makes it a secret; whatever follows may be the secret itself."""
+    cut = next((length for length, part in enumerate(path, 1) if SECRET.search(part)), len(path))
+    return path[:cut]
 
 
 def _is_direct(one: Setting) -> bool:

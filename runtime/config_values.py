@@ -13,6 +13,7 @@ from pydantic import BeforeValidator
 PLAIN = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?")
 DIGITS_MAX = 40
 SHOWN_MAX = 60
+KEY_LIKE = re.compile(r"[A-Za-z0-9+/=_-]{32,}")
 YAML_BOOLS = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
 SYMBOL = re.compile(r"[A-Z0-9]{2,30}")
 ASSET = re.compile(r"[A-Z0-9]{1,20}")
@@ -21,7 +22,9 @@ ADDRESS = re.compile(r"(https?|wss?)://[^\s/?#@]+(/[^\s?#@]*)?")
 
 
 def shown(value: object) -> str:
-    """A value as an error may print it: short, on one line."""
+    """A value as an error may print it: short, on one line; one long word may be a key that was pasted into the wrong place."""
+    if isinstance(value, str) and KEY_LIKE.fullmatch(value):
+        return f"one word of {len(value)} characters"
     text = "nothing" if value is None else "a list" if isinstance(value, list) else "a section" if isinstance(value, dict) else repr(str(value))
     return text if len(text) <= SHOWN_MAX else text[: SHOWN_MAX - 3] + "..."
 
@@ -99,6 +102,13 @@ def names_of(value: object) -> object:
     if isinstance(value, str):
         return [part.strip() for part in value.split(",") if part.strip()]
     return value
+
+
+def synthetic_or_files(value: object) -> object:
+    """One file alone stands for a list of one; no file at all is no market."""
+    if value == []:
+        raise ValueError("must be synthetic, or a list of at least one recording file")
+    return [value] if isinstance(value, str) and value != "synthetic" else value
 
 
 def start_or_decimal(value: object) -> object:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from assembly import quoting_of
 from runtime.config import Config, ConfigErrors, Loaded, load, schema, show_config
 from runtime.config_docs import config_md, config_yaml
 from runtime.config_errors import PROBLEMS_SHOWN_MAX
@@ -65,11 +66,21 @@ def test_decimals_are_exact(tmp_path: Path) -> None:
 
 
 def test_symbol_overrides(tmp_path: Path) -> None:
-    """One symbol may have bands and inventory of its own."""
-    config = loaded(tmp_path, f"quoting: {{symbols: {{ETHUSDT: {{bid_bands: [{BAND}], inventory: {{target: 2, cap: 1}}}}}}}}").config
+    """One symbol may have bands and inventory of its own; what it does not say is said by the common settings, field by field."""
+    text = f"""
+symbols: [BTCUSDT, ETHUSDT, SOLUSDT]
+inventory: {{target: 5, cap: 2}}
+quoting:
+  symbols:
+    ETHUSDT: {{bid_bands: [{BAND}], inventory: {{cap: 1}}}}
+    SOLUSDT: {{inventory: {{target: start}}}}
+"""
+    config = loaded(tmp_path, text).config
     own = config.quoting.symbols["ETHUSDT"]
     assert own.bid_bands is not None and own.bid_bands[0].quantity == Decimal("0.01") and own.ask_bands is None
-    assert own.inventory is not None and own.inventory.target == 2
+    held: dict[str, object] = {symbol: (config.inventory_of(symbol).target, config.inventory_of(symbol).cap) for symbol in config.symbols}
+    assert held == {"BTCUSDT": (5, 2), "ETHUSDT": (5, 1), "SOLUSDT": ("start", 2)}
+    assert [quoting_of(config, symbol).inventory_target for symbol in config.symbols] == [5, 5, None]
 
 
 def test_byte_order_mark(tmp_path: Path) -> None:
@@ -110,10 +121,10 @@ def test_set_takes_yaml(tmp_path: Path) -> None:
 
 def test_environment_keeps_the_case_of_names(tmp_path: Path) -> None:
     """Settings are lower case, but assets and symbols stay as written."""
-    config = loaded(tmp_path, "", (), {"GREENLIGHT__PAPER__BALANCES__USDT": "5", "GREENLIGHT__QUOTING__SYMBOLS__ETHUSDT__INVENTORY__CAP": "2"}).config
+    environ = {"GREENLIGHT__PAPER__BALANCES__USDT": "5", "GREENLIGHT__QUOTING__SYMBOLS__BTCUSDT__INVENTORY__CAP": "2"}
+    config = loaded(tmp_path, "", (), environ).config
     assert config.paper.balances == {"USDT": Decimal(5)}
-    inventory = config.quoting.symbols["ETHUSDT"].inventory
-    assert inventory is not None and inventory.cap == 2
+    assert config.inventory_of("BTCUSDT").cap == 2
 
 
 def test_version_follows_the_values(tmp_path: Path) -> None:
@@ -153,6 +164,16 @@ BROKEN = [
         "config.yaml:1:8: venue must be one of 'paper', 'binance_testnet', 'binance_demo', 'binance' (got 'binanse'); did you mean 'binance'?",
     ),
     ("symbols: [btc-usdt]", "config.yaml:1:11: symbols[0] must be a symbol in capitals like BTCUSDT (got 'btc-usdt'); did you mean 'BTCUSDT'?"),
+    (
+        "quoting: {symbols: {ETHUSDT: {}}}",
+        "config.yaml:1:30: quoting.symbols.ETHUSDT is not traded; symbols names BTCUSDT",
+    ),
+    ("paper: {market: []}", "config.yaml:1:17: paper.market must be synthetic, or a list of at least one recording file"),
+    (
+        "timing: {place_not_after_ms: 4000}",
+        "config.yaml:1:30: timing.place_not_after_ms must not be above timing.order_timeout_ms (got 4000, 3000): "
+        "an order would be called unknown before it had to leave",
+    ),
     ("symbols: []", "config.yaml:1:10: symbols needs at least 1 (got 0)"),
     ("symbols: [BTCUSDT, BTCUSDT]", "config.yaml:1:10: symbols names a symbol twice"),
     ("b: 1\nrisk:\n  open_orders_max: 3\n  open_orders_max: 4", "config.yaml:4:3: risk.open_orders_max is written twice (first on line 3)"),
@@ -224,7 +245,7 @@ def test_faults_outside_the_file_name_their_source(tmp_path: Path) -> None:
     for expected in (
         "--set quoting.skewbps_max: quoting.skewbps_max is not a known setting; did you mean 'skew_bps_max'?",
         "--set timing.stop_s: timing.stop_s must be a number in plain digits (got 'yes')",
-        "--set foo: needs the form KEY=VALUE",
+        "--set number 3: needs the form KEY=VALUE, such as quoting.skew_bps_max=3",
         "environment GREENLIGHT__QUOTING__COOLDOWN: not a known setting; did you mean 'GREENLIGHT__QUOTING__COOLDOWN_MS'?",
         "environment GREENLIGHT__RISK__OPEN_ORDERS_MAX: must be a number in plain digits (got 'x')",
     ):
@@ -283,3 +304,37 @@ def test_secret_is_refused_with_directions(tmp_path: Path) -> None:
     found = errors(tmp_path, f"api_key: {SECRET}", (f"exchange.api_secret={SECRET}",), {"GREENLIGHT__API_SECRET": SECRET})
     assert len(found) == 3 and all("GREENLIGHT_API_KEY and GREENLIGHT_API_SECRET" in line and "keys.yaml" in line for line in found)
     assert SECRET not in "\n".join(found)
+
+
+SET_LEAKS = [
+    f"api_secret:{SECRET}",
+    f"api_secret: {SECRET}",
+    f"api_secret:{SECRET}==",
+    f"exchange.api_secret.{SECRET}=1",
+    f"exchange.{SECRET}.api_secret=1",
+    f"quoting.symbols.{SECRET}abc=1",
+    f"secret={SECRET}={SECRET}",
+    SECRET,
+    f"{SECRET}=",
+    f"{SECRET.lower()}9=x",
+    f"{SECRET}/+{SECRET}==",
+    f"={SECRET}",
+    f"-api_key {SECRET}",
+    f"paper.market.{SECRET}: {SECRET}",
+]
+
+
+@pytest.mark.parametrize("override", SET_LEAKS)
+def test_a_secret_given_to_set_is_never_printed(tmp_path: Path, override: str) -> None:
+    """However a secret came into --set, with its name or without, the error does not repeat it."""
+    found = "\n".join(errors(tmp_path, "", ("timing.stop_s=9", override)))
+    assert SECRET.lower() not in found.lower()
+    assert "--set" in found
+    if "api_secret:" in override:
+        assert "GREENLIGHT_API_SECRET" in found, "it also says where keys belong"
+
+
+def test_a_secret_in_an_environment_name_is_never_printed(tmp_path: Path) -> None:
+    """A name like GREENLIGHT__API_SECRET__<secret> is told up to the word that makes it a secret."""
+    found = errors(tmp_path, "", (), {f"GREENLIGHT__API_SECRET__{SECRET}": "1"})
+    assert SECRET not in "\n".join(found) and "GREENLIGHT_API_SECRET" in found[0]

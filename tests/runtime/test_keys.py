@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from runtime.command_line import parse
 from runtime.keys import Keys, KeysError, read_keys
 
 KEY, SECRET = "planted-key-1234", "planted-secret-5678"
@@ -94,3 +95,32 @@ def test_one_private_part(tmp_path: Path) -> None:
         read_keys(environ, tmp_path)
     with pytest.raises(KeysError, match="does not exist"):
         read_keys({"GREENLIGHT_API_KEY": KEY, "GREENLIGHT_PRIVATE_KEY_FILE": str(tmp_path / "none")}, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [SECRET * 2],
+        ["--api-secret", SECRET],
+        [f"--api-secret={SECRET}"],
+        [f"api_secret:{SECRET}"],
+        ["status", SECRET * 2],
+        ["--run-for", SECRET * 2],
+        ["-q", "--secret", "short"],
+    ],
+    ids=str,
+)
+def test_a_secret_on_the_command_line_is_not_repeated(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """argparse's own errors name what it did not understand, but not what may be a secret."""
+    with pytest.raises(SystemExit) as caught:
+        parse(words)
+    told = capsys.readouterr().err
+    assert caught.value.code == 2 and "***" in told and "secret-5678" not in told and "short" not in told
+
+
+@pytest.mark.parametrize(("words", "named"), [(["stauts"], "stauts"), (["--run-fr"], "--run-fr"), (["--run-for", "10x"], "10x")])
+def test_a_slip_on_the_command_line_is_repeated(words: list[str], named: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A verb or an option that was mistyped is told, so that it can be mended."""
+    with pytest.raises(SystemExit):
+        parse(words)
+    assert named in capsys.readouterr().err
