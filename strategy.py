@@ -49,9 +49,10 @@ class MarketMaker:
                 self._place_first.add((symbol, side))
                 idle.append((side, "bad orders are being canceled"))
                 continue
-            if smaller := self._too_large(view, symbol, side, reference, quoting):
+            smaller = [] if view.is_changing(symbol, side) else self._too_large(view, symbol, side, reference, quoting)
+            if smaller or view.is_changing(symbol, side):
                 amends.extend(smaller)
-                idle.append((side, "orders are being shrunk in place"))
+                idle.append((side, "orders are being changed in place"))
                 continue
             if view.has_pending_cancels(symbol, side) or not view.light(symbol, side).is_green:
                 idle.append((side, view.light(symbol, side).reason))
@@ -127,24 +128,30 @@ class MarketMaker:
         return WantAmend(client_order_id=order.client_order_id, quantity=quantity, routing=routing, on_reject=on_reject, reason=reason)
 
     def _too_large(self, view: View, symbol: str, side: Side, reference: Decimal, quoting: SymbolQuoting) -> list[WantAmend]:
-        """Orders to shrink in place: those that would pass the inventory cap, and the newest ones of a band that holds too much."""
-        wanted: dict[str, WantAmend] = {}
+        """Orders to shrink in place, the newest first: of a side that could pass the inventory cap, and of a band that holds too much."""
         bands, tick = quoting.bands(side), view.rules(symbol).tick
-        excess = {index: -band.quantity for index, band in enumerate(bands)}
-        orders = [order for order in view.open_orders(symbol, side) if order.is_working]
-        for order in view.open_orders(symbol, side):
-            where = order.slot[0] if order.slot is not None else band_of(bands, side, order.price, reference, tick)
+        orders = [(order, _where(order, bands, side, reference, tick)) for order in view.open_orders(symbol, side)]
+        held = inventory(view, symbol, quoting, side)
+        toward = (held if side is Side.BUY else -held) + sum((order.remaining for order, _ in orders), ZERO)
+        above_cap = max(ZERO, toward - quoting.inventory_cap) if quoting.inventory_cap else ZERO
+        above_band = {index: -band.quantity for index, band in enumerate(bands)}
+        for order, where in orders:
             if where is not None:
-                excess[where] += order.remaining
-        for order in reversed(orders):
-            where = order.slot[0] if order.slot is not None else band_of(bands, side, order.price, reference, tick)
-            over = max(ZERO, min(excess[where], order.remaining)) if where is not None else ZERO
-            shrunk = self._to_cap(view, order, quoting) or (self._shrunk(view, order, over, "the band holds too much") if over else None)
+                above_band[where] += order.remaining
+        wanted = []
+        for order, where in reversed(orders):
+            over_band = above_band[where] if where is not None else ZERO
+            excess = min(order.remaining, max(above_cap, over_band))
+            if excess <= ZERO or not order.is_working:
+                continue
+            why = f"inventory cap {plain(quoting.inventory_cap)}" if above_cap >= over_band else "the band holds too much"
+            shrunk = self._shrunk(view, order, excess, why)
             if shrunk is not None:
-                wanted[order.client_order_id] = shrunk
+                wanted.append(shrunk)
+                above_cap -= order.quantity - shrunk.quantity
                 if where is not None:
-                    excess[where] -= order.quantity - shrunk.quantity
-        return list(wanted.values())
+                    above_band[where] -= order.quantity - shrunk.quantity
+        return wanted
 
     # -- missing orders --------------------------------------------------------------------------
     def _others(self, view: View, symbol: str, side: Side, places: list[WantPlace]) -> Decimal | None:
@@ -190,8 +197,7 @@ class MarketMaker:
         bands, tick = quoting.bands(side), view.rules(symbol).tick
         held, slots = ZERO, set()
         for order in view.open_orders(symbol, side):
-            where = order.slot[0] if order.slot is not None else band_of(bands, side, order.price, reference, tick)
-            if where == index:
+            if _where(order, bands, side, reference, tick) == index:
                 held += order.remaining
                 if order.slot is not None:
                     slots.add(order.slot)
@@ -216,3 +222,8 @@ class MarketMaker:
             slot=slot,
             reason=f"{signed:+.1f} bp of mid · maker only",
         )
+
+
+def _where(order: Order, bands: tuple[Band, ...], side: Side, reference: Decimal, tick: Decimal) -> int | None:
+    """The band an order belongs to: its slot's, or for an adopted one that which holds its price."""
+    return order.slot[0] if order.slot is not None else band_of(bands, side, order.price, reference, tick)

@@ -80,6 +80,10 @@ class View:
         """Live or undecided orders of ours, pending ones included."""
         return self._books.orders.open(symbol, side)
 
+    def is_changing(self, symbol: str, side: Side) -> bool:
+        """A change of an order of that side is not decided yet: what it will hold is not known."""
+        return any(one.symbol == symbol and one.side is side for one in self._books.amendments.values())
+
     def amended(self, client_order_id: str) -> AmendmentResult | None:
         """The newest result of a change of that order."""
         return self._books.amended.get(client_order_id)

@@ -2,13 +2,13 @@
 
 from msgspec import structs
 
-from core.commands import Amend, Cancel
+from core.commands import Amend, Cancel, Place
 from core.events import Timer
 from core.ports import Capabilities
 from core.types import Side
 from strategy import MarketMaker
-from tests.core.builders import BTC, D, Desk, balances, fill, report
-from tests.test_strategy import BAND, answer
+from tests.core.builders import BTC, D, Desk, balances, error
+from tests.test_strategy import BAND, answer, confirm
 from trading.amend import Amending
 from trading.bands import Band
 from trading.quoting import SymbolQuoting
@@ -26,12 +26,11 @@ def shrinking(cap: str, *bands: Band) -> Desk:
 
 
 def test_the_inventory_cap_shrinks_orders_in_place() -> None:
-    """A fill leaves less room on its side: the order that would pass the cap is shrunk to it, and keeps its queue place."""
+    """Base from outside leaves less room: the newest order of the side is shrunk by what could pass the cap, and keeps its queue place."""
     desk = shrinking("2", BAND, Band(min=D(20), target=D(30), max=D(40), quantity=D(1)))
-    first, second = (order for order in desk.books.orders.open("BTCUSDT", Side.BUY))
-    trade = fill(900, first.venue_order_id or 0, first.client_order_id, price=str(first.price), quantity="1", time_ms=desk.ms)
-    desk.books.account.on_position(balances(btc="11.5"), desk.ms + 1)
-    desk.step(report(first.client_order_id, first.venue_order_id or 0, "FILLED", "1", trade=trade, price=str(first.price)))
+    _, second = desk.books.orders.open("BTCUSDT", Side.BUY)
+    desk.books.account.on_position(balances(btc="10.5"), desk.ms + 1)
+    desk.step(Timer(), after_ms=10)
     (amend,) = desk.sent(Amend)
     assert (amend.client_order_id, amend.quantity) == (second.client_order_id, D("0.5"))
     assert not desk.sent(Cancel)
@@ -56,3 +55,17 @@ def test_a_band_that_holds_too_much_gives_it_back_in_place() -> None:
     desk.step(Timer(), after_ms=10)
     (amend,) = desk.sent(Amend)
     assert (amend.client_order_id, amend.quantity) == (order.client_order_id, D("0.4"))
+
+
+def test_one_change_at_a_time_and_nothing_beside_it() -> None:
+    """While a change is not decided the side wants nothing: neither another change for it, nor a place into room that is not there."""
+    desk = shrinking("2", BAND, Band(min=D(20), target=D(30), max=D(40), quantity=D(1)))
+    desk.books.account.on_position(balances(btc="10.5"), desk.ms + 1)
+    desk.step(Timer(), after_ms=10)
+    (amend,) = desk.sent(Amend)
+    desk.refuse(amend, error(-2038, "Order amend is not supported for this symbol."))
+    assert desk.one(Cancel).client_order_id == amend.client_order_id
+    confirm(desk, desk.one(Cancel))
+    (place,) = (place for place in desk.sent(Place) if place.side is Side.BUY)
+    assert place.quantity == D("0.5")
+    assert len(desk.ever(Amend)) == 1
