@@ -38,7 +38,7 @@ from state.store import StoreRefused
 from state.words import newest_tape, print_tape
 
 EXIT_UNREACHABLE, EXIT_STARTING = 3, 130
-INTERPRETER_S = 0.3  # of timing.stop_s, for the interpreter's own end
+INTERPRETER_S = 0.5  # of timing.stop_s, for the interpreter's own end
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -193,7 +193,7 @@ class Run:
         snapshot = picture(self.session.engine)
         self.shutdown_ms = round((time.monotonic() - begun_s) * 1000)
         code = RUN_AGAIN if self._was_reset and not self.stopper.asked.is_set() else self._exit_code(proven, snapshot)
-        guard = threading.Timer(max(0.1, deadline_s - time.monotonic()), os._exit, (EXIT_UNCLEAN,))
+        guard = threading.Timer(max(0.1, deadline_s - time.monotonic()), self._end_now)
         guard.daemon = True
         guard.start()
         self._last_words(code, reason, snapshot, seconds)
@@ -202,8 +202,15 @@ class Run:
         guard.cancel()
         if self.parts.failures:
             print("; ".join(self.parts.failures), file=sys.stderr, flush=True)
-            os._exit(EXIT_UNCLEAN)  # a thread still lives; the interpreter would wait for it
+            self._end_now()  # a thread still lives; the interpreter would wait for it
         return code
+
+    def _end_now(self) -> None:
+        """The time is over: nothing is waited for any more, and no child stays."""
+        process = self.paper.get("process")
+        if isinstance(process, PaperProcess):
+            process.kill()
+        os._exit(EXIT_UNCLEAN)
 
     def _wait_for_proof(self, until_s: float) -> bool:
         while time.monotonic() < until_s:

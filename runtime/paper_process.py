@@ -84,6 +84,11 @@ class PaperProcess:
             if pipe is not None and child.poll() is not None:
                 pipe.close()
 
+    def kill(self) -> None:
+        """At once, without waiting; a frozen child hears nothing else."""
+        if self._child is not None:
+            self._child.kill()
+
     @property
     def is_running(self) -> bool:
         return self._child is not None and self._child.poll() is None
