@@ -8,7 +8,6 @@ Source: binance-wire 2 (order responses), 3 (order semantics), 7 (reports).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from decimal import Decimal
 
 from exchange.paper import filters
@@ -40,7 +39,7 @@ class Matching(Placing):
         if order.status != RESTRICTIONS.get(restrictions or "", order.status):
             raise Reject(-2011, "Order was not canceled due to cancel restrictions.")
         self._cancel_legs(order, cancel_id, now_ms)
-        return replace(order)
+        return order.snapshot()
 
     def cancel_list(
         self, symbol: str, now_ms: int, list_id: int | None = None, client_id: str | None = None, cancel_id: str | None = None
@@ -114,7 +113,7 @@ class Matching(Placing):
         if order.list_id >= 0 and order.client_order_id != previous:
             self._rename_in_list(order, now_ms)
         self._report_balances(symbol, now_ms)
-        return AmendedOrder(replace(order), execution_id, previous)
+        return AmendedOrder(order.snapshot(), execution_id, previous)
 
     def _check_amend(self, order: PaperOrder, new_quantity: Decimal) -> None:
         rules = self.rules[order.symbol]
@@ -145,14 +144,14 @@ class Matching(Placing):
 
     # -- questions -------------------------------------------------------------------------------
     def order(self, symbol: str, order_id: int | None = None, client_order_id: str | None = None) -> PaperOrder:
-        return replace(self.archives[symbol].find(order_id, client_order_id))
+        return self.archives[symbol].find(order_id, client_order_id).snapshot()
 
     def open_orders(self, symbol: str | None = None) -> list[PaperOrder]:
         names = [symbol] if symbol is not None else list(self.archives)
-        return [replace(self.archives[name].orders[order_id]) for name in names for order_id in self.archives[name].open_ids]
+        return [self.archives[name].orders[order_id].snapshot() for name in names for order_id in self.archives[name].open_ids]
 
     def all_orders(self, symbol: str) -> list[PaperOrder]:
-        return [replace(order) for order in self.archives[symbol].orders.values()]
+        return [order.snapshot() for order in self.archives[symbol].orders.values()]
 
     def trades(self, symbol: str) -> list[PaperTrade]:
         return list(self.archives[symbol].trades)

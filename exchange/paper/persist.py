@@ -1,6 +1,6 @@
 """The account on disk: read at the start, written within 200 ms of a change and at every exit.
 
-Two files in one folder: `account.json` (balances, open orders, counters; replaced whole) and `history.jsonl` (closed
+Two files in one folder: `account.json` (balances, open orders, order lists, counters; replaced whole) and `history.jsonl` (closed
 orders and trades, appended once each). Both belong to their owner alone (0600). Called on the event loop; a kill -9
 of this very process loses at most the last interval, the end of the bot (end-of-file on stdin) loses nothing.
 """

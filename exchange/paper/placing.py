@@ -7,7 +7,6 @@ Source: binance-wire 2 (Filters), 3 (order semantics), 8 (codes); `POST /api/v3/
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from exchange.paper import filters, triggers
 from exchange.paper.activation import Activation
@@ -46,7 +45,7 @@ class Placing(Activation):
         self._report(order, "NEW", now_ms, on_book=not order.is_waiting)
         self._report_balances(order.symbol, now_ms)
         trades = [] if order.is_waiting else self._enter(order, now_ms)
-        placed = PlacedOrder(replace(order), tuple(trades))
+        placed = PlacedOrder(order.snapshot(), tuple(trades))
         self._hear_prints(order.symbol, now_ms)
         return placed
 
@@ -80,7 +79,7 @@ class Placing(Activation):
         for order in orders:
             if not order.is_waiting:
                 self._enter(order, now_ms)
-        return made, [replace(order) for order in orders]
+        return made, [order.snapshot() for order in orders]
 
     def _check_prices(self, wanted: ListRequest) -> None:
         """The last price lies between the legs: a limit maker's price and a stop price, each on its side. Raises -2010."""

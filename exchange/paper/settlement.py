@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from decimal import Decimal
 
 from exchange.paper.archive import SymbolArchive
@@ -120,7 +119,7 @@ class Settlement:
         execution_id = archive.next_execution_id
         archive.next_execution_id += 1
         self._reports.append(
-            OrderReport(replace(order), execution_type, order.client_order_id, original, execution_id, now_ms, trade, prevented, on_book)
+            OrderReport(order.snapshot(), execution_type, order.client_order_id, original, execution_id, now_ms, trade, prevented, on_book)
         )
         self._note_list_end(order, now_ms)
         return execution_id

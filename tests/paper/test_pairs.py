@@ -6,7 +6,7 @@ import pytest
 
 from exchange.paper.lists import CLOSED_MAX, ListArchive, OrderList
 from exchange.paper.matching import Matching
-from exchange.paper.model import Reject
+from exchange.paper.model import BalanceReport, ListReport, OrderReport, Reject
 from tests.paper.engine import BTC, BUY, SELL, D, Engine
 
 STOP = {"kind": "STOP_LOSS_LIMIT", "price": "99.90", "stop": "99.95"}
@@ -43,6 +43,21 @@ def test_a_buy_pair_locks_the_greater_price() -> None:
     engine.print_at("100.60")  # taken in at 101, the stop leg works off the asks of the book
     assert words(engine, listed) == ["FILLED 1", "EXPIRED 0"]
     assert engine.balance("USDT") == (100_000 - D("100.10"), D(0))
+
+
+@pytest.mark.parametrize("legs", [("101", "99"), ("90", "99")])
+def test_a_pair_needs_funds_for_its_dearer_leg(legs: tuple[str, str]) -> None:
+    """Whichever leg is dearer decides, to the last cent."""
+    stop, limit = {"kind": "STOP_LOSS_LIMIT", "price": legs[0], "stop": "100.50"}, {"kind": "LIMIT_MAKER", "price": legs[1]}
+    engine = opened()
+    engine.matching.deposit("USDT", max(map(D, legs)) - 100_000 - D("0.01"), engine.now_ms)
+    before = engine.matching.dump()
+    with pytest.raises(Reject, match="insufficient balance"):
+        engine.pair(BUY, "1", stop, limit)
+    assert engine.matching.dump() == before
+    engine.matching.deposit("USDT", D("0.01"), engine.now_ms)
+    engine.pair(BUY, "1", stop, limit)
+    assert engine.balance("USDT")[0] == 0
 
 
 def test_the_first_fill_of_the_limit_ends_the_stop() -> None:
@@ -88,7 +103,9 @@ def test_canceling_one_leg_cancels_both(by: str) -> None:
         engine.matching.cancel_list(BTC, 5, **({"list_id": listed.list_id} if by == "list" else {"client_id": "mine"}), cancel_id="c")
     assert words(engine, listed) == ["CANCELED 0", "CANCELED 0"]
     assert by == "all" or {leg.client_order_id for leg in engine.legs(listed)} == {"c"}
-    assert engine.heard() == ["CANCELED:CANCELED", "CANCELED:CANCELED", "list ALL_DONE:ALL_DONE", "balances"]
+    reports = engine.matching.drain_reports()
+    assert [report.order.order_id for report in reports if isinstance(report, OrderReport)] == listed.order_ids  # the stop loss first, as placed
+    assert [type(report) for report in reports] == [OrderReport, OrderReport, ListReport, BalanceReport]
     assert engine.balance("BTC") == (D(10), D(0))
     with pytest.raises(Reject, match="-2011 Unknown order sent"):
         engine.matching.cancel_list(BTC, 6, listed.list_id)

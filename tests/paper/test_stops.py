@@ -110,6 +110,22 @@ def test_stop_loss_to_buy_locks_at_its_stop_price() -> None:
     assert engine.balance("USDT") == (100_000 - cost, D(0))
 
 
+def test_its_own_lock_pays() -> None:
+    """What a waiting market order has locked is enough for its stop price, with nothing else free."""
+    engine = Engine()
+    engine.print_at("100.05")
+    engine.matching.deposit("USDT", D("-99899.89"), engine.now_ms)
+    placed = engine.place(BUY, "1", None, "STOP_LOSS", stop="100.11")
+    assert engine.balance("USDT") == (D(0), D("100.11"))
+    engine.hit(BUY, "1")
+    engine.background(SELL, "100.10", "1")
+    engine.hit(BUY, "0.5")
+    assert engine.order(placed).is_waiting  # 100.10 is not its price yet
+    engine.print_at("100.11", "0.00001")
+    assert engine.order(placed).status == "FILLED"
+    assert engine.balance("USDT")[1] == 0
+
+
 def test_stop_that_cannot_pay_expires_as_rejected() -> None:
     """When the book has run beyond what was locked and nothing else is free, the order expires REJECTED and its lock is free again."""
     engine = Engine()
