@@ -213,6 +213,13 @@ def test_partial_fill_report() -> None:
     assert event == frames.user_message(raw(REPORT), 9) == frames.user_message(raw({"stream": "<listen key>", "data": REPORT}), 9)
 
 
+def test_second_fill_report() -> None:
+    """A later trade of an order: `l` and `L` are this trade's quantity and price, `z` is what the order has executed in all, `p` its limit."""
+    event = report(l="0.00300000", z="0.00700000", L="59999.50000000", t=57)
+    assert event.fill is not None
+    assert (event.executed, event.price, event.fill.quantity, event.fill.price) == (D("0.007"), D(60000), D("0.003"), D("59999.5"))
+
+
 def test_cancel_report_names_the_order() -> None:
     """x=CANCELED speaks under the cancel's id; the order is the one in C."""
     event = report(x="CANCELED", X="CANCELED", c="gl-9c", C="gl-1", l="0.0", t=-1, n="0", N=None)

@@ -50,7 +50,7 @@ def place(kind: OrderType = OrderType.LIMIT_MAKER, tif: TimeInForce | None = Non
         type=kind,
         time_in_force=tif,
         price=D(price),
-        quantity=D("1E-5"),
+        quantity=D("1E-7"),
         client_order_id="glabcd-t3k-1",
         slot=None,
         not_after_ns=0,
@@ -88,7 +88,7 @@ def test_place_post_only() -> None:
         answer = venue(server).place(place(), 1)
         sent = server.requests[0].params
     assert {key: sent[key] for key in ("symbol", "side", "type", "price", "quantity", "newClientOrderId", "newOrderRespType")} == {
-        "symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT_MAKER", "price": "60000.1", "quantity": "0.00001",
+        "symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT_MAKER", "price": "60000.1", "quantity": "0.0000001",
         "newClientOrderId": "glabcd-t3k-1", "newOrderRespType": "FULL",
     }  # fmt: skip
     assert "timeInForce" not in sent

@@ -1,5 +1,6 @@
 """The recorder: fills and endings reach the intents off the trading thread, bounded, and all of them before the stop."""
 
+import threading
 import time
 from decimal import Decimal
 from pathlib import Path
@@ -55,6 +56,17 @@ def test_everything_taken_is_written_before_the_stop_returns(intents: Intents) -
         EndRecord(client_order_id="gl-1-1", status="FILLED", evidence="report"),
     ]
     assert not writer.is_running and recorder.left_out == 0
+
+
+def test_more_than_one_group_waits_at_the_stop(intents: Intents, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many groups wait when the stop comes, all of them are written: a stop ends the waiting, not the writing."""
+    monkeypatch.setattr(recorder_module, "GROUP_MAX", 2)
+    recorder = Recorder(intents)
+    recorder.take([filled(number) for number in range(7)])
+    stopping = threading.Event()
+    stopping.set()
+    recorder.run(stopping)
+    assert list(read(intents.path)) == [FillRecord(fill=fill(number)) for number in range(7)]
 
 
 def test_idle_times_do_not_end_it(intents: Intents, monkeypatch: pytest.MonkeyPatch) -> None:

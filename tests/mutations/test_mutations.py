@@ -1,0 +1,113 @@
+"""Planted one-line bugs must each be caught, for the stated reason: tests that find nothing prove nothing.
+
+Each bug is a patch (patches/*.patch) that is applied to a copy of the sources; its catcher, a named test or a few seeds of the simulator, then runs
+there in a process of its own and has to fail. The same catchers pass on the sources as they are.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.mutations import trees
+from tests.mutations.patch import AREAS, Mutation, Stale, read, read_all
+from tests.mutations.trees import ROOT, Verdict
+
+ALL = read_all()
+JOBS = 2
+DUE = 30
+DUE_PER_AREA = 5
+LINES_MAX = 2
+# The bugs that must be among them, whatever else is (issue 3).
+NAMED = (
+    "manager-submit-called",
+    "manager-no-finally",
+    "orders-timeout-is-reject",
+    "orders-no-dedupe",
+    "orders-double-open",
+    "manager-intent-after-send",
+    "wire-c-for-C",
+    "orders-late-fill-dropped",
+    "intents-resync-skipped",
+    "light-2011-frees-funds",
+)
+Verdicts = dict[str, "Future[Verdict]"]
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the sources without a bug; its tests and seeds have run and passed, and left their compiled files to all others."""
+    return trees.copy_sources(tmp_path_factory.mktemp("mutations") / "sources")
+
+
+@pytest.fixture(scope="module")
+def verdicts(sources: Path, request: pytest.FixtureRequest) -> Iterator[Verdicts]:
+    """The catchers of all bugs this run asks about, two at a time."""
+    asked = {item.callspec.params["mutation"] for item in request.session.items if hasattr(item, "callspec") and "mutation" in item.callspec.params}
+    honest = _on_honest_sources(sources, [one for one in ALL if one in asked])
+    assert not honest, honest
+
+    def judged(mutation: Mutation) -> Verdict:
+        return trees.judge(trees.break_copy(sources, sources.parent / mutation.name, mutation), mutation)
+
+    with ThreadPoolExecutor(JOBS) as pool:
+        yield {one.name: pool.submit(judged, one) for one in ALL if one in asked}
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _on_honest_sources(sources: Path, mutations: list[Mutation]) -> str:
+    """What a catcher says against the sources as they are; "" where all pass."""
+    nodes = sorted({one.caught for one in mutations if one.seeds is None})
+    hunts = sorted({f"{one.seeds[0]}:{one.seeds[1]}:{one.seeds[2]}" for one in mutations if one.seeds is not None})
+    with ThreadPoolExecutor(JOBS) as pool:
+        runs = [pool.submit(trees.run_tests, sources, nodes)] if nodes else []
+        runs += [pool.submit(trees.run_seeds, sources, *hunts)] if hunts else []
+        return "\n".join(output for code, output in (run.result() for run in runs) if code != 0)
+
+
+@pytest.mark.parametrize("mutation", ALL, ids=lambda mutation: str(mutation.name))
+def test_planted_bug_is_caught(mutation: Mutation, verdicts: Verdicts) -> None:
+    """With this bug its named test, or a world within 500 seeds, fails for the stated reason; without any bug the same catcher passes."""
+    verdict = verdicts[mutation.name].result()
+    assert verdict.is_caught, f"{mutation.bug} went unnoticed by {mutation.caught}:\n{verdict.words}"
+
+
+def test_there_are_enough_of_them() -> None:
+    """At least 30 bugs, at least five in each area, the ten that must be there among them, each of one line or two."""
+    areas = Counter(one.area for one in ALL)
+    assert len(ALL) >= DUE
+    assert areas.keys() == set(AREAS) and min(areas.values()) >= DUE_PER_AREA, areas
+    assert set(NAMED) <= {one.name for one in ALL}
+    assert not [one.name for one in ALL if one.hunk.changed > LINES_MAX or not one.name.startswith(f"{one.area}-")]
+
+
+def test_no_two_in_one_function() -> None:
+    """Every bug is in another function (or constant): thirty bugs in one place would prove one test."""
+    places = Counter((one.path, one.function(ROOT)) for one in ALL)
+    assert not [place for place, times in places.items() if times > 1]
+
+
+def test_a_stale_patch_is_told_by_name(tmp_path: Path) -> None:
+    """A patch whose old lines are gone from the sources is an error with its name, never a bug that was silently not planted."""
+    mutation = ALL[0]
+    (tmp_path / mutation.path).parent.mkdir(parents=True)
+    (tmp_path / mutation.path).write_text("nothing = 1\n")
+    with pytest.raises(Stale, match=f"{mutation.name}.patch does not apply"):
+        mutation.applied(tmp_path)
+    torn = tmp_path / "orders-torn.patch"
+    torn.write_text("Area: orders\nBug: x\nCaught: y\n\n--- a/x.py\n+++ b/x.py\n@@ -1,2 +1,2 @@\n-a\n+b\n")
+    with pytest.raises(Stale, match="orders-torn.patch"):
+        read(torn)
+
+
+def test_a_bug_nobody_sees_is_reported(sources: Path, tmp_path: Path) -> None:
+    """The judge itself can fail: a catcher that passes beside a bug, and one that fails because the program is broken, catch nothing."""
+    harmless = next(one for one in ALL if one.name == "orders-no-dedupe")
+    tree = tmp_path / "harmless"
+    trees.break_copy(sources, tree, harmless)
+    (tree / "test_blind.py").write_text("def test_sees_nothing():\n    pass\n\n\ndef test_is_broken():\n    raise NameError('x')\n")
+    for node in ("test_blind.py::test_sees_nothing", "test_blind.py::test_is_broken", "test_blind.py::test_is_missing"):
+        blind = Mutation(harmless.name, harmless.area, harmless.bug, "", node, harmless.path, harmless.hunk)
+        assert not trees.judge(tree, blind).is_caught, node
