@@ -1,4 +1,4 @@
-"""A planted bug as a file: a few header lines (area, the bug in one sentence, who catches it), then a unified diff against the sources.
+"""A planted bug as a file: a few header lines (area, the bug in one sentence, rows of the museum it retells, who catches it), then a unified diff.
 
 Who uses it: test_mutations.py and the command in __main__.py. The diff is applied by its own words: the hunk's old lines must stand in the file
 exactly once, wherever they moved to; `git apply` takes the same file.

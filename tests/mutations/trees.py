@@ -39,7 +39,7 @@ def copy_sources(to: Path) -> Path:
     def left_out(folder: str, names: list[str]) -> set[str]:
         here = Path(folder)
         mine = {"mutations"} if here == ROOT / "tests" else set()
-        return mine | {name for name in names if name[0] in "._" and name != "__init__.py" and name != "__main__.py" or _is_foreign(here / name)}
+        return mine | {name for name in names if name.startswith(".") or name == "__pycache__" or _is_foreign(here / name)}
 
     shutil.copytree(ROOT, to, ignore=left_out)
     shutil.copy(Path(__file__).parent / "hunt.py", to / "hunt.py")
@@ -47,7 +47,8 @@ def copy_sources(to: Path) -> Path:
 
 
 def _is_foreign(path: Path) -> bool:
-    return path.is_symlink() or (path.is_file() and path.suffix not in KINDS)
+    """Links, what a run left behind, and environments."""
+    return path.is_symlink() or (path.is_file() and path.suffix not in KINDS) or (path / "pyvenv.cfg").exists()
 
 
 def break_copy(sources: Path, to: Path, mutation: Mutation) -> Path:
