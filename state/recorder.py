@@ -65,7 +65,7 @@ class Recorder:
         """Write until `stopping` is set and nothing waits."""
         while True:
             is_last = stopping.is_set()  # asked before the queue is: what was taken before the stop is written
-            group = self._gather()
+            group = self._gather(0.0 if is_last else GROUP_EVERY_S if self._has_rows else POLL_S)
             for number, (at_ns, notice) in enumerate(group):
                 self.to_intents(at_ns, notice)
                 if self._keeper is not None:
@@ -77,10 +77,10 @@ class Recorder:
             self._flush()
         self._close()
 
-    def _gather(self) -> list[Item]:
-        """What waits, up to the size of a group; empty after a moment without anything."""
+    def _gather(self, wait_s: float) -> list[Item]:
+        """What waits, up to the size of a group; empty after `wait_s` without anything."""
         try:
-            group = [self._waiting.get(timeout=GROUP_EVERY_S if self._has_rows else POLL_S)]
+            group = [self._waiting.get(timeout=wait_s)]
         except queue.Empty:
             return []
         while len(group) < GROUP_MAX:

@@ -133,7 +133,7 @@ class Tape:
         """Write until `stopping` is set and nothing waits."""
         while True:
             is_last = stopping.is_set()  # asked before the queue is: what was put before the stop is written
-            batch = self._taken()
+            batch = self._taken(0.0 if is_last else POLL_S)
             if batch:
                 self._write_batch(batch)
             elif is_last:
@@ -143,11 +143,11 @@ class Tape:
                 self._retry_s = time.monotonic() + self._retry_every_s
                 self._wants_segment = True
 
-    def _taken(self) -> "list[Taken | Begin | Frozen | Gap]":
-        """Up to BATCH of what waits; empty after a while of nothing."""
+    def _taken(self, wait_s: float) -> "list[Taken | Begin | Frozen | Gap]":
+        """Up to BATCH of what waits; empty after `wait_s` of nothing."""
         batch: list[Taken | Begin | Frozen | Gap] = []
         try:
-            batch.append(self._waiting.get(timeout=POLL_S))
+            batch.append(self._waiting.get(timeout=wait_s))
             while len(batch) < BATCH:
                 batch.append(self._waiting.get_nowait())
         except queue.Empty:

@@ -148,8 +148,8 @@ def test_the_last_step_comes_between_the_last_look_and_the_stop(tmp_path: Path) 
     stopping = threading.Event()
 
     class Late(Tape):
-        def _taken(self) -> Any:
-            batch = super()._taken()
+        def _taken(self, wait_s: float) -> Any:
+            batch = super()._taken(wait_s)
             if not batch and not stopping.is_set():
                 self.record(7, (Timer(),), Step(commands=(), notices=(), finished=False))
                 stopping.set()
@@ -167,8 +167,8 @@ def test_the_last_fill_comes_between_the_last_look_and_the_stop(tmp_path: Path) 
     stopping = threading.Event()
 
     class Late(Recorder):
-        def _gather(self) -> Any:
-            group = super()._gather()
+        def _gather(self, wait_s: float) -> Any:
+            group = super()._gather(wait_s)
             if not group and not stopping.is_set():
                 self.take([filled(7)])
                 stopping.set()
