@@ -8,7 +8,7 @@ Never: pickle (a tape may come from anybody), a float near money, a decision.
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from copy import copy
 from hashlib import sha256
 from itertools import count
 from operator import attrgetter
@@ -22,6 +22,7 @@ from core.depth import DepthBook, Touch
 from core.engine import Engine
 from core.events import DepthDiff, Level
 from core.orders import Asked, Order, Orders
+from core.queue import QueuePlace
 from core.types import Side
 from core.uptime import Uptime
 
@@ -51,8 +52,9 @@ MARKET_HINTS: dict[str, Any] = {name: kind for name, kind in get_type_hints(Symb
 ORDER_HINTS: dict[str, Any] = get_type_hints(Order)
 ORDER_ROW: Any = tuple.__class_getitem__(tuple(ORDER_HINTS.values()))
 ORDER_VALUES = attrgetter(*ORDER_HINTS)
-ORDER_ASKED = attrgetter(*(name for name, hint in ORDER_HINTS.items() if Asked in get_args(hint)))
-NOT_ASKED = (None,) * sum(Asked in get_args(hint) for hint in ORDER_HINTS.values())
+CHANGING = (Asked, QueuePlace)  # what an order holds that changes in place
+ORDER_CHANGING = attrgetter(*(name for name, hint in ORDER_HINTS.items() if set(CHANGING) & set(get_args(hint))))
+NOTHING_CHANGES = (None,) * sum(bool(set(CHANGING) & set(get_args(hint))) for hint in ORDER_HINTS.values())
 CLIENT_ID_AT = list(ORDER_HINTS).index("client_order_id")
 
 Part = tuple[str, bytes]  # name, msgpack
@@ -119,12 +121,12 @@ def _freeze_orders(frozen: Frozen, orders: Orders) -> None:
 
 
 def _rows(orders: Iterable[Order]) -> list[tuple[Any, ...]]:
-    """Each order's values; the calls under way are copied, because they change in place."""
-    return [ORDER_VALUES(order) if ORDER_ASKED(order) == NOT_ASKED else _copied(ORDER_VALUES(order)) for order in orders]
+    """Each order's values; the calls under way and the queue place are copied, because they change in place."""
+    return [ORDER_VALUES(order) if ORDER_CHANGING(order) == NOTHING_CHANGES else _copied(ORDER_VALUES(order)) for order in orders]
 
 
 def _copied(row: tuple[Any, ...]) -> tuple[Any, ...]:
-    return tuple(replace(value) if isinstance(value, Asked) else value for value in row)
+    return tuple(copy(value) if isinstance(value, CHANGING) else value for value in row)
 
 
 def _entries(value: Any, kind: Any) -> list[Any]:

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass, replace
 from decimal import Decimal
+from enum import Enum
+from types import NoneType
 from typing import Any, get_args, get_type_hints
 
 import msgspec
@@ -186,6 +188,31 @@ def test_plain_classes_are_covered(engine: Engine) -> None:
     assert {one.name for one in fields(Books)} == checkpoint.BOOKS_HINTS.keys()
     assert {one.name for one in fields(Orders)} == checkpoint.ORDERS_HINTS.keys()
     assert {one.name for one in fields(Uptime)} == checkpoint.UPTIME_HINTS.keys()
+
+
+def leaves(hint: Any) -> Iterator[Any]:
+    """The plain types a hint is made of."""
+    if isinstance(hint, type) and not get_args(hint):
+        yield hint
+    for one in get_args(hint):
+        yield from leaves(one)
+
+
+def is_fixed(kind: Any) -> bool:
+    """Its values never change in place."""
+    if issubclass(kind, msgspec.Struct):
+        return bool(kind.__struct_config__.frozen)
+    if is_dataclass(kind):
+        return bool(vars(kind)["__dataclass_params__"].frozen)
+    return issubclass(kind, str | int | bool | Decimal | Enum | tuple | NoneType)
+
+
+def test_what_changes_in_place_is_copied() -> None:
+    """What an order or a long container holds is fixed, or named in CHANGING: the tape's thread encodes it while the engine goes on."""
+    changing = {leaf for hint in checkpoint.ORDER_HINTS.values() for leaf in leaves(hint) if not is_fixed(leaf)}
+    assert changing == set(checkpoint.CHANGING)
+    longs = [checkpoint.BOOKS_HINTS[name] for name in checkpoint.BOOKS_LONG] + [checkpoint.ORDERS_HINTS[name] for name in checkpoint.ORDERS_LONG]
+    assert [hint for hint in longs if not all(is_fixed(leaf) for leaf in leaves(hint))] == []
 
 
 def test_strategy_memory_is_covered() -> None:
