@@ -9,7 +9,7 @@ from core.light import Colour
 from core.notices import Amended
 from core.types import Side
 from core.view import Decision, View, WantAmend
-from tests.core.builders import BTC, D, Desk, Script, error, facts, report
+from tests.core.builders import BTC, D, Desk, Script, error, facts, fill, report
 
 
 class Amends(Script):
@@ -145,6 +145,16 @@ def test_refused_because_gone_asks(bench: Bench) -> None:
     bench.desk.reply(bench.desk.query(), bench.changed("1", "CANCELED"))
     assert bench.results[0].outcome is AmendOutcome.REJECTED
     assert not bench.desk.ever(Cancel)
+
+
+def test_a_fill_answers_no_amendment(bench: Bench) -> None:
+    """A fill heard while an amendment has no answer, its books complete, does not settle it: still red, still asked about."""
+    bench.desk.lose(bench.amend())
+    name = bench.order.client_order_id
+    bench.desk.step(report(name, 11, "PARTIALLY_FILLED", "0.1", trade=fill(1, 11, name, price="99", quantity="0.1"), price="99"))
+    assert bench.order.booked == D("0.1")
+    assert bench.desk.light().colour is Colour.RED
+    assert name in bench.desk.books.orders.attention
 
 
 def test_no_answer_then_carried_out(bench: Bench) -> None:
