@@ -137,7 +137,9 @@ def add_up(story: Iterable[Record], account: str) -> Recovery:
                 instances[current], ledgers[current] = record.instance, Ledger()
         elif isinstance(record, IntentRecord) and isinstance(record.command, Place):
             last_number = max(last_number, record.command.command_id)  # the lanes write side by side
-        ledgers.setdefault(current, Ledger()).take(record)
+        if current not in ledgers:
+            ledgers[current] = Ledger()
+        ledgers[current].take(record)
     own = ledgers.pop(account, Ledger())
     return Recovery(
         instance=instances.get(account, account),
