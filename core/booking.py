@@ -6,6 +6,7 @@ Never: a trade counted twice, or left out because it came after its order's endi
 
 import msgspec
 
+from core import queue
 from core.books import MS, ORPHAN_TRADES_MAX, Books
 from core.money import ZERO
 from core.notices import Filled, Recovered, Said
@@ -21,7 +22,7 @@ def book_fill(books: Books, order: Order, fill: Fill) -> None:
     if not books.orders.book(order, named):
         return
     if order.queue is not None:
-        order.queue.ahead = ZERO  # whoever is filled stands first
+        order.queue = queue.first(order.queue)
     books.touch_private()
     was_foreign = books.foreign_trades.pop(named.key, False) is None
     if not books.started or books.account.is_in_baseline(named):

@@ -22,7 +22,6 @@ from core.depth import DepthBook, Touch
 from core.engine import Engine
 from core.events import DepthDiff, Level
 from core.orders import Asked, Order, Orders
-from core.queue import QueuePlace
 from core.types import Side
 from core.uptime import Uptime
 
@@ -52,7 +51,7 @@ MARKET_HINTS: dict[str, Any] = {name: kind for name, kind in get_type_hints(Symb
 ORDER_HINTS: dict[str, Any] = get_type_hints(Order)
 ORDER_ROW: Any = tuple.__class_getitem__(tuple(ORDER_HINTS.values()))
 ORDER_VALUES = attrgetter(*ORDER_HINTS)
-CHANGING = (Asked, QueuePlace)  # what an order holds that changes in place
+CHANGING = (Asked,)  # what an order holds that changes in place
 ORDER_CHANGING = attrgetter(*(name for name, hint in ORDER_HINTS.items() if set(CHANGING) & set(get_args(hint))))
 NOTHING_CHANGES = (None,) * sum(bool(set(CHANGING) & set(get_args(hint))) for hint in ORDER_HINTS.values())
 CLIENT_ID_AT = list(ORDER_HINTS).index("client_order_id")
@@ -121,7 +120,7 @@ def _freeze_orders(frozen: Frozen, orders: Orders) -> None:
 
 
 def _rows(orders: Iterable[Order]) -> list[tuple[Any, ...]]:
-    """Each order's values; the calls under way and the queue place are copied, because they change in place."""
+    """Each order's values; the calls under way are copied, because they change in place."""
     return [ORDER_VALUES(order) if ORDER_CHANGING(order) == NOTHING_CHANGES else _copied(ORDER_VALUES(order)) for order in orders]
 
 

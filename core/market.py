@@ -26,7 +26,7 @@ def on_trade(books: Books, event: MarketTrade) -> None:
     hit = Side.BUY if event.buyer_is_maker else Side.SELL
     for order in books.orders.open(event.symbol, hit):
         if order.queue is not None and order.price == event.price:
-            queue.on_print(order.queue, event.quantity)
+            order.queue = queue.on_print(order.queue, event.quantity)
     _seen(books, event.symbol)
 
 
@@ -48,7 +48,7 @@ def _follow_queues(books: Books, symbol: str, market: SymbolBook) -> None:
     if market.depth.in_step:
         for order in books.orders.open(symbol):
             if order.queue is not None:
-                queue.on_level(order.queue, market.depth.quantity_at(order.side, order.price), order.remaining)
+                order.queue = queue.on_level(order.queue, market.depth.quantity_at(order.side, order.price), order.remaining)
 
 
 def _seen(books: Books, symbol: str) -> None:

@@ -9,12 +9,13 @@ Never: an order, a decision.
 from decimal import Decimal
 
 import msgspec
+from msgspec.structs import replace
 
 from core.money import ZERO
 
 
-class QueuePlace(msgspec.Struct):
-    """Quantities in base. `others` is the level without our own order."""
+class QueuePlace(msgspec.Struct, frozen=True):
+    """Quantities in base. `others` is the level without our own order. Never changed, only replaced: checkpoints hold it without a copy."""
 
     ahead: Decimal
     others: Decimal
@@ -31,30 +32,36 @@ def joined(level: Decimal, level_before: Decimal, own: Decimal) -> QueuePlace:
     return QueuePlace(ahead=others, others=others, joining=ZERO if is_seen else own)
 
 
-def on_level(place: QueuePlace, level: Decimal, own: Decimal) -> None:
+def on_level(place: QueuePlace, level: Decimal, own: Decimal) -> QueuePlace:
     """The book has the level at this quantity now; `own` is what is left of our order."""
-    if place.joining and level >= place.others + own:
-        place.joining = ZERO
-    others = max(ZERO, level - (ZERO if place.joining else own))
+    joining = ZERO if level >= place.others + own else place.joining
+    others = max(ZERO, level - (ZERO if joining else own))
     fallen = place.others - others
-    if fallen > 0:
-        explained = min(fallen, place.printed)
-        place.printed -= explained
-        _cancel(place, fallen - explained)
-    place.others = others
-    place.ahead = min(place.ahead, others)
+    if fallen <= 0:
+        if not fallen and joining == place.joining:
+            return place
+        return replace(place, others=others, joining=joining)
+    explained = min(fallen, place.printed)
+    canceled = fallen - explained
+    share = place.ahead / place.others if canceled else ZERO
+    return replace(
+        place,
+        ahead=min(others, place.ahead - canceled * share),
+        others=others,
+        joining=joining,
+        printed=place.printed - explained,
+        left=canceled,
+        left_share=share,
+    )
 
 
-def _cancel(place: QueuePlace, quantity: Decimal) -> None:
-    place.left, place.left_share = quantity, ZERO
-    if quantity and place.others:
-        place.left_share = place.ahead / place.others
-        place.ahead -= quantity * place.left_share
-
-
-def on_print(place: QueuePlace, quantity: Decimal) -> None:
+def on_print(place: QueuePlace, quantity: Decimal) -> QueuePlace:
     """The market traded at our price and took from the front of our side."""
     known = min(quantity, place.left)
-    place.left -= known
-    place.printed += quantity - known
-    place.ahead = max(ZERO, place.ahead - (quantity - known) - known * (1 - place.left_share))
+    ahead = max(ZERO, place.ahead - (quantity - known) - known * (1 - place.left_share))
+    return replace(place, ahead=ahead, left=place.left - known, printed=place.printed + quantity - known)
+
+
+def first(place: QueuePlace) -> QueuePlace:
+    """Whoever is filled stands first."""
+    return replace(place, ahead=ZERO)

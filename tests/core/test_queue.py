@@ -3,12 +3,13 @@
 import csv
 import lzma
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import replace as changed
 from decimal import Decimal
 from pathlib import Path
 from random import Random
 
 import pytest
+from msgspec.structs import replace
 
 from core.engine import Step
 from core.queue import QueuePlace, joined, on_level, on_print
@@ -22,9 +23,7 @@ RECORDED_HERE = Path("/work/shared/data/l3") / RECORDED.name
 
 def place(ahead: str = "4", others: str = "10", own: str = "1") -> QueuePlace:
     made = joined(D(others), D(others), D(own))
-    on_level(made, D(others) + D(own), D(own))
-    made.ahead = D(ahead)
-    return made
+    return replace(on_level(made, D(others) + D(own), D(own)), ahead=D(ahead))
 
 
 def test_joins_at_the_end() -> None:
@@ -32,40 +31,40 @@ def test_joins_at_the_end() -> None:
     assert joined(D(10), D(10), D(1)).ahead == 10
     assert joined(D(11), D(10), D(1)).ahead == 10
     later = joined(D(10), D(10), D(1))
-    on_level(later, D(14), D(1))
+    later = on_level(later, D(14), D(1))
     assert (later.ahead, later.others) == (D(10), D(13))
 
 
 def test_prints_take_from_the_front() -> None:
     """A trade at our price is ahead of us, and the fall of the level that follows is the same trade."""
     made = place()
-    on_print(made, D(3))
-    on_level(made, D(8), D(1))
+    made = on_print(made, D(3))
+    made = on_level(made, D(8), D(1))
     assert (made.ahead, made.others) == (D(1), D(7))
 
 
 def test_a_book_that_is_first_is_corrected_by_its_print() -> None:
     """The fall came first and was taken for cancels, spread over the level; its print puts all of it ahead of us."""
     made = place()
-    on_level(made, D(8), D(1))
+    made = on_level(made, D(8), D(1))
     assert made.ahead == D(4) - D(3) * D(4) / D(10)
-    on_print(made, D(3))
+    made = on_print(made, D(3))
     assert made.ahead == 1
 
 
 def test_cancels_are_spread() -> None:
     """Half of the level goes without a print: half of what is ahead goes with it."""
     made = place()
-    on_level(made, D(6), D(1))
+    made = on_level(made, D(6), D(1))
     assert (made.ahead, made.others) == (D(2), D(5))
 
 
 def test_those_behind_do_not_matter() -> None:
     """What joins the level stands behind us, and what is ahead is never more than what the level holds."""
     made = place()
-    on_level(made, D(31), D(1))
+    made = on_level(made, D(31), D(1))
     assert made.ahead == 4
-    on_level(made, D(1), D(1))
+    made = on_level(made, D(1), D(1))
     assert made.ahead == 0
 
 
@@ -91,7 +90,7 @@ class Watched(World):
 
 def test_close_to_the_paper_exchange() -> None:
     """In a market of prints, joins and cancels the estimate is on average within a fifth of what really stands ahead."""
-    world = Watched(replace(Setup.drawn(5), with_faults=False)).watch()
+    world = Watched(changed(Setup.drawn(5), with_faults=False)).watch()
     assert world.run().failures == ()
     assert len(world.pairs) > 1000
     error = sum(abs(guess - true) for guess, true in world.pairs)
@@ -120,9 +119,9 @@ class Tracked:
 
     def see(self, queue: dict[str, Decimal], printed: Decimal, canceled: Decimal) -> None:
         if printed:
-            on_print(self.place, printed)
+            self.place = on_print(self.place, printed)
         level = sum(queue.values(), Decimal(0))
-        on_level(self.place, level, queue[self.order_id])
+        self.place = on_level(self.place, level, queue[self.order_id])
         others = level - queue[self.order_id]
         self.front = min(others, max(Decimal(0), self.front - printed - canceled))
         self.back = min(others, max(Decimal(0), self.back - printed))

@@ -9,7 +9,7 @@ from tests.drills.rig import Rig, rig
 QUICK = ("timing.order_timeout_ms=1000", "exchange.read_timeout_ms=1000", "exchange.silence_ms_max=1500", "quoting.cooldown_ms=50")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def living(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
     """Paper exchange with pings every 1 s and a 2 s deadline, three wire proxies, one bot."""
     folder = tmp_path_factory.mktemp("drill")
@@ -17,7 +17,7 @@ def living(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def living_over_rest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
     """The same with orders over REST."""
     folder = tmp_path_factory.mktemp("drill-rest")

@@ -9,7 +9,7 @@ from tests.drills.rig import Rig, rig
 QUICK = ("timing.order_timeout_ms=1000", "exchange.read_timeout_ms=1000", "exchange.silence_ms_max=1500", "quoting.cooldown_ms=50")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def exhibit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
     """Pings every 1 s with a 2 s deadline, three wire proxies, one bot; recovery without a restart is part of every row."""
     folder = tmp_path_factory.mktemp("museum")
