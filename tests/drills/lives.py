@@ -3,6 +3,7 @@
 Who calls it: test_start_stop.py for a few lives, benchmarks/drill_start_stop.py for two hundred.
 """
 
+import ctypes
 import gc
 import logging
 import os
@@ -59,6 +60,23 @@ class _Timed:
         return self._part.is_running
 
 
+class _Malloc(ctypes.Structure):
+    """glibc's mallinfo2."""
+
+    _fields_ = [
+        (name, ctypes.c_size_t)
+        for name in ("arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost")
+    ]
+
+
+def handed_out_kb() -> int:
+    """What malloc has handed out and not got back, in all its arenas: unlike resident memory it does not count what the allocator keeps."""
+    gc.collect()
+    mallinfo2 = ctypes.CDLL("libc.so.6").mallinfo2
+    mallinfo2.restype = _Malloc
+    return int(mallinfo2().uordblks) // 1024
+
+
 @dataclass(frozen=True)
 class Held:
     """What this process holds at one moment."""
@@ -99,6 +117,7 @@ class Lives:
     waiting: int = 0  # calls and records: must be none
     unread: int = 0  # a timer's or a socket's last event, after the trading thread had ended; it goes with its inbox
     rss_kb: list[int] = field(default_factory=list)
+    heap_kb: list[int] = field(default_factory=list)
     seconds: float = 0.0
     cpu_s: float = 0.0
     own_cpu_s: float = 0.0
@@ -106,8 +125,16 @@ class Lives:
 
     @property
     def rss_kb_per_life(self) -> float:
-        """Slope of the second half, by least squares: the first half may still fill caches."""
-        kept = self.rss_kb[len(self.rss_kb) // 2 :]
+        return self._slope(self.rss_kb)
+
+    @property
+    def heap_kb_per_life(self) -> float:
+        return self._slope(self.heap_kb)
+
+    @staticmethod
+    def _slope(values: list[int]) -> float:
+        """Of the second half, by least squares: the first half may still fill caches."""
+        kept = values[len(values) // 2 :]
         middle, mean = (len(kept) - 1) / 2, sum(kept) / len(kept)
         spread = sum((index - middle) ** 2 for index in range(len(kept)))
         return sum((index - middle) * (value - mean) for index, value in enumerate(kept)) / spread if spread else 0.0
@@ -123,6 +150,7 @@ class Lives:
             f"  left behind: {self.left or 'nothing'} · stop failures: {self.failures or 'none'}",
             f"  calls without an answer and records not written: {self.waiting} · events that came after the last step: {self.unread}",
             f"  memory {self.rss_kb[0]} KB after the first, {self.rss_kb[-1]} KB after the last life, slope {self.rss_kb_per_life:+.1f} KB per life",
+            f"  handed out by malloc {self.heap_kb[0]} KB, then {self.heap_kb[-1]} KB, slope {self.heap_kb_per_life:+.1f} KB per life",
             f"  lifecycle's own CPU {self.own_cpu_s * 1000:.1f} ms of {self.cpu_s:.1f} s = {self.own_percent:.3f} %",
         ]
 
@@ -158,6 +186,7 @@ def live(folder: Path, count: int) -> Lives:
         for _ in range(count):
             _one(at, folder / "bot", lives)
             lives.count += 1
+            lives.heap_kb.append(handed_out_kb())
             lives.rss_kb.append(int(Path("/proc/self/statm").read_text().split()[1]) * PAGE_KB)
         lives.seconds, lives.cpu_s = time.monotonic() - began_s, time.process_time() - cpu_s
         lives.left = Held.now().beyond(before)
