@@ -55,6 +55,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     pnl_hold_quote: str
     orders_placed: int
     orders_canceled: int
+    queue_places_kept: int
     orders_open: int
     fills: int
     round_trips: tuple[tuple[str, str], ...]
@@ -87,6 +88,7 @@ def picture(engine: Engine) -> Snapshot | None:
         pnl_hold_quote=plain(hold),
         orders_placed=books.placed,
         orders_canceled=books.canceled,
+        queue_places_kept=books.queue_places_kept,
         orders_open=len(books.orders.open_ids),
         fills=books.fills_booked,
         round_trips=tuple((symbol, plain(totals.round_trips)) for symbol, totals in books.totals.items()),

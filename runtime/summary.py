@@ -25,6 +25,7 @@ def run_json(engine: Engine, snapshot: Snapshot, measured: Mapping[str, object])
         **measured,
         "orders_placed": snapshot.orders_placed,
         "orders_canceled": snapshot.orders_canceled,
+        "queue_places_kept": snapshot.queue_places_kept,
         "fills": snapshot.fills,
         "maker_fills": maker,
         "taker_fills": taker,
@@ -57,7 +58,7 @@ def run_lines(summary: Mapping[str, object], snapshot: Snapshot, quote: str) -> 
     assert isinstance(fees, dict)
     lines = [
         f"run {summary['run_id']} · {summary['seconds']} s",
-        f"orders   placed {snapshot.orders_placed} · canceled {snapshot.orders_canceled} · fills {snapshot.fills}",
+        f"orders   placed {snapshot.orders_placed} · canceled {snapshot.orders_canceled}{_kept(snapshot)} · fills {snapshot.fills}",
         f"fills    maker {summary['maker_fills']} · taker {summary['taker_fills']} · fees {_pairs(fees) or 'none'}",
         f"pnl      {total:+.4f} {quote} = quoting {total - hold:+.4f} + holding {hold:+.4f}",
     ]
@@ -151,3 +152,7 @@ def last_line(snapshot: Snapshot, reason: str, shutdown_ms: int, code: int) -> s
     left = [order["client_order_id"] for side in snapshot.sides for order in side.orders]
     named = f"{len(left)} orders without the venue's word: {', '.join(left[:10])}" if left else "the venue gave no proof"
     return f"{reason} · {named} · clear with: python bot.py cancel-all · exit {code}"
+
+
+def _kept(snapshot: Snapshot) -> str:
+    return f" · shrunk in place {snapshot.queue_places_kept}" if snapshot.queue_places_kept else ""
