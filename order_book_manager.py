@@ -134,7 +134,13 @@ class OrderBookManager:
     def _run_place(self, command: Place) -> Reply | None:
         if self._clock_ns() > command.not_after_ns:
             return self._outcome(command, NotSent("stale: the decision is too old"), 0, self._clock_ns())
-        return self._call(command, self._venue.place, journaled=True)
+        return self._call(command, self._place_in_time, journaled=True)
+
+    def _place_in_time(self, command: Place, timeout_s: float) -> Answered[OrderAnswer] | Underway:
+        """On a slow disk the decision may have become too old while its intent was written."""
+        if self._clock_ns() > command.not_after_ns:
+            raise NotSent("stale: its intent took too long to write")
+        return self._venue.place(command, timeout_s)
 
     def _run_amend(self, command: Amend) -> Reply | None:
         if self._clock_ns() > command.not_after_ns:

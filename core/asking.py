@@ -9,7 +9,7 @@ from typing import Protocol
 from core.account import hold_of
 from core.amendments import Amendment
 from core.books import MS, Books
-from core.commands import Amend, Cancel, Place
+from core.commands import Amend, Cancel, CancelAll, Place
 from core.light import NOT_YET, Colour
 from core.money import plain
 from core.notices import Sent
@@ -80,6 +80,14 @@ def send_cancels(books: Books) -> None:
             cancel_id=f"{order.client_order_id}c",  # the venue renames the order to this: a search must still know it
         )
         leave(books, command, "CANCEL")
+
+
+def send_cancel_all(books: Books) -> None:
+    """The operator's word leaves once; a ban may have kept it back."""
+    if books.session.cancel_all_wanted:
+        books.session.cancel_all_wanted = False
+        timeout_ms = books.timing.read_timeout_ms
+        books.commands.append(CancelAll(command_id=books.number(), reason="operator", timeout_ms=timeout_ms, symbol=None, tag=books.tag))
 
 
 def deny(books: Books, want: WantPlace, risk: Risk, amendment: Amendment | None = None) -> tuple[str, str] | None:

@@ -48,8 +48,8 @@ class Audit:
     def ask(self, books: Books, stopping: bool) -> None:
         """Issue the read that is due, if any."""
         if self.asked is not None:
-            if stopping and self.asked_purpose is not Purpose.STOP:
-                self.asked = None  # a stop has no time to wait for a routine reading
+            if stopping and books.started and self.asked_purpose is not Purpose.STOP:
+                self.asked = None  # a stop has no time to wait for a routine reading; without a first one nothing could be asked
             elif books.now_ns < self.asked_deadline_ns:
                 return
         if self.asked is not None:

@@ -125,6 +125,7 @@ class Engine:
         asking.pull_quotes(books)
         amending.advance(books, self.risk)
         asking.send_cancels(books)
+        asking.send_cancel_all(books)
         if books.started:
             resolver.ask(books)
         market.ask(books)
@@ -295,18 +296,14 @@ class Engine:
     def _on_operator(self, books: Books, event: AnyEvent) -> None:
         assert isinstance(event, Operator)
         if event.action is OperatorAction.RESUME:
-            books.session.halted = ""
+            books.session.halted, books.session.cancel_all_wanted = "", False
             books.notices.append(Said(tag="RISK", symbol="all", text="resumed by the operator"))
             self._judge_risk(books)  # a limit that is still broken halts again before anything is placed (field case 9)
         elif event.action is OperatorAction.PROVE:
             self.audit.want(Purpose.PROOF, books.now_ns)
         else:
             self._halt(books, event.action.value if event.action is OperatorAction.CANCEL_ALL else "the operator")
-        if event.action is OperatorAction.CANCEL_ALL:
-            command = CancelAll(
-                command_id=books.number(), reason="operator", timeout_ms=books.timing.read_timeout_ms, symbol=None, tag=books.tag
-            )
-            books.commands.append(command)
+        books.session.cancel_all_wanted = books.session.cancel_all_wanted or event.action is OperatorAction.CANCEL_ALL
         self._change_all(books)
 
     def _on_store_health(self, books: Books, event: AnyEvent) -> None:

@@ -56,6 +56,7 @@ class Session:
     resyncing: bool = True
     halted: str = ""
     stopping: str = ""
+    cancel_all_wanted: bool = False  # the operator's, until it leaves
     store_fault: str = ""  # why the database takes nothing
     symbols: dict[str, SymbolState] = field(default_factory=dict)
     cooldown_until_ns: dict[tuple[str, Side], int] = field(default_factory=dict)

@@ -17,8 +17,8 @@ from core.light import Light
 from core.orders import Orders
 from core.types import Side
 from order_book_manager import OrderBookManager
-from sim.executor import CallClock, VirtualLane
-from sim.memory import Journal, Memory
+from sim.executor import VirtualLane
+from sim.memory import CallClock, Journal, Memory
 from sim.scheduler import Scheduler
 from sim.setup import AMENDING, Setup
 from sim.venue import SimVenue
@@ -52,11 +52,11 @@ class Bot:
         venue.on_answer = partial(setattr, clock, "as_of_ns", None)
         self.lanes = tuple(VirtualLane(scheduler, venue, clock, workers, on_kill) for workers in WORKERS)
         self.boot = memory.begin(setup)
-        self.journal = Journal(memory, self.boot, scheduler, rng, on_kill)
+        self.journal = Journal(memory, self.boot, clock, rng, on_kill)
         cancel, place, query = self.lanes
         self.manager = OrderBookManager(venue, self.journal, self.post, clock, (cancel, place, query), self._orders, self._light)
         self.inbox: list[AnyEvent] = []
-        self.is_dead = False
+        self.is_dead = self.is_quitting = False
         self._awake = False
         self.post(self.boot)
 

@@ -1,8 +1,9 @@
 """Lanes without threads: `submit` gives a real Future that the scheduler resolves later, so that the manager's real done-callbacks run.
 
 Who calls it: order_book_manager (submit), sim.scheduler (the rest). A call of the manager is a blocking function, so it is run twice: the first
-run ends where the request leaves (the venue raises `Leaving`, which no handler of the manager catches), the second has the answer at hand. The
-clock the manager reads is turned back to the first run's time until the answer is taken, so `sent_ns` and `received_ns` are true.
+run ends where the request leaves (the venue raises `Leaving`, which no handler of the manager catches), the second has the answer at hand. With a
+slow disk there is one more run, which ends where the intent is written (sim.memory raises `Blocked`). The clock the manager reads is turned back to
+the time of the first run, then of the write, until the answer is taken, so `sent_ns` and `received_ns` are true.
 Never: a thread, a call to the venue that is counted twice.
 """
 
@@ -14,7 +15,7 @@ from typing import Any, Protocol, TypeVar, cast
 from core.commands import AnyCommand
 from core.events import Answer, Reply
 from core.ports import Answered
-from sim.memory import Killed
+from sim.memory import Blocked, CallClock, Killed
 from sim.scheduler import Scheduler
 
 Outcome = Answered[Answer] | Exception
@@ -41,17 +42,6 @@ class Carrier(Protocol):
     def carry(self, leaving: Leaving, done: Callable[[Outcome], None]) -> None: ...
     def hand(self, command: AnyCommand, outcome: Outcome) -> None: ...
     def abandon(self, command: AnyCommand) -> None: ...
-
-
-class CallClock:
-    """The clock the manager reads: the scheduler's, except while a call is run for the second time."""
-
-    def __init__(self, scheduler: Scheduler) -> None:
-        self._scheduler = scheduler
-        self.as_of_ns: int | None = None
-
-    def __call__(self) -> int:
-        return self._scheduler.now_ns if self.as_of_ns is None else self.as_of_ns
 
 
 Job = tuple[Callable[[AnyCommand], Reply], AnyCommand, "Future[Reply]"]
@@ -83,14 +73,17 @@ class VirtualLane:
             job = self._queue.popleft()
             self._scheduler.after(PICK_UP_MS + self._scheduler.stall_ms(), lambda job=job: self._work(job))  # type: ignore[misc]
 
-    def _work(self, job: Job) -> None:
+    def _work(self, job: Job, picked_ns: int | None = None) -> None:
         call, command, _ = job
         if self._is_dead:
             self._carrier.abandon(command)
             return
-        picked_ns = self._scheduler.now_ns
+        self._clock.as_of_ns, picked_ns = picked_ns, picked_ns or self._scheduler.now_ns
         try:
             reply = call(command)
+        except Blocked as blocked:
+            self._scheduler.after(blocked.ms, lambda: self._work(job, picked_ns))
+            return
         except Leaving as leaving:
             self._carrier.carry(leaving, lambda outcome: self._return(job, picked_ns, outcome))
             return
@@ -98,6 +91,8 @@ class VirtualLane:
             self._carrier.abandon(command)
             self._on_kill()
             return
+        finally:
+            self._clock.as_of_ns = None
         self._carrier.abandon(command)
         self._finish(job, reply)
 

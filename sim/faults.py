@@ -59,6 +59,13 @@ class Kind(StrEnum):
     MOVEMENT = "deposit or withdrawal"
     CRASH = "crash and restart"
     CRASH_TORN = "crash in the middle of a write"
+    QUIT = "stop in the middle of everything, and restart"
+    DISK_FULL = "disk full"
+    DISK_SLOW = "disk slow"
+    CLOCK_SKEW = "venue's clock is off: -1021 to everything signed"
+    OPERATOR_HALT = "operator halts, then resumes"
+    OPERATOR_CANCEL_ALL = "operator cancels all, then resumes"
+    OPERATOR_PROVE = "operator asks for a proof"
 
 
 PLACE = (
@@ -84,24 +91,36 @@ EITHER = (
     Kind.BAN_418,
 )
 REQUEST = (*PLACE, *CANCEL, *AMEND, *EITHER, Kind.READ_LOST)
-FITTING: dict[type, tuple[Kind, ...]] = {Place: (*PLACE, *EITHER), Cancel: (*CANCEL, *EITHER), Amend: (*AMEND, *EITHER)}
+FITTING: dict[type, tuple[Kind, ...]] = {Place: (*PLACE, *EITHER), Cancel: (*CANCEL, *EITHER), Amend: (*AMEND, *EITHER), CancelAll: EITHER}
 EVENT = {
     Connection.USER: (Kind.USER_TWICE, Kind.USER_REORDERED, Kind.USER_MISSING, Kind.FILL_MISSING),
     Connection.MARKET: (Kind.MARKET_GAP,),
 }
 FOREIGN = (Kind.STRANGER_ORDER, Kind.STRANGER_FILL, Kind.MOVEMENT)  # they move funds that are not ours to know
 ARMED_MAX = 32
+LAST_NUMBER = 0  # of the one more fault before a stop in trouble (sim.director.trouble)
+BY_HAND = 100_000  # numbers of faults that a test arms begin here
 
 
 class UnknownOutcome(Exception):
     """The venue, or something in front of it, answered in a way that proves nothing (5xx, -1007)."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Fault:
+    """One fault of a schedule. Its number keys its randomness, so that leaving others out changes nothing about it."""
+
+    number: int
+    kind: Kind
+    at_ms: float  # when it comes up, from the beginning of the quoting; it may strike later
+    rng: Random
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """The fate of one request. `before` is answered instead of executing it, `after` instead of the truth."""
 
-    kind: Kind | None = None
+    fault: Fault | None = None
     lost: bool = False
     late_ms: float = 0.0
     reply_lost: bool = False
@@ -109,6 +128,10 @@ class Plan:
     before: Exception | None = None
     after: Exception | None = None
     ban_ms: int = 0
+
+    @property
+    def kind(self) -> Kind | None:
+        return self.fault.kind if self.fault is not None else None
 
 
 NO_FAULT = Plan()
@@ -118,96 +141,113 @@ CUT_OFF = Plan(lost=True)
 class Faults:
     """The faults of one world. `recv_window_ms` bounds how late a request can still be taken."""
 
-    def __init__(self, rng: Random, recv_window_ms: int, allowed: Iterable[Kind] = tuple(Kind)) -> None:
-        self.rng = rng
+    def __init__(
+        self, seed: int, recv_window_ms: int, allowed: Iterable[Kind] = tuple(Kind), wait_ms: float = 2000, only: frozenset[int] | None = None
+    ) -> None:
+        """`wait_ms` is the mean time between two faults; of the schedule only the numbers in `only` come up (None: all)."""
         self.recv_window_ms = recv_window_ms
         self.allowed = tuple(allowed)
         self.counts: dict[Kind, int] = {}
+        self.struck: dict[int, Fault] = {}  # by number
         self.last_ns = 0
         self.stopped = False
         self.is_cut_off = False  # nothing reaches the venue any more
-        self._armed: deque[Kind] = deque(maxlen=ARMED_MAX)
+        self._seed, self._wait_ms, self._only = seed, wait_ms, only
+        self._schedule = Random(f"faults-{seed}")
+        self._drawn, self._at_ms = LAST_NUMBER, 0.0
+        self._armed: deque[Fault] = deque(maxlen=ARMED_MAX)
 
     @property
     def total(self) -> int:
         return sum(self.counts.values())
 
-    def draw(self) -> Kind:
-        return self.rng.choice(self.allowed)
+    def next(self) -> tuple[float, Fault]:
+        """The next one of the schedule, and how long after the one before it comes up (ms)."""
+        self._drawn += 1
+        wait_ms = self._schedule.expovariate(1 / self._wait_ms)
+        self._at_ms += wait_ms
+        return wait_ms, self.new(self._schedule.choice(self.allowed), self._drawn, self._at_ms)
 
-    def arm(self, kind: Kind) -> None:
+    def new(self, kind: Kind, number: int, at_ms: float = 0.0) -> Fault:
+        return Fault(number, kind, at_ms, Random(f"fault-{self._seed}-{number}"))
+
+    def by_hand(self, kind: Kind) -> Fault:
+        return self.new(kind, BY_HAND + self.total + len(self._armed))
+
+    def is_due(self, fault: Fault) -> bool:
+        return self._only is None or fault.number in self._only
+
+    def arm(self, what: Fault | Kind) -> None:
         """It strikes the next request or event that it fits."""
-        self._armed.append(kind)
+        self._armed.append(what if isinstance(what, Fault) else self.by_hand(what))
 
     def stop(self) -> None:
         self.stopped = True
         self._armed.clear()
 
-    def note(self, kind: Kind, end_ns: int) -> None:
+    def note(self, fault: Fault, end_ns: int) -> None:
         """Count one fault; its effects end at `end_ns`."""
-        self.counts[kind] = self.counts.get(kind, 0) + 1
+        self.counts[fault.kind] = self.counts.get(fault.kind, 0) + 1
+        self.struck[fault.number] = fault
         self.last_ns = max(self.last_ns, end_ns)
 
     def plan(self, command: AnyCommand, timeout_s: float, now_ns: int) -> Plan:
         """The fate of a request that leaves now."""
         if self.is_cut_off:
             return CUT_OFF
-        if isinstance(command, CancelAll):
+        fault = self._take(FITTING.get(type(command), (Kind.READ_LOST,)))
+        if fault is None:
             return NO_FAULT
-        fitting = FITTING.get(type(command), (Kind.READ_LOST,))
-        kind = self._take(fitting)
-        if kind is None:
-            return NO_FAULT
-        plan = self._plan_of(kind, timeout_s * 1000)
+        plan = self._plan_of(fault, timeout_s * 1000)
         longest_ms = max(timeout_s * 1000, plan.late_ms, plan.reply_late_ms, plan.ban_ms)
-        self.note(kind, now_ns + int(longest_ms * 1_000_000))
+        self.note(fault, now_ns + int(longest_ms * 1_000_000))
         return plan
 
-    def strike(self, connection: Connection, is_fill: bool) -> Kind | None:
+    def strike(self, connection: Connection, is_fill: bool) -> Fault | None:
         """The fault that hits the next event of this connection, if any."""
         return self._take(tuple(kind for kind in EVENT[connection] if is_fill or kind is not Kind.FILL_MISSING))
 
-    def _take(self, fitting: tuple[Kind, ...]) -> Kind | None:
-        for kind in self._armed:
-            if kind in fitting:
-                self._armed.remove(kind)
-                return kind
+    def _take(self, fitting: tuple[Kind, ...]) -> Fault | None:
+        for fault in self._armed:
+            if fault.kind in fitting:
+                self._armed.remove(fault)
+                return fault
         return None
 
-    def _plan_of(self, kind: Kind, timeout_ms: float) -> Plan:
-        uniform = self.rng.uniform
-        retry_ms = self.rng.randint(1, 4) * 1000
+    def _plan_of(self, fault: Fault, timeout_ms: float) -> Plan:
+        uniform = fault.rng.uniform
+        retry_ms = fault.rng.randint(1, 4) * 1000
         late_ms = uniform(timeout_ms, max(timeout_ms, self.recv_window_ms - 100))
         table: dict[Kind, Plan] = {
-            Kind.PLACE_LOST: Plan(kind, lost=True),
-            Kind.PLACE_REPLY_LOST: Plan(kind, reply_lost=True),
-            Kind.PLACE_LATE: Plan(kind, late_ms=late_ms, reply_lost=True),
-            Kind.PLACE_TOO_LATE: Plan(kind, late_ms=self.recv_window_ms + uniform(200, 4000), reply_lost=True),
-            Kind.PLACE_FILLED: Plan(kind, reply_lost=True),
-            Kind.PLACE_RENAMED: Plan(kind, reply_lost=True),
-            Kind.PLACE_REPLY_LATE: Plan(kind, reply_late_ms=timeout_ms + uniform(10, 4000)),
-            Kind.CANCEL_LOST: Plan(kind, lost=True),
-            Kind.CANCEL_REPLY_LOST: Plan(kind, reply_lost=True),
-            Kind.CANCEL_LATE: Plan(kind, late_ms=late_ms, reply_lost=True),
-            Kind.CANCEL_FILLED: Plan(kind),
-            Kind.CANCEL_REPLY_LATE: Plan(kind, reply_late_ms=timeout_ms + uniform(10, 4000)),
-            Kind.AMEND_LOST: Plan(kind, lost=True),
-            Kind.AMEND_REPLY_LOST: Plan(kind, reply_lost=True),
-            Kind.AMEND_LATE: Plan(kind, late_ms=late_ms, reply_lost=True),
-            Kind.AMEND_FILLED: Plan(kind),
-            Kind.AMEND_REFUSED: Plan(kind, before=not_amended()),
-            Kind.READ_LOST: Plan(kind, lost=True),
-            Kind.REPLY_TWICE: Plan(kind),
-            Kind.ERROR_5XX_DONE: Plan(kind, after=UnknownOutcome("503 Service Unavailable")),
-            Kind.ERROR_5XX_NOT_DONE: Plan(kind, before=UnknownOutcome("503 Service Unavailable")),
-            Kind.ERROR_1007_DONE: Plan(kind, after=UnknownOutcome("-1007 execution status unknown")),
-            Kind.ERROR_1007_NOT_DONE: Plan(kind, before=UnknownOutcome("-1007 execution status unknown")),
-            Kind.ERROR_1021: Plan(kind, before=stale()),
-            Kind.BAN_429: Plan(kind, before=banned(429, retry_ms), ban_ms=retry_ms),
-            Kind.BAN_418: Plan(kind, before=banned(418, retry_ms), ban_ms=retry_ms),
-            Kind.LIMIT_1015: Plan(kind, before=limited(retry_ms), ban_ms=retry_ms),
+            Kind.PLACE_LOST: Plan(fault, lost=True),
+            Kind.PLACE_REPLY_LOST: Plan(fault, reply_lost=True),
+            Kind.PLACE_LATE: Plan(fault, late_ms=late_ms, reply_lost=True),
+            Kind.PLACE_TOO_LATE: Plan(fault, late_ms=self.recv_window_ms + uniform(200, 4000), reply_lost=True),
+            Kind.PLACE_FILLED: Plan(fault, reply_lost=True),
+            Kind.PLACE_RENAMED: Plan(fault, reply_lost=True),
+            Kind.PLACE_REPLY_LATE: Plan(fault, reply_late_ms=timeout_ms + uniform(10, 4000)),
+            Kind.CANCEL_LOST: Plan(fault, lost=True),
+            Kind.CANCEL_REPLY_LOST: Plan(fault, reply_lost=True),
+            Kind.CANCEL_LATE: Plan(fault, late_ms=late_ms, reply_lost=True),
+            Kind.CANCEL_FILLED: Plan(fault),
+            Kind.CANCEL_REPLY_LATE: Plan(fault, reply_late_ms=timeout_ms + uniform(10, 4000)),
+            Kind.AMEND_LOST: Plan(fault, lost=True),
+            Kind.AMEND_REPLY_LOST: Plan(fault, reply_lost=True),
+            Kind.AMEND_LATE: Plan(fault, late_ms=late_ms, reply_lost=True),
+            Kind.AMEND_FILLED: Plan(fault),
+            Kind.AMEND_REFUSED: Plan(fault, before=not_amended()),
+            Kind.READ_LOST: Plan(fault, lost=True),
+            Kind.REPLY_TWICE: Plan(fault),
+            Kind.ERROR_5XX_DONE: Plan(fault, after=UnknownOutcome("503 Service Unavailable")),
+            Kind.ERROR_5XX_NOT_DONE: Plan(fault, before=UnknownOutcome("503 Service Unavailable")),
+            Kind.ERROR_1007_DONE: Plan(fault, after=UnknownOutcome("-1007 execution status unknown")),
+            Kind.ERROR_1007_NOT_DONE: Plan(fault, before=UnknownOutcome("-1007 execution status unknown")),
+            Kind.ERROR_1021: Plan(fault, before=stale()),
+            Kind.BAN_429: Plan(fault, before=banned(429, retry_ms), ban_ms=retry_ms),
+            Kind.BAN_418: Plan(fault, before=banned(418, retry_ms), ban_ms=retry_ms),
+            Kind.LIMIT_1015: Plan(fault, before=limited(retry_ms), ban_ms=retry_ms),
         }
-        return table[kind]
+        return table[fault.kind]
 
 
 def stale() -> Refused:

@@ -9,16 +9,19 @@ import gc
 import json
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from sim.faults import Kind
-from sim.world import Result, run_world
+from sim.setup import Setup
+from sim.shrink import shrink
+from sim.world import Result, run_safely
 
 KINDS_DUE_SEEDS = 200  # a fault kind that never occurred in so many worlds is a failure of the simulator
 CHUNK = 20
+Change = Callable[[Setup], Setup]
 
 
 @dataclass
@@ -54,14 +57,15 @@ class Tally:
         return [name for name, count in self.faults.items() if not count] if self.worlds >= KINDS_DUE_SEEDS else []
 
 
-def run_seeds(seeds: Iterable[int], verbose: bool = False) -> list[Result]:
-    """Worlds one after the other; garbage of one is not collected during the next."""
+def run_seeds(seeds: Iterable[int], verbose: bool = False, change: Change | None = None) -> list[Result]:
+    """Worlds one after the other; garbage of one is not collected during the next. `change` is made to each drawn setup."""
     results = []
     gc.collect()
     gc.disable()
     try:
         for seed in seeds:
-            results.append(run_safely(seed, verbose))
+            setup = Setup.drawn(seed)
+            results.append(run_safely(change(setup) if change is not None else setup, verbose))
             if len(results) % CHUNK == 0:
                 gc.collect()
     finally:
@@ -69,26 +73,14 @@ def run_seeds(seeds: Iterable[int], verbose: bool = False) -> list[Result]:
     return results
 
 
-def run_safely(seed: int, verbose: bool = False) -> Result:
-    """A world that raises is a failed world, with the exception as its sentence."""
-    try:
-        return run_world(seed, verbose)
-    except Exception as error:
-        frame = error.__traceback__
-        while frame is not None and frame.tb_next is not None:
-            frame = frame.tb_next
-        where = f"{frame.tb_frame.f_code.co_filename}:{frame.tb_lineno}" if frame else "?"
-        return Result(seed, (f"RAISED {type(error).__name__}: {error} at {where}",), {}, {}, 0, 0, 0, 0.0, {}, "")
-
-
 def chunks(first: int, last: int) -> Iterator[range]:
     for begin in range(first, last, CHUNK):
         yield range(begin, min(last, begin + CHUNK))
 
 
-def run_range(first: int, last: int, jobs: int, verbose: bool) -> Tally:
+def run_range(first: int, last: int, jobs: int, verbose: bool = False, change: Change | None = None) -> Tally:
     tally = Tally()
-    work = partial(run_seeds, verbose=verbose)
+    work = partial(run_seeds, verbose=verbose, change=change)
     if jobs <= 1:
         for part in chunks(first, last):
             for result in work(part):
@@ -125,7 +117,7 @@ def report(tally: Tally, elapsed_s: float, as_json: bool) -> str:
     lines.append("checks: " + ", ".join(f"{name} {count}" for name, count in sorted(tally.checks.items())))
     lines.extend(f"a fault kind never occurred: {name}" for name in tally.missing_kinds())
     for seed, sentences in sorted(tally.failures.items()):
-        lines.append(f"seed {seed} FAILED · python -m sim.fuzz --seeds {seed}:{seed + 1} -v")
+        lines.append(f"seed {seed} FAILED · python -m sim.fuzz --seeds {seed}:{seed + 1} -v · with --shrink instead of -v: the faults that matter")
         lines.extend(f"    {sentence}" for sentence in sentences)
     lines.append("all passed" if not tally.failures else f"{len(tally.failures)} of {tally.worlds} worlds failed")
     return "\n".join(lines)
@@ -137,13 +129,21 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--jobs", type=int, default=1, help="processes (default %(default)s)")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of lines")
     parser.add_argument("-v", "--verbose", action="store_true", help="the whole story of each world")
+    parser.add_argument("--shrink", action="store_true", help="of each failing world, leave out every fault that its failure does not need")
+    parser.add_argument("--only-faults", metavar="N,N", help="of the schedule only these numbers (as --shrink prints them)")
+    parser.add_argument("--quote-ns", type=int, help="quote for so long, however little happens (as --shrink prints it)")
     options = parser.parse_args(argv)
     first, _, last = options.seeds.partition(":")
     if not first.isdigit() or not last.isdigit() or int(first) >= int(last):
         parser.error("--seeds wants A:B with A below B")
+    only = None if options.only_faults is None else frozenset(int(number) for number in options.only_faults.split(",") if number)
     begun = time.perf_counter()
-    tally = run_range(int(first), int(last), options.jobs, options.verbose)
+    change = partial(replace, only=only, quote_ns=options.quote_ns)
+    tally = run_range(int(first), int(last), options.jobs, options.verbose, change)
     print(report(tally, time.perf_counter() - begun, options.json))
+    if options.shrink:
+        for seed in sorted(tally.failures):
+            print("\n".join(shrink(change(Setup.drawn(seed))).lines()))
     return 1 if tally.failures or tally.missing_kinds() else 0
 
 

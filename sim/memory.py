@@ -4,6 +4,7 @@ Who calls it: sim.bot (one Journal per boot), sim.director (a kill in the middle
 Never: a record made or understood here; a byte changed once it is written.
 """
 
+import errno
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -37,18 +38,42 @@ class Killed(BaseException):
     """The process dies inside a write. A BaseException, so that no handler of the bot lets it live on."""
 
 
+class Blocked(BaseException):
+    """The worker hangs in a write for so long; then its call goes on (sim.executor)."""
+
+    def __init__(self, ms: float) -> None:
+        super().__init__()
+        self.ms = ms
+
+
 class Disk:
-    """The one file. `torn_at` draws how many bytes of a record of this size are there when the process dies in the next write."""
+    """The one file. Of a record of so many bytes, `torn_at` draws how many are there when the process dies in the next write,
+    `keeps` how many a full disk takes; `slow_ms` how long an intent takes to write."""
 
     def __init__(self) -> None:
         self.data = bytearray()
         self.torn_at: Callable[[int], int] | None = None
+        self.keeps: Callable[[int], int] | None = None
+        self.slow_ms: Callable[[], float] | None = None
+
+    @property
+    def is_full(self) -> bool:
+        return self.keeps is not None
+
+    def heal(self) -> None:
+        self.keeps = self.slow_ms = None
 
     def write(self, data: bytes, /) -> int:
         if self.torn_at is not None:
             keep, self.torn_at = self.torn_at(len(data)), None
             self.data += data[:keep]
             raise Killed
+        if self.keeps is not None:
+            keep = self.keeps(len(data))
+            if not keep:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            self.data += data[:keep]
+            return keep
         self.data += data
         return len(data)
 
@@ -59,6 +84,17 @@ class Disk:
 def torn_at(rng: Random, size: int) -> int:
     """Somewhere inside the record; every third time inside its head."""
     return rng.randint(1, HEAD_BYTES - 1) if rng.random() < 1 / 3 else rng.randint(HEAD_BYTES, size - 1)
+
+
+class CallClock:
+    """The clock the manager reads: the scheduler's, except while a call is run again (sim.executor)."""
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self.scheduler = scheduler
+        self.as_of_ns: int | None = None
+
+    def __call__(self) -> int:
+        return self.scheduler.now_ns if self.as_of_ns is None else self.as_of_ns
 
 
 class Memory:
@@ -97,26 +133,37 @@ class Memory:
 class Journal:
     """The Journal and the recorder of one boot; silent once the process is dead."""
 
-    def __init__(self, memory: Memory, boot: Boot, scheduler: Scheduler, rng: Random, on_kill: Callable[[], None]) -> None:
-        self._scheduler, self._rng, self._on_kill = scheduler, rng, on_kill
+    def __init__(self, memory: Memory, boot: Boot, clock: CallClock, rng: Random, on_kill: Callable[[], None]) -> None:
+        """Raises Killed, and OSError where the disk is full: the process ends before it began."""
+        self._scheduler, self._clock, self._rng, self._on_kill = clock.scheduler, clock, rng, on_kill
+        self._disk = memory.disk
         self._intents = Intents(PATH, lambda path: memory.disk)
         self._intents.start()
-        self._intents.boot(boot, scheduler.now_ns)
+        self._intents.boot(boot, clock())
         self._recorder = Recorder(self._intents)
-        self._written: set[int] = set()
+        self._blocked: set[int] = set()
+        self._written: dict[int, int] = {}  # command id -> when its intent was there (ns)
         self._waiting: deque[tuple[int, Notice]] = deque()
         self._is_writing = False
         self.is_dead = False
 
     def intent(self, command: AnyCommand) -> None:
-        """Before the send. The second run of a call (sim.executor) finds its intent written. Raises NotSent, Killed."""
-        if command.command_id not in self._written:
+        """Before the send. A call is run several times (sim.executor): only once does it wait, and write. Raises NotSent, Killed, Blocked."""
+        number = command.command_id
+        if number not in self._written:
+            if self._disk.slow_ms is not None and number not in self._blocked:
+                self._blocked.add(number)
+                raise Blocked(self._disk.slow_ms())
+            self._clock.as_of_ns = None
             self._intents.intent(command)
-            self._written.add(command.command_id)
+            self._written[number] = self._scheduler.now_ns
+        elif self._clock.as_of_ns is not None:
+            self._clock.as_of_ns = self._written[number]
 
     def result(self, reply: Reply) -> None:
         """Raises Killed."""
-        self._written.discard(reply.command_id)
+        self._written.pop(reply.command_id, None)
+        self._blocked.discard(reply.command_id)
         self._intents.result(reply)
 
     def tell(self, at_ns: int, step: Step) -> None:
@@ -132,7 +179,7 @@ class Journal:
     def _write(self) -> None:
         """A kill may come between any two of them."""
         try:
-            for _ in range(self._rng.randint(1, len(self._waiting))):
+            for _ in range(self._rng.randint(0, len(self._waiting))):
                 if not self.is_dead:
                     self._recorder.to_intents(*self._waiting.popleft())
         except Killed:
@@ -140,3 +187,9 @@ class Journal:
         self._is_writing = bool(self._waiting) and not self.is_dead
         if self._is_writing:
             self._scheduler.after(self._lag_ms(), self._write)
+
+    def close(self) -> None:
+        """An orderly end: what waits is written. Raises Killed."""
+        while self._waiting:
+            self._recorder.to_intents(*self._waiting.popleft())
+        self._intents.write_late()

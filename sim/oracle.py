@@ -11,7 +11,20 @@ from decimal import Decimal
 from core.commands import Amend, AnyCommand, Cancel, CancelAll, Place, ReadAccount, ReadDepth, Reconnect
 from core.depth import DepthBook
 from core.engine import Engine, Step
-from core.events import AccountSnapshot, AnyEvent, Boot, Outcome, Reply, StreamDown, StreamGap, StreamUp
+from core.events import (
+    AccountSnapshot,
+    AnyEvent,
+    Boot,
+    Operator,
+    OperatorAction,
+    Outcome,
+    Reply,
+    StopRequested,
+    StoreHealth,
+    StreamDown,
+    StreamGap,
+    StreamUp,
+)
 from core.light import Colour
 from core.notices import ProofDone
 from core.orders import Order, Orders
@@ -62,6 +75,8 @@ class Oracle:
         self._resync_since_ns: int | None = 0  # a user stream came up, or had a gap, and the account was not merged since
         self._reads: dict[int, int] = {}
         self._heard: dict[int, None] = {}
+        self._cancels: dict[int, bool] = {}
+        self._forget_words()
         self._born_ns = 0  # when the newest boot began, if it is not the first
         self.green_ns: dict[tuple[str, Side], int] = {}
 
@@ -80,9 +95,17 @@ class Oracle:
         self._open.clear()
         self._reads.clear()
         self._heard.clear()
+        self._cancels.clear()
+        self._forget_words()
         self._born_ns = self._scheduler.now_ns
         self._banned_until_ns = 0
         self._resync_since_ns = self._scheduler.now_ns
+
+    def _forget_words(self) -> None:
+        """What the process was told from outside."""
+        self._halted = self._no_record = ""
+        self._is_stopping = False
+        self._cancel_alls = 0
 
     def recovered(self, boot: Boot) -> None:
         """I17: every place that left an earlier process and may live is handed to the next one as undecided."""
@@ -91,10 +114,19 @@ class Oracle:
             if request.has_left and self.requests.may_live(request.command.symbol, name, self._scheduler.now_ns):
                 self.check("I17", name in handed, f"{name} may live and the intents do not name it")
 
+    def ended(self, engine: Engine) -> None:
+        """I27: after a stop no order of ours is left, or the last line names it; with a proof there is none."""
+        books = engine.books
+        assert books is not None
+        for name, request in self.requests.alive.items():
+            if request.has_left and self.requests.may_live(request.command.symbol, name, self._scheduler.now_ns):
+                self.check("I27", name in books.orders.open_ids and not engine.finished, f"{name} is left after the stop and not listed")
+
     # -- the venue's door ------------------------------------------------------------------------
     def left(self, command: AnyCommand, plan: Plan) -> None:
         """A place leaves only after its whole intent is on the disk (DESIGN 6)."""
         if isinstance(command, Place):
+            self.check("STALE", self._scheduler.now_ns <= command.not_after_ns, f"{command.client_order_id} left past its time")
             self.check("I17", is_written(self.intents, command.client_order_id), f"{command.client_order_id} left without an intent")
         self.requests.left(command, plan, self._scheduler.now_ns)
 
@@ -141,11 +173,20 @@ class Oracle:
                 self._resync_since_ns = now_ns
             elif isinstance(event, Reply):
                 self._hear_reply(event, now_ns)
+            elif isinstance(event, Operator) and event.action is not OperatorAction.PROVE:
+                self._halted = "" if event.action is OperatorAction.RESUME else event.action.value
+                self._cancel_alls += event.action is OperatorAction.CANCEL_ALL
+            elif isinstance(event, StoreHealth):
+                self._no_record = event.reason
+            elif isinstance(event, StopRequested):
+                self._is_stopping = True
 
     def _hear_reply(self, reply: Reply, now_ns: int) -> None:
         if reply.command_id in self._heard:
             return
         self._heard[reply.command_id] = None
+        if self._cancels.pop(reply.command_id, False) and not self._is_stopping:
+            self.check("DISK", reply.outcome is not Outcome.NOT_SENT, f"cancel {reply.command_id} did not leave: {reply.note}")
         if reply.outcome is Outcome.REFUSED and reply.error is not None and reply.error.code == -1003:
             self._banned_until_ns = max(self._banned_until_ns, now_ns + reply.error.retry_after_ms * MS)
         asked_ns = self._reads.pop(reply.command_id, None)
@@ -157,6 +198,8 @@ class Oracle:
         if isinstance(command, Reconnect):
             return
         self.check("I26", now_ns >= self._banned_until_ns, f"{type(command).__name__} during a ban")
+        if isinstance(command, Cancel | CancelAll):
+            self._cancels[command.command_id] = True
         if isinstance(command, ReadAccount):
             self._reads[command.command_id] = now_ns
         elif isinstance(command, Place):
@@ -170,9 +213,12 @@ class Oracle:
             self.check("FOREIGN", not theirs, f"{type(command).__name__} of order {command.venue_order_id}, which is not ours")
             self.requests.emit(command, now_ns)
         elif isinstance(command, CancelAll):
-            self.fail("FOREIGN", "nobody asked for a cancel-all")
+            self._cancel_alls -= 1
+            self.check("FOREIGN", self._cancel_alls >= 0, "nobody asked for a cancel-all")
 
     def _judge_place(self, place: Place, now_ns: int) -> None:
+        why = self._halted or self._no_record or ("stopping" if self._is_stopping else "")
+        self.check("HALT", not why, f"{place.client_order_id} placed though {why}")
         self.check("I23", self._resync_since_ns is None, f"{place.client_order_id} before the account was merged")
         pending = next(self.requests.pending_changes(place.symbol, place.side, now_ns), None)
         self.check("I6", pending is None, f"{place.client_order_id} while a change of {pending and pending.client_order_id} is undecided")

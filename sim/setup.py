@@ -88,6 +88,8 @@ class Setup:
     faults_min: int = 8
     with_faults: bool = True
     stops_in_trouble: bool = False  # the stop comes while the outcome of orders may be unknown
+    only: frozenset[int] | None = None  # of the schedule only these faults (sim.shrink)
+    quote_ns: int | None = None  # quote for exactly so long, however little happens
     rules: tuple[SymbolRules, ...] = SYMBOLS
     mids: tuple[int, ...] = MIDS
     lots: tuple[int, ...] = LOTS

@@ -56,14 +56,14 @@ class Link:
         strike = self._faults.strike(self.connection, isinstance(event, ExecutionReport) and event.fill is not None)
         if strike is not None:
             self._faults.note(strike, self._arrives_ns)
-            if strike in (Kind.USER_MISSING, Kind.FILL_MISSING, Kind.MARKET_GAP):
+            if strike.kind in (Kind.USER_MISSING, Kind.FILL_MISSING, Kind.MARKET_GAP):
                 return
-            if strike is Kind.USER_REORDERED and self._held is None:
+            if strike.kind is Kind.USER_REORDERED and self._held is None:
                 self._held = event
                 self._scheduler.at(self._arrives_ns + REORDER_HELD_MS * MS, partial(self._release, self._epoch))
                 return
         self._deliver_at(self._arrives_ns, event)
-        if strike is Kind.USER_TWICE:
+        if strike is not None and strike.kind is Kind.USER_TWICE:
             self._deliver_at(self._arrives_ns + int(self._rng.uniform(0, 50) * MS), event)
 
     def _deliver_at(self, time_ns: int, event: AnyEvent) -> None:

@@ -17,7 +17,7 @@ from exchange.paper.matching import Matching
 from exchange.paper.model import PaperOrder, PlaceRequest, Reject
 from sim.executor import Leaving, Outcome
 from sim.facts import facts_of, fill_of
-from sim.faults import Faults, Kind, Plan, banned, limited, stale
+from sim.faults import Fault, Faults, Kind, Plan, banned, limited, stale
 from sim.scheduler import MS, Scheduler
 from sim.setup import WEIGHT_PER_MINUTE
 
@@ -90,13 +90,14 @@ class SimVenue:
         orders_per_10_s: int,
     ) -> None:
         self.matching = matching
-        self.after_place: Callable[[Kind, PaperOrder], None] = lambda kind, order: None
-        self.before_cancel: Callable[[Kind, Cancel | Amend], None] = lambda kind, command: None
+        self.after_place: Callable[[Fault, PaperOrder], None] = lambda fault, order: None
+        self.before_cancel: Callable[[Fault, Cancel | Amend], None] = lambda fault, command: None
         self._scheduler, self._faults, self._door, self.publish = scheduler, faults, door, publish
         self._rng, self._latency_ms = rng, latency_ms
         self._outcomes: dict[int, Outcome] = {}
         self._banned_until_ns = 0
         self._places_until_ns = 0
+        self.skewed_until_ns = 0  # until then its clock is out of step with ours by more than recvWindow
         self.weight = Counter("REQUEST_WEIGHT", 60, WEIGHT_PER_MINUTE)
         self.orders = Counter("ORDERS", 10, orders_per_10_s)
         self.twice: dict[int, None] = {}  # commands whose reply the world posts twice
@@ -181,6 +182,8 @@ class SimVenue:
                 self._banned_until_ns = now_ns + plan.ban_ms * MS
         if plan.before is not None:
             raise plan.before
+        if now_ns < self.skewed_until_ns and not isinstance(command, ReadDepth):
+            raise stale()
         mutates = isinstance(command, Place | Cancel | Amend)
         if mutates and now_ns - ticket.sent_ns > self._faults.recv_window_ms * MS:
             raise stale()
@@ -211,10 +214,10 @@ class SimVenue:
         self._door.decided(ticket.command, error.error if isinstance(error, Refused) else None)
         self.publish()
         plan = ticket.plan
-        if plan.kind is not None and isinstance(ticket.command, Place) and error is None:
+        if plan.fault is not None and isinstance(ticket.command, Place) and error is None:
             answer = ticket.answer[0]
             assert isinstance(answer, OrderAnswer) and answer.facts is not None
-            self.after_place(plan.kind, self.matching.order(answer.facts.symbol, answer.facts.venue_order_id))
+            self.after_place(plan.fault, self.matching.order(answer.facts.symbol, answer.facts.venue_order_id))
         outcome: Outcome | None = error
         if plan.after is not None and error is None:
             outcome = plan.after
@@ -240,12 +243,12 @@ class SimVenue:
             case Place():
                 return self._place(ticket, command)
             case Cancel():
-                if ticket.plan.kind is not None:
-                    self.before_cancel(ticket.plan.kind, command)
+                if ticket.plan.fault is not None:
+                    self.before_cancel(ticket.plan.fault, command)
                 return self._cancel(ticket, command)
             case Amend():
-                if ticket.plan.kind is not None:
-                    self.before_cancel(ticket.plan.kind, command)
+                if ticket.plan.fault is not None:
+                    self.before_cancel(ticket.plan.fault, command)
                 return self._amend(ticket, command)
             case Query():
                 return self._query(ticket, command)

@@ -6,11 +6,12 @@ Never: a socket, a thread, the wall clock, an order of the venue changed outside
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
 from hashlib import sha256
 from random import Random
+from typing import Any
 
 import msgspec
 
@@ -19,12 +20,12 @@ from core.engine import Engine, Step
 from core.events import AnyEvent, BookTicker, DepthDiff, MarketTrade, StopRequested, Timer
 from core.types import Connection, Side
 from exchange.paper.matching import Matching
-from exchange.paper.model import BalanceReport, OrderReport
 from exchange.paper.model import SymbolRules as PaperRules
 from sim.bot import TIMER_MS, Bot
 from sim.director import Director
-from sim.facts import account_position, execution_report, market_trade, paper_rules
-from sim.faults import Faults, Kind
+from sim.facts import paper_rules
+from sim.faults import Faults
+from sim.feed import Feed
 from sim.market import LightMarket
 from sim.memory import Killed, Memory
 from sim.oracle import Oracle
@@ -36,6 +37,9 @@ from sim.venue import SimVenue
 
 START_S_MAX = 20
 STOP_S_MAX = 5
+STOP_MS = 4500  # then the last line is printed and the process ends (DESIGN 7)
+REBIRTH_MS_MAX = 2500
+PAUSES_MAX = 200  # of TIMER_MS each: a stop and a new boot fit into it several times
 REST_S = 6
 FEE = Decimal("0.001")
 
@@ -48,13 +52,16 @@ class Result:
     failures: tuple[str, ...]
     faults: dict[str, int]
     checks: dict[str, int]
-    orders: int
-    fills: int
     steps: int
     virtual_s: float
-    uptime: dict[str, float]
-    digest: str
+    orders: int = 0
+    fills: int = 0
+    uptime: dict[str, float] = field(default_factory=dict)
+    digest: str = ""
     trace: tuple[str, ...] = ()
+    schedule: tuple[str, ...] = ()  # the faults that struck, as sentences
+    struck: tuple[int, ...] = ()  # their numbers
+    quoted_ns: int = 0
 
 
 class World:
@@ -62,33 +69,35 @@ class World:
         self.setup = setup
         seed = setup.seed
         self.scheduler = Scheduler(setup.start_ms * MS, Random(f"stalls-{seed}"))
-        self.faults = Faults(Random(f"faults-{seed}"), RECV_WINDOW_MS, setup.allowed)
+        self.faults = Faults(seed, RECV_WINDOW_MS, setup.allowed, setup.fault_wait_ms, setup.only)
         paper = [paper_rules(rule) for rule in setup.rules]
         self.matching = Matching(paper, setup.balances, FEE, FEE)
         self.market = self._new_market(paper)
         self.memory = Memory()
-        self.oracle = Oracle(self.scheduler, self.matching, self.faults, RECV_WINDOW_MS)
-        self.venue = SimVenue(
-            self.matching, self.scheduler, self.faults, self.oracle, self.publish, Random(f"network-{seed}"), setup.order_latency_ms,
-            setup.orders_per_10_s,
-        )
         self.links = {
             connection: Link(connection, self.scheduler, self.post, self.faults, Random(f"{connection}-{seed}"), setup.stream_latency_ms)
             for connection in Connection
         }
+        self.feed = Feed(self.matching, self.links, self.scheduler)
+        self.oracle = Oracle(self.scheduler, self.matching, self.faults, RECV_WINDOW_MS)
         self.oracle.intents = self.memory.disk.data
         self.oracle.market_silent_ms = self.links[Connection.MARKET].silent_ms
+        self.venue = SimVenue(
+            self.matching, self.scheduler, self.faults, self.oracle, self.publish, Random(f"network-{seed}"), setup.order_latency_ms,
+            setup.orders_per_10_s,
+        )
+        self.feed.on_balances = partial(setattr, self.venue, "balances_ms")
         self.stranger = Stranger(self.matching, self.market, self.scheduler, self.publish, Random(f"stranger-{seed}"))
-        self.director = Director(setup, self.scheduler, self.faults, self.venue, self.links, self.stranger, self.memory.disk)
-        self.director.crash = self._crash
+        self.director = Director(setup, self.scheduler, self.faults, self.venue, self.links, self.stranger, self.memory.disk, self.post)
+        self.director.crash, self.director.quit = self._crash, self._quit
         self._rng = Random(f"world-{seed}")
         self.steps = 0
         self.verbose = verbose
         self.trace: list[str] = []
         self._placed = self._filled = 0
         self._digest = sha256()
-        self._touches: dict[str, tuple[object, ...]] = {}
-        self._market_goes = True
+        self._market_goes, self._is_over = True, False
+        self._quoted_ns = 0
         self._reborn_ns = 0
         self.bot = self._new_bot()
 
@@ -106,6 +115,9 @@ class World:
     def post(self, event: AnyEvent) -> None:
         self.bot.post(event)
 
+    def publish(self) -> None:
+        self.feed.publish()
+
     def _reconnect(self, command: Reconnect) -> None:
         self.links[command.connection].reconnect(command.reason)
 
@@ -114,6 +126,8 @@ class World:
         if self.verbose:
             self._write(batch, step.commands, [f"{notice.tag} {notice.symbol} {notice.order_id} {notice.words()}" for notice in step.notices])
         self.oracle.after_step(bot.engine, batch, step)
+        if step.finished and bot.is_quitting:
+            self.scheduler.after(0, partial(self._leave, bot))
         for command in step.commands:
             self._digest.update(msgspec.json.encode(command))
 
@@ -130,20 +144,48 @@ class World:
         self._await_birth()
         return self._reborn_ns
 
-    def _await_birth(self) -> None:
-        self._reborn_ns = self.scheduler.now_ns + int(self._rng.uniform(50, 2500) * MS)
-        self.scheduler.at(self._reborn_ns, self._reboot)
-
     def _killed(self) -> None:
         """It died in the middle of a write."""
-        self.faults.note(Kind.CRASH_TORN, self._crash())
+        assert self.director.tearing is not None
+        self.faults.note(self.director.tearing, self._crash())
+
+    def _quit(self) -> int:
+        """A stop in the middle of everything, within its five seconds, and a new boot a little later (I27)."""
+        bot = self.bot
+        if bot.is_dead or bot.is_quitting or bot.engine.books is None:
+            return self.scheduler.now_ns
+        bot.is_quitting = True
+        end_ns = self.scheduler.now_ns + STOP_MS * MS
+        bot.manager.stop_by(self.scheduler.now_ns + STOP_S_MAX * 1000 * MS)
+        self.post(StopRequested(reason="in the middle of everything"))
+        self.scheduler.at(end_ns, partial(self._leave, bot))
+        return end_ns + REBIRTH_MS_MAX * MS
+
+    def _leave(self, bot: Bot) -> None:
+        """Proven, or out of time: what waits is written, then the process ends."""
+        if bot.is_dead:
+            return
+        try:
+            bot.journal.close()
+        except Killed:
+            self._killed()
+            return
+        self.oracle.ended(bot.engine)
+        self._crash()
+
+    def _await_birth(self) -> None:
+        self._reborn_ns = self.scheduler.now_ns + int(self._rng.uniform(50, REBIRTH_MS_MAX) * MS)
+        self.scheduler.at(self._reborn_ns, self._reboot)
 
     def _reboot(self) -> None:
+        """A process that cannot write its first record ends at once; the next one follows."""
         try:
             self.bot = self._new_bot()
-        except Killed:  # in its first record
+        except (Killed, OSError) as why:
             self._await_birth()
-            self.faults.note(Kind.CRASH_TORN, self._reborn_ns)
+            if isinstance(why, Killed) and self.director.tearing is not None:
+                self.faults.note(self.director.tearing, self._reborn_ns)
+            self.faults.last_ns = max(self.faults.last_ns, self._reborn_ns)
             return
         self.oracle.reborn()
         self.oracle.recovered(self.bot.boot)
@@ -169,56 +211,6 @@ class World:
         self.trace.extend(f"{at} -> {command}" for command in commands)
         self.trace.extend(f"{at}    {notice}" for notice in notices)
 
-    # -- the venue's events ----------------------------------------------------------------------
-    def publish(self) -> None:
-        """Everything the matching engine has to say, on the stream it belongs to; trades come before the touch."""
-        user, market = self.links[Connection.USER], self.links[Connection.MARKET]
-        for report in self.matching.drain_reports():
-            if isinstance(report, BalanceReport):
-                self.venue.balances_ms = report.time_ms
-                user.send(partial(account_position, report))
-            elif isinstance(report, OrderReport):
-                user.send(partial(execution_report, report))
-        for trade in self.matching.drain_public_trades():
-            market.send(partial(market_trade, trade))
-        for symbol in self.matching.rules:
-            touch = self.matching.touch(symbol)
-            if touch[:4] != self._touches.get(symbol) and touch[0] is not None and touch[2] is not None:
-                self._touches[symbol] = touch[:4]
-                market.send(partial(self._ticker, symbol, touch))
-
-    def _ticker(self, symbol: str, touch: tuple[Decimal | None, Decimal, Decimal | None, Decimal, int], received_ns: int) -> BookTicker:
-        bid, bid_quantity, ask, ask_quantity, update_id = touch
-        assert bid is not None and ask is not None
-        return BookTicker(
-            symbol=symbol,
-            update_id=update_id,
-            bid_price=bid,
-            bid_quantity=bid_quantity,
-            ask_price=ask,
-            ask_quantity=ask_quantity,
-            received_ns=received_ns,
-        )
-
-    def _publish_depth(self) -> None:
-        for symbol in self.matching.rules:
-            levels = self.matching.drain_levels(symbol)
-            if levels is not None:
-                self.links[Connection.MARKET].send(partial(self._diff, symbol, levels, self.scheduler.now_ms))
-        self.scheduler.after(TIMER_MS, self._publish_depth)
-
-    def _diff(
-        self,
-        symbol: str,
-        levels: tuple[int, int, list[tuple[Decimal, Decimal]], list[tuple[Decimal, Decimal]]],
-        event_ms: int,
-        received_ns: int,
-    ) -> DepthDiff:
-        first, last, bids, asks = levels
-        return DepthDiff(
-            symbol=symbol, first_id=first, last_id=last, bids=tuple(bids), asks=tuple(asks), event_ms=event_ms, received_ns=received_ns
-        )
-
     def _market_step(self, symbol: str) -> None:
         if self._market_goes:
             self.market.step(symbol, self.scheduler.now_ms)
@@ -231,13 +223,13 @@ class World:
         self.market.start(self.scheduler.now_ms)
         self.publish()
         self._connect()
-        self.scheduler.after(self._rng.uniform(0, TIMER_MS), self._publish_depth)
+        self.scheduler.after(self._rng.uniform(0, TIMER_MS), self.feed.publish_depth)
         for symbol in self.matching.rules:
             self.scheduler.after(self._rng.expovariate(1 / self.setup.market_wait_ms), partial(self._market_step, symbol))
         self.scheduler.after(1000, self._look)
 
     def _look(self) -> None:
-        if not self.engine.finished:
+        if not self._is_over:
             if not self.bot.is_dead and self.engine.books is not None:
                 self.oracle.look(self.engine, self.bot.calls())
             self.scheduler.after(1000, self._look)
@@ -263,16 +255,19 @@ class World:
         self.director.start()
 
         def enough() -> bool:
-            return self.scheduler.now_ns - begun_ns >= setup.quote_s * 1000 * MS and (
-                not setup.with_faults
-                or (self.faults.total >= setup.faults_min and self._books_placed() >= setup.orders_min)
+            self._quoted_ns = self.scheduler.now_ns - begun_ns
+            if setup.quote_ns is not None:
+                return self._quoted_ns >= setup.quote_ns
+            return self._quoted_ns >= setup.quote_s * 1000 * MS and (
+                not setup.with_faults or (self.faults.total >= setup.faults_min and self._books_placed() >= setup.orders_min)
             )
 
         if not self._run_until(setup.quote_s_max, enough) and setup.with_faults:
             self.oracle.fail("WORLD", f"thin: {self.faults.total} faults, {self._books_placed()} orders in {setup.quote_s_max} s")
         self.director.stop()
-        if self.bot.is_dead:
-            self.scheduler.run(self._reborn_ns + TIMER_MS * MS)
+        for _ in range(PAUSES_MAX):
+            if self.bot.is_dead or self.bot.is_quitting:
+                self.scheduler.run(self.scheduler.now_ns + TIMER_MS * MS)
 
     def _books_placed(self) -> int:
         return self._placed + (self.engine.books.placed if self.engine.books and not self.bot.is_dead else 0)
@@ -300,7 +295,7 @@ class World:
         if not self.setup.stops_in_trouble:
             self.bot.manager.stop_by(self.scheduler.now_ns + STOP_S_MAX * 1000 * MS)
         self.post(StopRequested(reason="end of the world"))
-        finished = self._run_until(stop_s, lambda: self.engine.finished)
+        finished = self._is_over = self._run_until(stop_s, lambda: self.engine.finished)
         verdict = self.engine.audit.stop_proof
         told = verdict.differences if verdict else self.engine.audit.suspicion or ("nothing was read",)
         proven = self.oracle.is_excused(told) and self.engine.books is not None and not self.engine.books.orders.open_ids
@@ -311,6 +306,7 @@ class World:
             self._judge_rest()
 
     def _judge_rest(self) -> None:
+        self.bot.journal.close()
         self.oracle.at_rest(self.engine, self.memory.fills(), dict(self.setup.balances), self.stranger.foreign(), self.bot.lane_calls())
 
     def _trouble_s(self) -> int:
@@ -350,21 +346,44 @@ class World:
         books = self.engine.books
         assert books is not None
         self._add_up()
-        return Result(
-            seed=self.setup.seed,
-            failures=tuple(self.oracle.failures),
-            faults={kind.value: count for kind, count in self.faults.counts.items()},
-            checks=dict(self.oracle.checks),
+        return self.told(
             orders=self._placed,
             fills=self._filled,
-            steps=self.steps,
-            virtual_s=(self.scheduler.now_ms - self.setup.start_ms) / 1000,
             uptime={f"{symbol} {side}": self.engine.uptime.share(symbol, side) for symbol in books.rules for side in Side},
             digest=self._digest.hexdigest(),
+        )
+
+    def told(self, *failures: str, **known: Any) -> Result:
+        """What can be told of a world at any time, also of one that raised (`failures` then says so)."""
+        struck = tuple(fault for _, fault in sorted(self.faults.struck.items()))
+        return Result(
+            seed=self.setup.seed,
+            failures=(*self.oracle.failures, *failures),
+            faults={kind.value: count for kind, count in self.faults.counts.items()},
+            checks=dict(self.oracle.checks),
+            steps=self.steps,
+            virtual_s=(self.scheduler.now_ms - self.setup.start_ms) / 1000,
             trace=tuple(self.trace),
+            schedule=tuple(f"{fault.number:4} · {fault.at_ms / 1000:6.2f} s · {fault.kind.value}" for fault in struck),
+            struck=tuple(fault.number for fault in struck),
+            quoted_ns=self._quoted_ns,
+            **known,
         )
 
 
 def run_world(seed: int, verbose: bool = False) -> Result:
     """The world of a seed, from boot to the stop proof."""
     return World(Setup.drawn(seed), verbose).run()
+
+
+def run_safely(setup: Setup, verbose: bool = False) -> Result:
+    """A world that raises is a failed world, with the exception as its sentence."""
+    world = World(setup, verbose)
+    try:
+        return world.run()
+    except Exception as error:
+        frame = error.__traceback__
+        while frame is not None and frame.tb_next is not None:
+            frame = frame.tb_next
+        where = f"{frame.tb_frame.f_code.co_filename}:{frame.tb_lineno}" if frame else "?"
+        return world.told(f"RAISED {type(error).__name__}: {error} at {where}")

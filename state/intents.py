@@ -11,6 +11,7 @@ import struct
 import threading
 import time
 import zlib
+from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
@@ -25,6 +26,7 @@ from core.types import Fill
 
 HEAD = struct.Struct(">II")
 RECORD_MAX = 1 << 20
+LATE_MAX = 20_000
 PAYLOAD_BEGINS = b'{"record":'
 PAYLOAD_BYTES_MIN = 20  # of any record; a smaller number at a head's place is the rest of a torn one
 
@@ -112,6 +114,7 @@ class Intents:
         self._memory_lock = threading.Lock()  # guards the words below; never held during a write, which is one system call
         self._idle = threading.Condition(self._memory_lock)
         self._writing = 0  # writes under way
+        self._late: deque[Record] = deque()  # the recorder's, in order, from the first that could not be written on
         self.written = 0
         self.failed = 0
         self.last_error = ""
@@ -164,16 +167,37 @@ class Intents:
         self._write(record)
 
     def fill(self, fill: Fill) -> None:
-        """From the recorder; a fill that is not written is read again from the venue at the next start."""
-        self._write_or_count(FillRecord(fill=fill))
+        """From the recorder; fills that are not written are read again from the venue at the next start, all after the newest that is."""
+        self._write_in_order(FillRecord(fill=fill))
 
     def end(self, client_order_id: str, status: str, evidence: str, is_complete: bool = True) -> None:
         """From the recorder; without it a place that had no answer is asked about again at the next start."""
-        self._write_or_count(EndRecord(client_order_id=client_order_id, status=status, evidence=evidence, is_complete=is_complete))
+        self._write_in_order(EndRecord(client_order_id=client_order_id, status=status, evidence=evidence, is_complete=is_complete))
 
     def holdings(self, at_ns: int, holdings: Holdings) -> None:
         """From the recorder, now and then; the store is rebuilt from the last one."""
         self._write_or_count(HoldingsRecord(at_ns=at_ns, holdings=holdings))
+
+    def _write_in_order(self, record: Record) -> None:
+        """Nothing passes a fill or an ending that could not be written: with it in the file the next start would not look for them."""
+        self._late.append(record)
+        if len(self._late) > LATE_MAX:
+            self.leave_out()
+        self.write_late()
+
+    def write_late(self) -> None:
+        """From the recorder, also at its end: what could not be written before."""
+        late = self._late
+        try:
+            while late:
+                self._write(late[0])
+                late.popleft()
+        except OSError as error:
+            self._note_failure(error)
+
+    def leave_out(self) -> None:
+        """From now on no fill and no ending is written in this run, since one is lost: the next start reads all after the newest that is there."""
+        self._late = deque(maxlen=0)
 
     def _write_or_count(self, record: Record) -> None:
         try:
@@ -254,9 +278,12 @@ def _next_begin(data: bytes, at: int) -> int:
 
 
 def _is_torn(data: bytes, at: int, following: int) -> bool:
-    """Fewer bytes stand before the next record than the head announces: the write was cut off. Otherwise the bytes themselves are damaged."""
+    """The head does not announce just the bytes that stand before the next record: writes were cut off there. Otherwise the bytes are damaged.
+
+    A full disk may have cut off several in a row: together they can hold more bytes than the first announces.
+    """
     here = following - at
     if here < HEAD.size:
         return True
     length = int(HEAD.unpack_from(data, at)[0])
-    return length > here - HEAD.size or length < PAYLOAD_BYTES_MIN
+    return length != here - HEAD.size or length < PAYLOAD_BYTES_MIN

@@ -1,7 +1,7 @@
 """The recorder: the one thread that writes what happened - fills, endings and holdings to the intents, everything else to the store.
 
 Who calls it: the trading loop's `tell` (`take`, a queue put that never blocks); its own thread writes. Intents first, then the store in groups.
-Bounded: what does not fit is counted and left out - a fill that was not written is read again from the venue at the next start.
+Bounded: what does not fit is counted and left out - with a fill all that follow it, so that the next start reads them again from the venue.
 Never: a write on the caller's thread.
 """
 
@@ -54,6 +54,8 @@ class Recorder:
             self._waiting.put_nowait((at_ns, notice))
         except queue.Full:
             self.left_out += 1
+            if isinstance(notice, Filled | Recovered | Ended):
+                self._intents.leave_out()
 
     # -- the main thread -------------------------------------------------------------------------
     def finish(self, at_ns: int, exit_code: int, reason: str) -> None:
@@ -102,6 +104,7 @@ class Recorder:
             self._flushed_s = now_s
 
     def _close(self) -> None:
+        self._intents.write_late()
         self._write_holdings()
         if self._keeper is not None:
             if self._end is not None:

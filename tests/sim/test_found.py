@@ -1,11 +1,16 @@
 """What the simulator found, retold by hand: one short scene per bug, so that each stays fixed even when the worlds change."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 from core.budget import Budget
-from core.commands import Query, ReadAccount, ReadDepth
-from core.events import OrderAnswer, StreamUp, Timer, Undecided
-from core.types import Balance, Connection, OrderStatus, RateLimit, Side
+from core.commands import CancelAll, Query, ReadAccount, ReadDepth
+from core.events import Operator, OperatorAction, OrderAnswer, Outcome, Reply, StopRequested, StreamUp, Timer, Undecided
+from core.types import Balance, Connection, OrderStatus, RateLimit, Side, VenueError
+from sim.memory import PATH, Memory
+from sim.setup import Setup
+from sim.world import World
+from state.intents import Intents
 from tests.core.builders import MS, START_MS, Desk, balances, depth_snapshot, diff, facts, fill, position, report, want
 
 D = Decimal
@@ -153,3 +158,81 @@ def test_places_under_way_at_a_windows_edge_count_in_both_windows() -> None:
     assert budget.place_denied(next_ns) is not None
     budget.carry(next_ns, [now_ns] * 19)
     assert budget.place_denied(next_ns) is None
+
+
+def test_a_stop_before_the_first_reading_still_reads() -> None:
+    """Seed 104: the stop came while the first account read after a crash was lost; nothing was read any more, so nothing was ever proven."""
+    place = Undecided(symbol="BTCUSDT", side=Side.BUY, price=D(99), quantity=D(1), client_order_id="gltest-lz-9", sent_ms=START_MS - 1000)
+    desk = Desk(undecided=(place,))
+    desk.step(StreamUp(connection=Connection.MARKET), StreamUp(connection=Connection.USER))
+    (read,) = desk.sent(ReadAccount)
+    desk.step(StopRequested(reason="now"))
+    desk.lose(read)
+    assert [command for command in desk.wait(2000) if isinstance(command, ReadAccount)]
+
+
+def test_cancel_all_waits_for_the_end_of_a_ban() -> None:
+    """Seed 35: the operator's cancel-all left during a ban (I26); it leaves once, when the ban is over, unless the operator resumed before."""
+    for resumes in (False, True):
+        desk = Desk().connect()
+        order = desk.rest()
+        desk.refuse(desk.cancel(order), VenueError(code=-1003, message="Too much request weight used.", http_status=429, retry_after_ms=2000))
+        desk.step(Operator(action=OperatorAction.CANCEL_ALL))
+        assert not desk.sent(CancelAll)
+        if resumes:
+            desk.step(Operator(action=OperatorAction.RESUME))
+        left = [command for command in desk.wait(3000) if isinstance(command, CancelAll)]
+        assert len(left) == (0 if resumes else 1)
+
+
+def test_no_fill_passes_one_that_could_not_be_written() -> None:
+    """Seed 22: a fill met a full disk, a later one was written; the next start read only the trades after that one, and the first was lost."""
+    memory = Memory()
+    intents = Intents(PATH, lambda path: memory.disk)
+    intents.start()
+    memory.disk.keeps = lambda size: 7
+    intents.fill(fill(501, 77))
+    intents.end("gltest-lz-9", "FILLED", "execution report")
+    memory.disk.heal()
+    assert memory.fills() == []
+    intents.fill(fill(502, 78))
+    assert [one.trade_id for one in memory.fills()] == [501, 502]
+    assert intents.failed == 2
+
+
+def test_after_a_fill_that_is_lost_none_is_written() -> None:
+    """The same with more waiting than is kept: then all of them are left to the next start, which reads every trade after the newest written."""
+    memory = Memory()
+    intents = Intents(PATH, lambda path: memory.disk)
+    intents.start()
+    intents.fill(fill(501, 77))
+    intents.leave_out()
+    intents.fill(fill(503, 78))
+    intents.end("gltest-lz-9", "FILLED", "execution report")
+    assert [one.trade_id for one in memory.fills()] == [501]
+
+
+def test_many_cut_off_records_in_a_row_are_no_damage() -> None:
+    """Seed 95: on a full disk several records were cut off one after the other, together longer than the first one announced: still only torn."""
+    memory = Memory()
+    intents = Intents(PATH, lambda path: memory.disk)
+    intents.start()
+    memory.disk.keeps = lambda size: 17
+    for number in range(60):
+        intents.result(Reply(command_id=number, outcome=Outcome.DONE))
+    memory.disk.heal()
+    intents.fill(fill(501, 77))
+    assert [one.trade_id for one in memory.fills()] == [501]
+
+
+def test_a_place_whose_intent_took_too_long_does_not_leave() -> None:
+    """On a slow disk the decision grew old while its intent was written: a place past `not_after_ns` is not sent."""
+    world = World(replace(Setup.drawn(1), with_faults=False))
+    world.start()
+    world.memory.disk.slow_ms = lambda: 400.0
+    world.scheduler.run(world.scheduler.now_ns + 3_000 * MS)
+    assert world.engine.books is not None and world.engine.books.placed > 0
+    assert world.oracle.checks.get("STALE", 0) == 0 and not world.matching.open_orders()
+    world.memory.disk.heal()
+    world.scheduler.run(world.scheduler.now_ns + 3_000 * MS)
+    assert world.matching.open_orders() and not world.oracle.failures

@@ -15,7 +15,7 @@ from core.commands import Cancel, CancelAll, Place
 from core.events import Boot, OrderAnswer, Outcome, Reply
 from core.ports import NotSent
 from core.types import Fill, Liquidity, OrderFacts, OrderType, Side, VenueError
-from state.intents import HEAD, FillRecord, IntentRecord, Intents, IntentsCorrupt, read
+from state.intents import HEAD, IntentRecord, Intents, IntentsCorrupt, read
 from state.ledger import after_reset, recover, rotate
 
 HERE = "paper-1"
@@ -316,14 +316,14 @@ def test_lanes_write_at_once(intents: Intents) -> None:
 
     def work(worker: int) -> None:
         for number in range(200):
-            intents.fill(fill(worker * 1000 + number))
+            intents.intent(place(worker * 1000 + number))
 
     threads = [threading.Thread(target=work, args=(worker,)) for worker in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(10)
-    assert len({one.fill.trade_id for one in read(intents.path) if isinstance(one, FillRecord)}) == 800 and intents.written == 801
+    assert len({one.command.command_id for one in read(intents.path) if isinstance(one, IntentRecord)}) == 800 and intents.written == 801
 
 
 def test_a_record_costs_little(intents: Intents) -> None:

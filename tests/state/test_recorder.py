@@ -97,4 +97,4 @@ def test_a_disk_that_fails_does_not_end_the_recorder(intents: Intents) -> None:
     intents.stop(0)
     recorder.take([filled(1), filled(2)])
     writer.stop(time.monotonic() + 10)
-    assert not writer.is_running and intents.failed == 2
+    assert not writer.is_running and intents.failed >= 2

@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import create_engine, func, select
 
 from core.engine import Step
-from core.events import Boot, Timer
+from core.events import Boot, Outcome, Reply, Timer
 from core.ports import NotSent
 from runtime.worker import Worker
 from sim.replay import engine_of
@@ -30,7 +30,7 @@ from state.store import Store
 from state.tape import Tape
 from state.tape_file import Closed, Opened, Stepped, segments
 from state.tape_file import read as read_tape
-from tests.state.store_builders import AT_NS, BOOT, RUN, TAG, fill, filled, place, reported
+from tests.state.store_builders import AT_NS, BOOT, RUN, TAG, filled, place, reported
 from tests.state.test_tape import RECIPE
 
 WAIT_S = 10.0
@@ -63,7 +63,7 @@ def test_a_record_goes_into_the_intents_or_nowhere(tmp_path: Path) -> None:
                     went.append(number)
                 except NotSent:
                     refused.append(number)
-                intents.fill(fill(number))  # never raises
+                intents.result(Reply(command_id=number, outcome=Outcome.DONE))  # never raises
 
         others: list[int] = []
 
