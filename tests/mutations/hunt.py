@@ -7,7 +7,8 @@ Never: a world after the first that broke it.
 import gc
 import sys
 
-from sim.fuzz import run_safely
+from sim.setup import Setup
+from sim.world import run_safely
 
 
 def main(hunts: list[str]) -> int:
@@ -19,7 +20,7 @@ def main(hunts: list[str]) -> int:
             if seed in tried:
                 continue
             tried[seed] = None
-            for failure in run_safely(seed).failures:
+            for failure in run_safely(Setup.drawn(seed)).failures:
                 if failure.startswith(f"{invariant} ") or invariant == "ANY":
                     print(f"seed {seed}, world {len(tried)}: {failure}")
                     return 1

@@ -9,10 +9,13 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from sim.director import CRASHES
+from sim.faults import Kind
 from sim.replay import Verdict, paths_of, verdicts
 from sim.setup import Setup
 from sim.taped import TapedWorld, write
@@ -22,6 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DATA = (os.environ.get("GREENLIGHT_DATA") or ROOT.parent / "shared" / "data", "/work/shared/data")
 RECORDED = tuple(Path(folder) / "binance_spot_l2" / "btcusdt_20240808.gz" for folder in DATA)
 SEEDS = (0, 103)
+WITH_CRASHES = (*CRASHES, Kind.USER_DOWN, Kind.PLACE_REPLY_LOST, Kind.CANCEL_LOST, Kind.MARKET_GAP, Kind.FILL_MISSING)
 RUN_S_MAX, POLL_S, SEGMENTS = 45, 0.1, 2
 
 
@@ -97,7 +101,7 @@ def test_a_run_on_the_recording(tapes: dict[str, Path]) -> None:
 def test_worlds_with_faults_and_crashes(tmp_path: Path) -> None:
     """Simulated worlds, crashes included: each boot is replayed from each of its checkpoints to its last step."""
     for seed in SEEDS:
-        world = TapedWorld(Setup.drawn(seed))
+        world = TapedWorld(replace(Setup.drawn(seed), allowed=WITH_CRASHES))
         assert world.run().failures == ()
         write(world, tmp_path)
     found = judged(tmp_path)

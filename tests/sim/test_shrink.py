@@ -4,14 +4,18 @@ from dataclasses import replace
 
 import pytest
 
+from core import hearing, resolver
+from core.books import Books
+from core.orders import Evidence, Order
+from core.types import OrderStatus
 from sim.faults import Faults, Kind
 from sim.fuzz import main
 from sim.setup import Setup
 from sim.shrink import invariant_of, shrink
 from sim.world import Result, run_safely
-from tests.sim import mutations
 
 SEED = 2
+HONEST = hearing.mark_unknown
 
 
 def test_leaving_a_fault_out_changes_no_other() -> None:
@@ -55,9 +59,18 @@ def test_another_failure_is_not_the_same() -> None:
     assert invariant_of("RAISED ValueError: x at y") == "RAISED ValueError:"
 
 
+def timeout_is_reject(books: Books, order: Order, what: str, note: str) -> None:
+    """The planted bug: a place without an answer counts as refused (field case 1)."""
+    if what == "place" and order.status is OrderStatus.UNSEEN:
+        books.orders.refuse(order, OrderStatus.REJECTED, Evidence.REFUSED, books.now_ns)
+    else:
+        HONEST(books, order, what, note)
+
+
 def test_a_planted_bug_shrinks_and_replays(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """A time-out treated as a refusal needs one lost answer: a fault or two are left, and the printed command fails in the same way."""
-    mutations.timeout_is_reject(monkeypatch)
+    monkeypatch.setattr(hearing, "mark_unknown", timeout_is_reject)
+    monkeypatch.setattr(resolver, "mark_unknown", timeout_is_reject)
     seed = next(seed for seed in range(20) if any(line.startswith("I5 ") for line in run_safely(Setup.drawn(seed)).failures[:1]))
     found = shrink(Setup.drawn(seed))
     assert found.before >= 8 and 1 <= len(found.result.struck) <= 2
