@@ -57,7 +57,7 @@ def _hear_listed(books: Books, order: Order, facts: OrderFacts) -> None:
         order.place_asked = None
         order.acked_ns = books.now_ns
     books.orders.hear(order, facts.status, facts.executed, Evidence.QUERY, books.now_ns)
-    if order.booked >= order.executed and not (order.cancel_asked is not None and order.cancel_asked.unknown):
+    if order.booked >= order.executed and not order.is_unknown_call:
         books.orders.settle(order)
 
 

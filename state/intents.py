@@ -286,4 +286,13 @@ def _is_torn(data: bytes, at: int, following: int) -> bool:
     if here < HEAD.size:
         return True
     length = int(HEAD.unpack_from(data, at)[0])
-    return length != here - HEAD.size or length < PAYLOAD_BYTES_MIN
+    return length != here - HEAD.size or length < PAYLOAD_BYTES_MIN or _holds_a_begin(data[at + HEAD.size : following])
+
+
+def _holds_a_begin(payload: bytes) -> bool:
+    """A second torn record stands in it, and the two together are as long as the first announces. JSON text holds no zero byte, every head does."""
+    begins = payload.find(0)
+    if begins < 0:
+        return False
+    following = payload[begins + HEAD.size :]
+    return PAYLOAD_BEGINS.startswith(following[: len(PAYLOAD_BEGINS)])

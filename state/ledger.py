@@ -50,6 +50,7 @@ class Ledger:
     def __init__(self) -> None:
         self.places: dict[tuple[str, int], Place] = {}
         self.venue_ids: dict[tuple[str, int], int] = {}
+        self._keys: dict[str, tuple[str, int]] = {}  # client id of a place -> its key in `places`
         self.trades: dict[str, int] = {}
         self.attributed: deque[tuple[str, int]] = deque(maxlen=ATTRIBUTED_MAX)
         self.newest: dict[str, int] = {}  # symbol -> the highest venue order id
@@ -60,9 +61,11 @@ class Ledger:
         if isinstance(record, BootRecord):
             self.boot, self.boots = record.boot, self.boots + 1
         elif isinstance(record, IntentRecord) and isinstance(record.command, Place):
-            self.places[self.boot, record.command.command_id] = record.command
+            key = self.boot, record.command.command_id
+            self.places[key] = record.command
+            self._keys[record.command.client_order_id] = key
         elif isinstance(record, ResultRecord) and record.outcome in NEVER_RESTED:
-            self.places.pop((self.boot, record.command_id), None)
+            self._forget((self.boot, record.command_id))
         elif isinstance(record, ResultRecord) and record.order is not None:
             if (self.boot, record.command_id) in self.places:  # its ending may have been written first (order entry over the WS API)
                 self.venue_ids[self.boot, record.command_id] = record.order[1]
@@ -70,13 +73,18 @@ class Ledger:
             self._saw(record.order[0], record.order[1])
         elif isinstance(record, FillRecord):
             self.fills.append(record.fill)
+            if found := self._keys.get(record.fill.client_order_id):  # the answer to the place may never have come
+                self.venue_ids[found] = record.fill.venue_order_id
             self._saw(record.fill.symbol, record.fill.venue_order_id)
             self.trades[record.fill.symbol] = max(record.fill.trade_id, self.trades.get(record.fill.symbol, -1))
-        elif isinstance(record, EndRecord) and record.is_complete:
-            ended = [key for key, place in self.places.items() if place.client_order_id == record.client_order_id]
-            for key in ended:
-                del self.places[key]
-                self.venue_ids.pop(key, None)
+        elif isinstance(record, EndRecord) and record.is_complete and (ended := self._keys.get(record.client_order_id)):
+            self._forget(ended)
+
+    def _forget(self, key: tuple[str, int]) -> None:
+        place = self.places.pop(key, None)
+        self.venue_ids.pop(key, None)
+        if place is not None:
+            self._keys.pop(place.client_order_id, None)
 
     def _saw(self, symbol: str, venue_order_id: int) -> None:
         self.newest[symbol] = max(venue_order_id, self.newest.get(symbol, -1))

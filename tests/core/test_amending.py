@@ -3,11 +3,11 @@
 import pytest
 
 from core.amendments import AmendmentResult, AmendOutcome, OnReject, Routing
-from core.commands import Amend, Cancel, Place, Query
-from core.events import OrderAnswer
+from core.commands import Amend, Cancel, Place, Query, ReadAccount
+from core.events import OrderAnswer, StreamGap
 from core.light import Colour
 from core.notices import Amended
-from core.types import Side
+from core.types import Connection, Side
 from core.view import Decision, View, WantAmend
 from tests.core.builders import BTC, D, Desk, Script, error, facts, fill, report
 
@@ -218,3 +218,16 @@ def test_a_resubmission_that_may_not_leave_ends(bench: Bench) -> None:
     assert (result.outcome, result.routing) == (AmendOutcome.REJECTED, Routing.CANCEL_RESUBMIT)
     assert "too much" in result.error
     assert bench.desk.light(Side.BUY).colour is not None
+
+
+def test_a_listing_does_not_answer_an_amendment(bench: Bench) -> None:
+    """An account read that lists the order settles nothing while its amendment has no answer: the asking goes on (seed 2580)."""
+    bench.desk.lose(bench.amend())
+    bench.desk.query()
+    listed = facts(bench.order.client_order_id, 11, price="99")
+    bench.desk.step(StreamGap(connection=Connection.USER, reason="test"))
+    read = next(command for command in reversed(bench.desk.log) if isinstance(command, ReadAccount))
+    bench.desk.reply(read, bench.desk.account((listed,)))
+    assert bench.order.client_order_id in bench.desk.books.orders.attention
+    bench.desk.wait(8000)
+    assert len(bench.desk.ever(Query)) > 1

@@ -15,7 +15,7 @@ from core.commands import Cancel, CancelAll, Place
 from core.events import Boot, OrderAnswer, Outcome, Reply
 from core.ports import NotSent
 from core.types import Fill, Liquidity, OrderFacts, OrderType, Side, VenueError
-from state.intents import HEAD, IntentRecord, Intents, IntentsCorrupt, read
+from state.intents import HEAD, FillRecord, IntentRecord, Intents, IntentsCorrupt, read
 from state.ledger import after_reset, recover, rotate
 
 HERE = "paper-1"
@@ -358,3 +358,38 @@ def test_a_closed_instance_holds_no_file_back(intents: Intents) -> None:
     assert not rotate(intents.path, recover(intents.path, HERE), at_bytes=1)
     intents.boot(boot("b2", f"{HERE}.2"), 2)
     assert rotate(intents.path, recover(intents.path, HERE), at_bytes=1)
+
+
+@pytest.mark.parametrize("second_bytes", [1, 7, 8, 9, 30])
+def test_two_torn_writes_as_long_as_one_record(intents: Intents, second_bytes: int) -> None:
+    """A full disk cuts off a record, then its second try, and together they are as long as one: torn, not damaged (seed 1375)."""
+    intents.fill(fill(1))
+    whole = intents.path.stat().st_size
+    intents.fill(fill(2))
+    record = intents.path.read_bytes()[whole:]
+    data = intents.path.read_bytes()[:whole] + record[: len(record) - second_bytes] + record[:second_bytes] + record
+    intents.path.write_bytes(data)
+    assert [one.fill.trade_id for one in read(intents.path) if isinstance(one, FillRecord)] == [1, 2]
+
+
+def test_zeroed_bytes_are_damage(intents: Intents) -> None:
+    """A part of a record that reads as zeros is no torn write: the start is refused."""
+    intents.fill(fill(1))
+    at = intents.path.stat().st_size
+    intents.fill(fill(2))
+    intents.fill(fill(3))
+    data = bytearray(intents.path.read_bytes())
+    data[at + 60 : at + 90] = bytes(30)
+    intents.path.write_bytes(bytes(data))
+    with pytest.raises(IntentsCorrupt):
+        list(read(intents.path))
+
+
+def test_a_fill_tells_the_venue_id_of_its_place(intents: Intents) -> None:
+    """The answer to a place was lost, a fill written before the kill: the next start asks by the venue's id, which no rename hides (seed 2286)."""
+    intents.intent(place(1))
+    intents.fill(fill(9))
+    recovery = recover(intents.path, HERE)
+    (left,) = recovery.undecided
+    assert left.venue_order_id == 5
+    assert ("BTCUSDT", 5) not in recovery.attributed
