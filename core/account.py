@@ -66,6 +66,8 @@ class Account:
                 holding = self.holdings[balance.asset] = Holding()
             if update_ms < holding.update_ms:
                 continue
+            if update_ms == self.baseline_ms.get(balance.asset):  # the books begin with the end of this ms: whatever its trades did is in it
+                self.baseline[balance.asset] += balance.free + balance.locked - holding.total
             holding.free, holding.locked, holding.update_ms = balance.free, balance.locked, update_ms
             pending = self.spent_since.get(balance.asset)
             if pending:

@@ -8,9 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.account import Account, FillTotals, Holding, hold_of
+from core.commands import ReadAccount
+from core.events import StreamUp
 from core.orders import Asked, Order, Orders
-from core.types import Balance, OrderStatus, Side
-from tests.core.builders import BTC, ETH, START_MS, D, Desk, fill, position
+from core.types import Balance, Connection, OrderStatus, Side
+from tests.core.builders import BTC, ETH, START_MS, D, Desk, fill, position, report
 
 RULES = {"BTCUSDT": BTC, "ETHUSDT": ETH}
 ASSETS = ("USDT", "BTC", "ETH")
@@ -162,3 +164,16 @@ def test_a_position_that_comes_twice_is_taken_once() -> None:
     desk.step(first)
     desk.step(second, first)
     assert desk.books.account.total("BTC") == 8
+
+
+def test_the_books_begin_with_the_end_of_a_ms() -> None:
+    """A trade of the very ms the books begin with counts as in them; the balance that has it, told later, belongs to the beginning (seed 4984)."""
+    desk = Desk()
+    desk.step(StreamUp(connection=Connection.MARKET), StreamUp(connection=Connection.USER))
+    read = desk.one(ReadAccount)
+    desk.step(position(START_MS + 5, Balance(asset="USDT", free=D(900), locked=D(0))))
+    desk.reply(read, desk.account())
+    late = report("web_1", 77, "FILLED", "1", trade=fill(9, 77, price="40", time_ms=START_MS + 5))
+    desk.step(late, position(START_MS + 5, Balance(asset="USDT", free=D(860), locked=D(0))))
+    account = desk.books.account
+    assert account.expected("USDT") == account.total("USDT") == 860

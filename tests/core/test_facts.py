@@ -52,7 +52,7 @@ def test_a_strangers_report_is_no_fact() -> None:
 def test_holdings_tell_start_and_now() -> None:
     """With every balance message: the traded assets, what the books began with, mids; never an asset that is not traded."""
     desk = Desk().connect()
-    desk.step(position(desk.ms, *balances(usdt="9000", btc="11")))
+    desk.step(position(desk.ms + 1, *balances(usdt="9000", btc="11")))
     [held] = [fact for fact in desk.last.facts if isinstance(fact, Holdings)]
     assert {balance.asset: balance.free for balance in held.balances} == {"USDT": D("9000"), "BTC": D("11")}
     assert {asset: total for asset, total, _ in held.start} == {"USDT": D("10000"), "BTC": D("10")}
