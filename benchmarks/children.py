@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -149,11 +150,15 @@ log: {{dir: {folder}/logs}}
 class Greenlight(Child):
     """`python bot.py` against a measuring venue."""
 
-    def __init__(self, folder: Path, port: int, entry: str, single: list[str], burst: list[str], root: Path = ROOT) -> None:
+    def __init__(
+        self, folder: Path, port: int, entry: str, single: list[str], burst: list[str], root: Path = ROOT, overrides: Sequence[str] = ()
+    ) -> None:
+        """`root` is the checkout to run, `overrides` are its --set arguments."""
         folder.mkdir(parents=True, exist_ok=True)
         config = greenlight_config(folder, port, entry, single, burst)
         keys = {"GREENLIGHT_API_KEY": "bench-key", "GREENLIGHT_API_SECRET": "bench-secret"}
-        super().__init__([sys.executable, "-u", str(root / "bot.py"), "--config", str(config)], keys, folder / "out.txt")
+        settings = [word for one in overrides for word in ("--set", one)]
+        super().__init__([sys.executable, "-u", str(root / "bot.py"), "--config", str(config), *settings], keys, folder / "out.txt")
 
 
 class Yardstick(Child):

@@ -1,6 +1,7 @@
 """From a market frame leaving the venue to the request arriving there, for Greenlight and for clients made of public tools, interleaved.
 
 Run: python -m benchmarks.tick_to_order [--rounds 5] [--ticks 200] [--bursts 10] [--only NAME,NAME]   (needs requirements-bench.txt)
+Two versions in pairs: python -m benchmarks.tick_to_order --only greenlight,beside --beside OTHER_CHECKOUT [KEY=VALUE ...]
 Every client is a process with a venue process of its own; in each round each is driven once, the others rest. A client's figure is the median of its
 rounds' figures, a ratio the median of the rounds' ratios. Greenlight runs as `bot.py`: intents, risk, evidence, tape, store, console and metrics on.
 """
@@ -14,7 +15,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from benchmarks.children import BURST, BURST_EACH, SINGLE, SINGLE_EACH, Child, Greenlight, VenueChild, Yardstick
+from benchmarks.children import BURST, BURST_EACH, ROOT, SINGLE, SINGLE_EACH, Child, Greenlight, VenueChild, Yardstick
 
 BY_HAND, LIBRARIES = "benchmarks.yardsticks", "benchmarks.yardsticks_async"
 CLIENTS: dict[str, str] = {
@@ -25,6 +26,7 @@ CLIENTS: dict[str, str] = {
     "websocket-client": BY_HAND,
     "python-binance": LIBRARIES,
     "ccxt": LIBRARIES,
+    "beside": "ws",  # another checkout, or another setting (--beside)
 }
 AGAINST = (
     ("greenlight", "picows"),
@@ -33,13 +35,16 @@ AGAINST = (
     ("greenlight", "websocket-client"),
     ("greenlight", "python-binance"),
     ("greenlight", "ccxt"),
+    ("greenlight", "beside"),
 )  # fmt: skip
 WARM_UP_TICKS = 20
 BURST_ACTIONS = len(BURST) * BURST_EACH
 Figures = dict[str, float]
 
 
-def started(name: str, folder: Path, port: int) -> Child:
+def started(name: str, folder: Path, port: int, beside: list[str]) -> Child:
+    if name == "beside":
+        return Greenlight(folder / name, port, CLIENTS[name], SINGLE, BURST, Path(beside[0]), beside[1:])
     if name.startswith("greenlight"):
         return Greenlight(folder / name, port, CLIENTS[name], SINGLE, BURST)
     return Yardstick(folder / name, port, CLIENTS[name], name)
@@ -69,7 +74,7 @@ def _rate(last_us: list[float]) -> float:
     return BURST_ACTIONS / statistics.median(last_us) * 1e6 if last_us else float("nan")
 
 
-def measured(names: list[str], rounds: int, ticks: int, bursts: int) -> dict[str, list[Figures]]:
+def measured(names: list[str], rounds: int, ticks: int, bursts: int, beside: list[str]) -> dict[str, list[Figures]]:
     found: dict[str, list[Figures]] = {name: [] for name in names}
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
@@ -77,7 +82,7 @@ def measured(names: list[str], rounds: int, ticks: int, bursts: int) -> dict[str
         for name in names:
             venue = venues[name] = VenueChild()
             stack.enter_context(venue)
-            stack.enter_context(started(name, folder, venue.port))
+            stack.enter_context(started(name, folder, venue.port, beside))
             venue.listened_to()
             _warm_up(name, venue, folder)
         for number in range(rounds):
@@ -123,10 +128,11 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--ticks", type=int, default=200, help="frames per round and client, half of them places, half cancels")
     parser.add_argument("--bursts", type=int, default=10)
-    parser.add_argument("--only", default=",".join(CLIENTS))
+    parser.add_argument("--only", default=",".join(name for name in CLIENTS if name != "beside"))
+    parser.add_argument("--beside", nargs="+", default=[str(ROOT)], metavar="WORD", help="checkout and settings of the client `beside`")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    result = summed(measured(options.only.split(","), options.rounds, options.ticks, options.bursts))
+    result = summed(measured(options.only.split(","), options.rounds, options.ticks, options.bursts, options.beside))
     if options.json:
         print(json.dumps(result))
         return 0

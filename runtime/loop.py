@@ -64,6 +64,7 @@ class TradingLoop(Worker):
         self.snapshot: Snapshot | None = None
         self.step_times = StepTimes()
         self.finished = threading.Event()
+        self.is_stepping = False  # for who looks for an idle moment
         self._pictured_ns = 0
 
     def _run(self, stopping: threading.Event) -> None:
@@ -72,7 +73,9 @@ class TradingLoop(Worker):
             while not stopping.is_set():
                 events = self._take(TAKE_TIMEOUT_S)
                 if events:
+                    self.is_stepping = True
                     self._step(events)
+                    self.is_stepping = False
                 self._beat()
         except BaseException as error:  # a fault here ends trading; main learns of it and stops the rest
             log.exception("the trading thread failed")
