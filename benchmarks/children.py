@@ -151,14 +151,23 @@ class Greenlight(Child):
     """`python bot.py` against a measuring venue."""
 
     def __init__(
-        self, folder: Path, port: int, entry: str, single: list[str], burst: list[str], root: Path = ROOT, overrides: Sequence[str] = ()
+        self,
+        folder: Path,
+        port: int,
+        entry: str,
+        single: list[str],
+        burst: list[str],
+        root: Path = ROOT,
+        overrides: Sequence[str] = (),
+        is_busy: bool = False,
     ) -> None:
-        """`root` is the checkout to run, `overrides` are its --set arguments."""
+        """`root` is the checkout to run, `overrides` are its --set arguments; busy: with a computing thread beside it."""
         folder.mkdir(parents=True, exist_ok=True)
         config = greenlight_config(folder, port, entry, single, burst)
         keys = {"GREENLIGHT_API_KEY": "bench-key", "GREENLIGHT_API_SECRET": "bench-secret"}
         settings = [word for one in overrides for word in ("--set", one)]
-        super().__init__([sys.executable, "-u", str(root / "bot.py"), "--config", str(config), *settings], keys, folder / "out.txt")
+        script = [str(ROOT / "benchmarks" / "busy_bot.py"), str(root)] if is_busy else [str(root / "bot.py")]
+        super().__init__([sys.executable, "-u", *script, "--config", str(config), *settings], keys, folder / "out.txt")
 
 
 class Yardstick(Child):

@@ -26,7 +26,9 @@ CLIENTS: dict[str, str] = {
     "websocket-client": BY_HAND,
     "python-binance": LIBRARIES,
     "ccxt": LIBRARIES,
+    "busy": "ws",  # with a computing thread in the process
     "beside": "ws",  # another checkout, or another setting (--beside)
+    "beside-busy": "ws",
 }
 AGAINST = (
     ("greenlight", "picows"),
@@ -35,7 +37,10 @@ AGAINST = (
     ("greenlight", "websocket-client"),
     ("greenlight", "python-binance"),
     ("greenlight", "ccxt"),
+    ("busy", "greenlight"),
+    ("beside-busy", "beside"),
     ("greenlight", "beside"),
+    ("busy", "beside-busy"),
 )  # fmt: skip
 WARM_UP_TICKS = 20
 BURST_ACTIONS = len(BURST) * BURST_EACH
@@ -43,10 +48,9 @@ Figures = dict[str, float]
 
 
 def started(name: str, folder: Path, port: int, beside: list[str]) -> Child:
-    if name == "beside":
-        return Greenlight(folder / name, port, CLIENTS[name], SINGLE, BURST, Path(beside[0]), beside[1:])
-    if name.startswith("greenlight"):
-        return Greenlight(folder / name, port, CLIENTS[name], SINGLE, BURST)
+    if CLIENTS[name] in ("ws", "rest"):
+        root, settings = (Path(beside[0]), beside[1:]) if name.startswith("beside") else (ROOT, [])
+        return Greenlight(folder / name, port, CLIENTS[name], SINGLE, BURST, root, settings, name.endswith("busy"))
     return Yardstick(folder / name, port, CLIENTS[name], name)
 
 
@@ -128,7 +132,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--ticks", type=int, default=200, help="frames per round and client, half of them places, half cancels")
     parser.add_argument("--bursts", type=int, default=10)
-    parser.add_argument("--only", default=",".join(name for name in CLIENTS if name != "beside"))
+    parser.add_argument("--only", default=",".join(name for name in CLIENTS if not name.startswith("beside")))
     parser.add_argument("--beside", nargs="+", default=[str(ROOT)], metavar="WORD", help="checkout and settings of the client `beside`")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
