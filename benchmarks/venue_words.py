@@ -62,7 +62,7 @@ def market_trade(symbol: str, number: int) -> str:
 
 def depth(number: int, is_wide: bool, quantity: Decimal) -> bytes:
     """The touch as it now is and ten levels behind it."""
-    steps = [WIDE_BPS + 5 + step for step in range(10)]
+    steps = [WIDE_BPS, *(WIDE_BPS + 5 + step for step in range(10))]
     if not is_wide:
         steps.insert(0, NARROW_BPS)
     bids = [[f"{MID - MID * bps / 10_000:.8f}", f"{quantity:.8f}"] for bps in steps]
