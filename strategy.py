@@ -14,7 +14,7 @@ from core.commands import Slot
 from core.light import Colour
 from core.money import ZERO, ceil_to, distance_bps, floor_to, plain
 from core.orders import Order
-from core.types import OrderType, Side
+from core.types import SIDES, OrderType, Side
 from core.view import Decision, View, WantAmend, WantCancel, WantPlace
 from trading.amend import Amending
 from trading.bands import Band, band_of, is_urgent, why_bad
@@ -38,7 +38,7 @@ class MarketMaker:
         amends: list[WantAmend] = []
         places: list[WantPlace] = []
         idle: list[tuple[Side, str]] = []
-        for side in Side:
+        for side in SIDES:
             reference = reference_price(view, symbol, side, quoting)
             if reference is None:
                 idle.append((side, "no touch known yet"))
@@ -138,6 +138,8 @@ class MarketMaker:
         for order, where in orders:
             if where is not None:
                 above_band[where] += order.remaining
+        if above_cap <= ZERO and all(above <= ZERO for above in above_band.values()):
+            return []
         wanted = []
         for order, where in reversed(orders):
             over_band = above_band[where] if where is not None else ZERO
@@ -172,6 +174,8 @@ class MarketMaker:
         for index, band in enumerate(quoting.bands(side)):
             held, slots = self._in_band(view, symbol, side, index, reference, quoting)
             has_order = has_order or held > 0
+            if held > 0 and band.quantity - held < rules.min_quantity:
+                continue  # the usual case: the band is full
             price = quote_price(view, symbol, side, band, reference, quoting)
             free_slot = next((n for n in range(quoting.orders_per_band_max) if (index, n) not in slots), None)
             if price is None or free_slot is None or price <= 0:

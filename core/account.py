@@ -148,8 +148,8 @@ class Account:
     def held_by_leaving(self, asset: str, orders: Orders) -> tuple[Decimal, Order | None]:
         """What pending cancels will free of it, and the first such order."""
         held, first = ZERO, None
-        for order in orders.open():
-            if order.is_leaving and (amount := self._hold(order, asset)):
+        for order in orders.open_ids.values():
+            if (order.cancel_asked is not None or order.cancel_wanted) and (amount := self._hold(order, asset)):
                 held += amount
                 first = first or order
         return held, first

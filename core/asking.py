@@ -14,7 +14,7 @@ from core.light import NOT_YET, Colour
 from core.money import plain
 from core.notices import Sent
 from core.orders import Asked, Order
-from core.types import Connection, OrderType, TimeInForce
+from core.types import CONNECTIONS, OrderType, TimeInForce
 from core.view import View, WantPlace
 
 BOOK_OUT_MS_MAX = 2000  # a book out of step for longer pulls the quotes
@@ -31,11 +31,14 @@ def pull_quotes(books: Books) -> None:
     """Where no quote may stand, every open order is wanted gone."""
     session = books.session
     everywhere = f"stop: {session.stopping}" if session.stopping else f"halted by {session.halted}" if session.halted else ""
-    for connection in Connection:
+    for connection in CONNECTIONS:
         if not everywhere and not session.up[connection] and not (session.down_reason[connection] == NOT_YET and _is_starting(books)):
             everywhere = f"{connection} stream down"
+    reasons = {symbol: everywhere or _symbol_out(books, symbol) for symbol in books.rules}
+    if not any(reasons.values()):
+        return
     for order in books.orders.open():
-        reason = everywhere or _symbol_out(books, order.symbol)
+        reason = reasons[order.symbol]
         if reason and not order.is_leaving:
             order.cancel_wanted = order.why_cancel = reason
 
@@ -59,7 +62,7 @@ def _symbol_out(books: Books, symbol: str) -> str:
 
 def send_cancels(books: Books) -> None:
     """Wanted cancels leave as soon as the place has the venue's word, in the same step."""
-    for order in list(books.orders.open()):
+    for order in books.orders.open():
         if not order.cancel_wanted or order.place_asked is not None or order.venue_order_id is None:
             continue
         if order.cancel_asked is not None or books.now_ns < order.cancel_not_before_ns:

@@ -36,7 +36,7 @@ from core.events import (
 from core.money import ZERO
 from core.notices import Denied, Fact, Notice, Said, standing
 from core.orders import Asked, Order
-from core.types import Connection, Side
+from core.types import SIDES, Connection, Side
 from core.uptime import Uptime
 from core.view import Decision, View
 
@@ -331,7 +331,7 @@ class Engine:
     # -- deciding --------------------------------------------------------------------------------
     def _show_lights(self, books: Books) -> None:
         for symbol in books.rules:
-            for side in Side:
+            for side in SIDES:
                 books.light(symbol, side)
 
     def _decide(self, books: Books, symbol: str) -> None:
@@ -351,7 +351,7 @@ class Engine:
             amending.start(books, wish)
         if decision.cancels or decision.amends:
             asking.send_cancels(books)
-        for side in Side:
+        for side in SIDES:
             self.idle.pop((symbol, side), None)
         self.idle.update({(symbol, side): reason for side, reason in decision.idle})
         denied: dict[Side, tuple[str, str]] = {}
@@ -363,7 +363,7 @@ class Engine:
         self._note_denials(books, symbol, denied)
 
     def _note_denials(self, books: Books, symbol: str, denied: dict[Side, tuple[str, str]]) -> None:
-        for side in Side:
+        for side in SIDES:
             denial = denied.get(side)
             before = self.denials.get((symbol, side))
             if denial is None:

@@ -12,7 +12,7 @@ import msgspec
 from core.account import Account
 from core.budget import Budget
 from core.orders import Orders
-from core.types import Connection, Side
+from core.types import CONNECTIONS, Connection, Side
 
 
 class Colour(StrEnum):
@@ -74,7 +74,7 @@ def _session_red(session: Session, budget: Budget, symbol: str, now_ns: int) -> 
         return Colour.RED, f"halted by {session.halted}", "python bot.py resume"
     if session.store_fault:
         return Colour.RED, f"no record: {session.store_fault}", "the database takes writes again"
-    for connection in Connection:
+    for connection in CONNECTIONS:
         if not session.up[connection]:
             return Colour.RED, f"{connection} stream down: {session.down_reason[connection]}", "reconnect and resync"
     if session.resyncing:
@@ -96,9 +96,9 @@ def judge(symbol: str, side: Side, orders: Orders, account: Account, session: Se
         return verdict
     leaving = amending = 0
     for order in orders.open(symbol, side):
-        if order.is_unknown:
+        if order.resolve or order.is_unknown_call:
             return Colour.RED, f"outcome unknown: {order.client_order_id}", "the venue's answer to the order query"
-        leaving += order.is_leaving
+        leaving += order.cancel_asked is not None or bool(order.cancel_wanted)
         amending += order.amend_asked is not None
     for client_id in orders.attention:
         order = orders.by_client_id[client_id]

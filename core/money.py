@@ -7,7 +7,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from core.types import Side
 
-ZERO = Decimal(0)
+ZERO, ONE = Decimal(0), Decimal(1)
 BPS = Decimal(10_000)
 
 

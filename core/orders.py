@@ -5,7 +5,6 @@ Who calls it: core.engine, on the trading thread; strategy and light read it thr
 Never: a terminal status without the venue's word (or proof that nothing left this process), a clock, a guess about funds.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
@@ -113,12 +112,14 @@ class Order:
 
     @property
     def remaining(self) -> Decimal:
-        return max(ZERO, self.quantity - max(self.executed, self.booked))
+        left = self.quantity - (self.booked if self.booked > self.executed else self.executed)
+        return left if left > ZERO else ZERO
 
     @property
     def is_unknown_call(self) -> bool:
         """A place, cancel or amendment ended without an answer."""
-        return any(asked is not None and asked.unknown for asked in (self.place_asked, self.cancel_asked, self.amend_asked))
+        place, cancel, amend = self.place_asked, self.cancel_asked, self.amend_asked
+        return (place is not None and place.unknown) or (cancel is not None and cancel.unknown) or (amend is not None and amend.unknown)
 
     @property
     def is_unknown(self) -> bool:
@@ -153,10 +154,13 @@ class Orders:
     booked_max: int = BOOKED_MAX
 
     # -- reading ---------------------------------------------------------------------------------
-    def open(self, symbol: str | None = None, side: Side | None = None) -> Iterator[Order]:
-        for order in self.open_ids.values():
-            if (symbol is None or order.symbol == symbol) and (side is None or order.side is side):
-                yield order
+    def open(self, symbol: str | None = None, side: Side | None = None) -> list[Order]:
+        """As they are now, the oldest first. The most asked of all questions: hence no generator, and no test that is not needed."""
+        if symbol is None:
+            return [order for order in self.open_ids.values() if side is None or order.side is side]
+        if side is None:
+            return [order for order in self.open_ids.values() if order.symbol == symbol]
+        return [order for order in self.open_ids.values() if order.side is side and order.symbol == symbol]
 
     def find(self, symbol: str, venue_order_id: int | None, client_order_id: str) -> Order | None:
         """By (symbol, venue id) first: a cancel renames the client id, the venue id stays."""

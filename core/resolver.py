@@ -20,7 +20,7 @@ QUERIES_PER_STEP_MAX = 20
 
 def judge_deadlines(books: Books) -> None:
     """No reply by the deadline: the outcome is unknown (never failed)."""
-    for order in list(books.orders.open()):
+    for order in books.orders.open():
         place, cancel = order.place_asked, order.cancel_asked
         if place is not None and not place.unknown and books.now_ns >= place.deadline_ns:
             mark_unknown(books, order, "place", f"{books.timing.order_timeout_ms} ms")

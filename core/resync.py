@@ -83,7 +83,7 @@ def _take_trade(books: Books, fill: Fill) -> None:
 
 def _doubt_unlisted(books: Books, listed: set[tuple[str, int]], read_sent_ns: int) -> None:
     """Believed open, answered before the read was sent, yet not listed: something was missed, so ask."""
-    for order in list(books.orders.open()):
+    for order in books.orders.open():
         if order.venue_order_id is None:
             continue
         if (order.symbol, order.venue_order_id) not in listed and 0 < order.acked_ns < read_sent_ns:

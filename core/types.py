@@ -18,6 +18,9 @@ class Side(StrEnum):
         return Side.SELL if self is Side.BUY else Side.BUY
 
 
+SIDES = tuple(Side)  # an enum is slow to walk, and every step walks it
+
+
 class OrderType(StrEnum):
     LIMIT = "LIMIT"
     LIMIT_MAKER = "LIMIT_MAKER"
@@ -69,6 +72,9 @@ class Connection(StrEnum):
 
     MARKET = "market"
     USER = "user"
+
+
+CONNECTIONS = tuple(Connection)
 
 
 class SymbolRules(msgspec.Struct, frozen=True):

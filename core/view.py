@@ -3,7 +3,7 @@
 Who calls it: strategy.py and trading/risk.py, on the trading thread. Never: a way to change anything.
 """
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from decimal import Decimal
 
 import msgspec
@@ -62,6 +62,10 @@ class View:
     def __init__(self, books: Books) -> None:
         self._books = books
         self._best: dict[tuple[str, Side], Decimal | None] = {}
+        self._mids: dict[str, Decimal | None] = {}
+        self._lights: dict[tuple[str, Side], Light] = {}
+        self._open: dict[tuple[str, Side], list[Order]] = {}
+        self._held: dict[tuple[str, Side | None], Decimal] = {}
 
     @property
     def now_ns(self) -> int:
@@ -71,14 +75,18 @@ class View:
         return self._books.rules[symbol]
 
     def light(self, symbol: str, side: Side) -> Light:
-        return self._books.light(symbol, side)
+        if (symbol, side) not in self._lights:
+            self._lights[symbol, side] = self._books.light(symbol, side)
+        return self._lights[symbol, side]
 
     def has_pending_cancels(self, symbol: str, side: Side) -> bool:
-        return self._books.orders.has_pending_cancels(symbol, side)
+        return any(order.is_leaving for order in self.open_orders(symbol, side))
 
-    def open_orders(self, symbol: str, side: Side) -> Iterator[Order]:
+    def open_orders(self, symbol: str, side: Side) -> Sequence[Order]:
         """Live or undecided orders of ours, pending ones included."""
-        return self._books.orders.open(symbol, side)
+        if (symbol, side) not in self._open:
+            self._open[symbol, side] = self._books.orders.open(symbol, side)
+        return self._open[symbol, side]
 
     def is_changing(self, symbol: str, side: Side) -> bool:
         """A change of an order of that side is not decided yet: what it will hold is not known."""
@@ -113,15 +121,20 @@ class View:
         return (touch.bid[0] if side is Side.BUY else touch.ask[0]) if touch.is_known else None
 
     def mid(self, symbol: str) -> Decimal | None:
-        bid, ask = self.best(symbol, Side.BUY), self.best(symbol, Side.SELL)
-        return (bid + ask) / 2 if bid is not None and ask is not None else None
+        if symbol not in self._mids:
+            bid, ask = self.best(symbol, Side.BUY), self.best(symbol, Side.SELL)
+            self._mids[symbol] = (bid + ask) / 2 if bid is not None and ask is not None else None
+        return self._mids[symbol]
 
     def base_held(self, symbol: str, side: Side | None = None) -> Decimal:
         """The venue's balance. For a side: the greater (BUY) or smaller (SELL) of it and our own fills, which are known first (field case 30)."""
-        account, base = self._books.account, self._books.rules[symbol].base
-        if side is None:
-            return account.total(base)
-        return (max if side is Side.BUY else min)(account.total(base), account.expected(base))
+        if (symbol, side) not in self._held:
+            account, base = self._books.account, self._books.rules[symbol].base
+            held = account.total(base)
+            if side is not None:
+                held = (max if side is Side.BUY else min)(held, account.expected(base))
+            self._held[symbol, side] = held
+        return self._held[symbol, side]
 
     def base_at_start(self, symbol: str) -> Decimal:
         return self._books.account.baseline.get(self._books.rules[symbol].base, ZERO)
@@ -145,7 +158,7 @@ class View:
 
     def _own_at(self, symbol: str, side: Side) -> dict[Decimal, Decimal]:
         ours: dict[Decimal, Decimal] = {}
-        for order in self._books.orders.open(symbol, side):
+        for order in self.open_orders(symbol, side):
             if order.venue_order_id is not None:
                 ours[order.price] = ours.get(order.price, ZERO) + order.remaining
         return ours

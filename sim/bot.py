@@ -25,7 +25,6 @@ from sim.venue import SimVenue
 from strategy import MarketMaker
 from trading.risk import Limits, RiskChecks
 
-TIMER_MS = 100
 WAKE_MS = 0.3
 WORKERS = (4, 4, 2)
 
@@ -45,7 +44,7 @@ class Bot:
         on_kill: Callable[[], None],
     ) -> None:
         self._scheduler, self._venue, self._rng = scheduler, venue, rng
-        self._on_step, self._reconnect = on_step, reconnect
+        self._on_step, self._reconnect, self._timer_ms = on_step, reconnect, setup.timer_ms
         maker = MarketMaker(setup.quoting, AMENDING)
         self.engine = Engine(maker, RiskChecks(Limits(open_orders_max=20)), setup.timing)
         clock = CallClock(scheduler)
@@ -102,7 +101,7 @@ class Bot:
             return
         if not any(isinstance(event, Timer) for event in self.inbox):
             self.post(Timer())
-        self._scheduler.after(TIMER_MS, self._timer)
+        self._scheduler.after(self._timer_ms, self._timer)
 
     def die(self) -> None:
         """kill -9: nothing of this process moves any more; requests on their way are not stopped by it."""

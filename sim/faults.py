@@ -153,6 +153,7 @@ class Faults:
         self.stopped = False
         self.is_cut_off = False  # nothing reaches the venue any more
         self._seed, self._wait_ms, self._only = seed, wait_ms, only
+        self._drawn_from = (*self.allowed, *(kind for kind in self.allowed if kind in AMEND))  # twice: amendments are rare
         self._schedule = Random(f"faults-{seed}")
         self._drawn, self._at_ms = LAST_NUMBER, 0.0
         self._armed: deque[Fault] = deque(maxlen=ARMED_MAX)
@@ -166,7 +167,7 @@ class Faults:
         self._drawn += 1
         wait_ms = self._schedule.expovariate(1 / self._wait_ms)
         self._at_ms += wait_ms
-        return wait_ms, self.new(self._schedule.choice(self.allowed), self._drawn, self._at_ms)
+        return wait_ms, self.new(self._schedule.choice(self._drawn_from), self._drawn, self._at_ms)
 
     def new(self, kind: Kind, number: int, at_ms: float = 0.0) -> Fault:
         return Fault(number, kind, at_ms, Random(f"fault-{self._seed}-{number}"))

@@ -77,6 +77,9 @@ class Disk:
         self.data += data
         return len(data)
 
+    def is_empty(self) -> bool:
+        return not self.data
+
     def close(self) -> None:
         """The bytes stay."""
 

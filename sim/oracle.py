@@ -111,16 +111,21 @@ class Oracle:
         """I17: every place that left an earlier process and may live is handed to the next one as undecided."""
         handed = {place.client_order_id for place in boot.undecided}
         for name, request in self.requests.alive.items():
-            if request.has_left and self.requests.may_live(request.command.symbol, name, self._scheduler.now_ns):
+            if request.has_left and self._may_live(name):
                 self.check("I17", name in handed, f"{name} may live and the intents do not name it")
+
+    def _may_live(self, client_order_id: str) -> bool:
+        symbol = self.requests.alive[client_order_id].command.symbol
+        return self.requests.may_live(symbol, client_order_id, self._scheduler.now_ns)
 
     def ended(self, engine: Engine) -> None:
         """I27: after a stop no order of ours is left, or the last line names it; with a proof there is none."""
         books = engine.books
         assert books is not None
-        for name, request in self.requests.alive.items():
-            if request.has_left and self.requests.may_live(request.command.symbol, name, self._scheduler.now_ns):
-                self.check("I27", name in books.orders.open_ids and not engine.finished, f"{name} is left after the stop and not listed")
+        living = [name for name, request in self.requests.alive.items() if request.has_left and self._may_live(name)]
+        listed = () if engine.finished else books.orders.open_ids
+        left = [name for name in living if name not in listed]
+        self.check("I27", not left, f"{left} left after the stop and not listed")
 
     # -- the venue's door ------------------------------------------------------------------------
     def left(self, command: AnyCommand, plan: Plan) -> None:

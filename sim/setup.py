@@ -82,6 +82,7 @@ class Setup:
     fault_wait_ms: float  # mean time between two faults
     allowed: tuple[Kind, ...] = tuple(Kind)
     orders_per_10_s: int = 100
+    timer_ms: int = 100
     quote_s: int = 30
     quote_s_max: int = 75
     orders_min: int = 30
@@ -113,16 +114,18 @@ class Setup:
         )
         tight = {"USDT": D(150), "ETH": D("0.04"), "SOL": D("0.9")}
         rich = {"USDT": D(10_000), "ETH": D(4), "SOL": D(60)}
+        caps = ("0.035", "0.54") if seed % 4 == 1 else ("0.06", "0.9")  # near the cap orders are amended all the time
         return cls(
             seed=seed,
             timing=timing,
             balances=tight if is_tight else rich,
-            quoting={"ETHUSDT": quoting(("0.012", "0.02"), "0.06"), "SOLUSDT": quoting(("0.2", "0.3"), "0.9")},
+            quoting={"ETHUSDT": quoting(("0.012", "0.02"), caps[0]), "SOLUSDT": quoting(("0.2", "0.3"), caps[1])},
             order_latency_ms=rng.uniform(1, 12) if fast else rng.uniform(30, 120),
             stream_latency_ms=rng.uniform(1, 10) if fast else rng.uniform(10, 120),
             market_wait_ms=rng.uniform(500, 900),
             fault_wait_ms=rng.uniform(1500, 2500),
             orders_per_10_s=rng.choice((100, 100, 100, 20)),
+            timer_ms=100 if seed % 3 == 0 else 250,  # every third as it is; half of all steps are the timer's, and a slow one misses more
             stops_in_trouble=rng.random() < 0.25,
             allowed=tuple(kind for kind in Kind if not (is_tight and kind in FOREIGN)),
         )

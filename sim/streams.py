@@ -14,6 +14,7 @@ from sim.faults import Faults, Kind
 from sim.scheduler import MS, Scheduler
 
 REORDER_HELD_MS = 30
+SPLIT_SHARE = 0.2  # what is said at one moment travels together, but for so many splits
 RETRY_MS = 1000  # between two tries to reach a venue that does not answer
 
 
@@ -36,7 +37,7 @@ class Link:
         self.is_mute = False
         self._lost_since_ns: dict[str, int] = {}  # per symbol, when a silent socket first swallowed something
         self._epoch = 0
-        self._arrives_ns = 0
+        self._arrives_ns = self._sent_ns = 0
         self._held: AnyEvent | None = None
         self.hushed: dict[tuple[str, int], None] = {}  # orders whose reports never arrive
 
@@ -48,8 +49,10 @@ class Link:
         if self.is_mute:
             self._lost_since_ns.setdefault(getattr(make(0), "symbol", ""), self._scheduler.now_ns)
             return
-        delay_ms = self._latency_ms * self._rng.uniform(0.7, 1.5) + self._scheduler.stall_ms()
-        self._arrives_ns = max(self._arrives_ns, self._scheduler.now_ns + int(delay_ms * MS))
+        if self._sent_ns != self._scheduler.now_ns or self._rng.random() < SPLIT_SHARE:
+            delay_ms = self._latency_ms * self._rng.uniform(0.7, 1.5) + self._scheduler.stall_ms()
+            self._arrives_ns = max(self._arrives_ns, self._scheduler.now_ns + int(delay_ms * MS))
+        self._sent_ns = self._scheduler.now_ns
         event = make(self._arrives_ns)
         if isinstance(event, ExecutionReport) and (event.symbol, event.venue_order_id) in self.hushed:
             return

@@ -21,7 +21,7 @@ from core.events import AnyEvent, BookTicker, DepthDiff, MarketTrade, StopReques
 from core.types import Connection, Side
 from exchange.paper.matching import Matching
 from exchange.paper.model import SymbolRules as PaperRules
-from sim.bot import TIMER_MS, Bot
+from sim.bot import Bot
 from sim.director import Director
 from sim.facts import paper_rules
 from sim.faults import Faults
@@ -39,7 +39,7 @@ START_S_MAX = 20
 STOP_S_MAX = 5
 STOP_MS = 4500  # then the last line is printed and the process ends (DESIGN 7)
 REBIRTH_MS_MAX = 2500
-PAUSES_MAX = 200  # of TIMER_MS each: a stop and a new boot fit into it several times
+PAUSE_MS, PAUSES_MAX = 100, 200  # a stop and a new boot fit into all of them several times
 REST_S = 6
 FEE = Decimal("0.001")
 
@@ -194,7 +194,7 @@ class World:
     def _connect(self) -> None:
         for link in self.links.values():
             link.connect(self._rng.uniform(5, 60))
-        self.bot.start_timer(self._rng.uniform(10, TIMER_MS))
+        self.bot.start_timer(self._rng.uniform(10, self.setup.timer_ms))
 
     def _add_up(self) -> None:
         """What this boot did, before it is gone."""
@@ -223,7 +223,7 @@ class World:
         self.market.start(self.scheduler.now_ms)
         self.publish()
         self._connect()
-        self.scheduler.after(self._rng.uniform(0, TIMER_MS), self.feed.publish_depth)
+        self.scheduler.after(self._rng.uniform(0, PAUSE_MS), self.feed.publish_depth)
         for symbol in self.matching.rules:
             self.scheduler.after(self._rng.expovariate(1 / self.setup.market_wait_ms), partial(self._market_step, symbol))
         self.scheduler.after(1000, self._look)
@@ -267,7 +267,7 @@ class World:
         self.director.stop()
         for _ in range(PAUSES_MAX):
             if self.bot.is_dead or self.bot.is_quitting:
-                self.scheduler.run(self.scheduler.now_ns + TIMER_MS * MS)
+                self.scheduler.run(self.scheduler.now_ns + PAUSE_MS * MS)
 
     def _books_placed(self) -> int:
         return self._placed + (self.engine.books.placed if self.engine.books and not self.bot.is_dead else 0)

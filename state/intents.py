@@ -3,7 +3,7 @@
 Who calls it: lane workers (`intent`, `result`), the recorder thread (`fill`), bot.py at start (`boot`); state.ledger adds them up. Each record is one
 `os.write` under O_APPEND, about 10 us; after a power cut the venue's open orders with our tag are the truth.
 Never: a rotation while a record in it is undecided; a place whose intent could not be written.
-Record: length (4 bytes, big-endian) + crc32 of the payload (4 bytes) + JSON payload.
+Record: length (4 bytes, big-endian) + crc32 of the payload (4 bytes) + JSON payload. What stands between two records and ends with SCAR was cut off.
 """
 
 import os
@@ -25,6 +25,7 @@ from core.ports import NotSent
 from core.types import Fill
 
 HEAD = struct.Struct(">II")
+SCAR = b"\xff" * HEAD.size  # stands before a record that follows a torn one, or the records of another process, which may have been torn
 RECORD_MAX = 1 << 20
 LATE_MAX = 20_000
 PAYLOAD_BEGINS = b'{"record":'
@@ -86,6 +87,7 @@ class File(Protocol):
     """Where the records go. `write` appends and says how many bytes it took; raises OSError."""
 
     def write(self, data: bytes, /) -> int: ...
+    def is_empty(self) -> bool: ...
     def close(self) -> None: ...
 
 
@@ -98,6 +100,9 @@ class DiskFile:
 
     def write(self, data: bytes, /) -> int:
         return os.write(self._file, data)
+
+    def is_empty(self) -> bool:
+        return os.fstat(self._file).st_size == 0
 
     def close(self) -> None:
         os.close(self._file)
@@ -114,6 +119,7 @@ class Intents:
         self._memory_lock = threading.Lock()  # guards the words below; never held during a write, which is one system call
         self._idle = threading.Condition(self._memory_lock)
         self._writing = 0  # writes under way
+        self._is_torn = False  # what stands at the end of the file may not be whole
         self._late: deque[Record] = deque()  # the recorder's, in order, from the first that could not be written on
         self.written = 0
         self.failed = 0
@@ -122,6 +128,7 @@ class Intents:
     # -- Resource --------------------------------------------------------------------------------
     def start(self) -> None:
         self._file = self._open_file(self.path)
+        self._is_torn = not self._file.is_empty()
 
     def stop(self, deadline: float) -> None:
         """Refuse every further record and close the file once nobody writes; `deadline` is on time.monotonic().
@@ -219,11 +226,14 @@ class Intents:
             if file is None:
                 raise OSError(9, "the intents are closed")
             self._writing += 1
+            if self._is_torn:
+                data = SCAR + data
         try:
             is_whole = file.write(data) == len(data)
         finally:
             with self._idle:
                 self._writing -= 1
+                self._is_torn = not is_whole
                 self.written += is_whole
                 self._idle.notify()  # whoever stops
         if not is_whole:
@@ -278,21 +288,9 @@ def _next_begin(data: bytes, at: int) -> int:
 
 
 def _is_torn(data: bytes, at: int, following: int) -> bool:
-    """The head does not announce just the bytes that stand before the next record: writes were cut off there. Otherwise the bytes are damaged.
-
-    A full disk may have cut off several in a row: together they can hold more bytes than the first announces.
-    """
+    """A scar follows, or fewer bytes stand before the next record than the head announces: the write was cut off. Otherwise the bytes are damaged."""
     here = following - at
-    if here < HEAD.size:
+    if here < HEAD.size or data.endswith(SCAR, at, following):
         return True
     length = int(HEAD.unpack_from(data, at)[0])
-    return length != here - HEAD.size or length < PAYLOAD_BYTES_MIN or _holds_a_begin(data[at + HEAD.size : following])
-
-
-def _holds_a_begin(payload: bytes) -> bool:
-    """A second torn record stands in it, and the two together are as long as the first announces. JSON text holds no zero byte, every head does."""
-    begins = payload.find(0)
-    if begins < 0:
-        return False
-    following = payload[begins + HEAD.size :]
-    return PAYLOAD_BEGINS.startswith(following[: len(PAYLOAD_BEGINS)])
+    return length > here - HEAD.size or length < PAYLOAD_BYTES_MIN

@@ -140,7 +140,7 @@ def test_own_quote_is_not_chased() -> None:
     """Where our own order is alone at the best price, the next level counts: quoting must not walk the market."""
     desk = quoting_desk(maker(Band(min=D(0), target=D("0.5"), max=D(20), quantity=D(1))))
     answer(desk)
-    bid = next(desk.books.orders.open("BTCUSDT", Side.BUY))
+    bid = desk.books.orders.open("BTCUSDT", Side.BUY)[0]
     assert bid.price == D("99.99")
     desk.step(diff(101, 101, bids=[("99.99", "1")]), ticker(101, size="1"), after_ms=10)
     view = View(desk.books)

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 import msgspec
 
-from core.money import BPS, ZERO, away_from_mid, floor_to
+from core.money import BPS, ONE, ZERO, away_from_mid, floor_to
 from core.types import Side, SymbolRules
 from core.view import View
 from trading.bands import Band
@@ -50,7 +50,7 @@ def reference_price(view: View, symbol: str, side: Side, quoting: SymbolQuoting)
     base = view.mid(symbol) if quoting.reference is Reference.MID else view.best(symbol, side)
     if base is None or not quoting.inventory_cap:
         return base
-    share = max(Decimal(-1), min(Decimal(1), inventory(view, symbol, quoting) / quoting.inventory_cap))
+    share = max(-ONE, min(ONE, inventory(view, symbol, quoting) / quoting.inventory_cap))
     return base * (1 - quoting.skew_bps_max * share / BPS)
 
 

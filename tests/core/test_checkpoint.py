@@ -105,7 +105,7 @@ def test_hash_sees_a_change(engine: Engine) -> None:
 
     def fill_one(one: Engine) -> None:
         assert one.books is not None
-        next(one.books.orders.open()).booked += Decimal("0.0001")
+        one.books.orders.open()[0].booked += Decimal("0.0001")
 
     def move_money(one: Engine) -> None:
         assert one.books is not None

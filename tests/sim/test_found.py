@@ -217,12 +217,25 @@ def test_many_cut_off_records_in_a_row_are_no_damage() -> None:
     memory = Memory()
     intents = Intents(PATH, lambda path: memory.disk)
     intents.start()
-    memory.disk.keeps = lambda size: 17
-    for number in range(60):
+    for number in range(300):
+        memory.disk.keeps = lambda size, number=number: 1 + number % (size - 1)
         intents.result(Reply(command_id=number, outcome=Outcome.DONE))
     memory.disk.heal()
     intents.fill(fill(501, 77))
     assert [one.trade_id for one in memory.fills()] == [501]
+
+
+def test_places_that_cannot_leave_brake() -> None:
+    """Seed 44: on a full disk a place was refused by its own journal and made again at once, thousands of times a second; now the side waits."""
+    world = World(replace(Setup.drawn(1), with_faults=False))
+    world.start()
+    world.memory.disk.keeps = lambda size: 0
+    world.scheduler.run(world.scheduler.now_ns + 5_000 * MS)
+    assert world.engine.books is not None and 0 < world.engine.books.placed <= 60
+    assert not world.matching.open_orders()
+    world.memory.disk.heal()
+    world.scheduler.run(world.scheduler.now_ns + 9_000 * MS)
+    assert world.matching.open_orders() and not world.oracle.failures
 
 
 def test_a_place_whose_intent_took_too_long_does_not_leave() -> None:

@@ -2,14 +2,19 @@
 
 from decimal import Decimal
 from functools import partial
+from itertools import pairwise
 from random import Random
 
 import pytest
 
 from core.books import Timing
 from core.commands import Query
+from core.engine import Step
+from core.events import AnyEvent
 from core.light import Colour
 from core.types import Side
+from sim.bot import Bot
+from sim.faults import Kind
 from sim.scheduler import MS
 from sim.setup import Setup, ticks
 from sim.world import Result, World
@@ -19,6 +24,8 @@ D = Decimal
 DRIFT_MS = 50
 SECOND = 1000 * MS
 NEVER_MS = 1e9
+SILENCE_MINUTES = 10
+QUERY_WAIT_MS_MAX = 12_000  # two calls of 3 s, a search of another, and the back-off
 RICH = {"USDT": D(1_000_000), "ETH": D(400), "SOL": D(6000)}
 
 
@@ -66,9 +73,9 @@ def lights(world: World) -> set[Colour]:
     return {light.colour for light in world.engine.books.lights.shown.values()}
 
 
-def quoting_world() -> World:
+def quoting_world(kind: type[World] = World) -> World:
     """A clean world with quotes on all sides and a market that moves now and then."""
-    world = World(clean(20, "1", "3", "5"))
+    world = kind(clean(20, "1", "3", "5"))
     world.scheduler.after(500, partial(drift_slowly, world, Random("slow")))
     world.start()
     world.scheduler.run(world.scheduler.now_ns + 3 * SECOND)
@@ -83,38 +90,63 @@ def drift_slowly(world: World, rng: Random) -> None:
     world.scheduler.after(700, partial(drift_slowly, world, rng))
 
 
-def test_ten_silent_minutes() -> None:
-    """Field case 14 (nautilus #4152): a venue that says nothing for ten minutes ends no order; lights are red, and the asking goes on."""
-    world = quoting_world()
+class Listening(World):
+    """Keeps when each order was asked about."""
+
+    def __init__(self, setup: Setup) -> None:
+        self.queried_ns: dict[str, list[int]] = {}
+        super().__init__(setup)
+
+    def _after_step(self, bot: Bot, batch: list[AnyEvent], step: Step) -> None:
+        super()._after_step(bot, batch, step)
+        for command in step.commands:
+            if isinstance(command, Query):
+                self.queried_ns.setdefault(command.client_order_id, []).append(self.scheduler.now_ns)
+
+
+def places_now(world: World) -> bool:
+    """A place has just been handed to its lane and has not left yet."""
     assert world.engine.books is not None
-    orders = world.engine.books.orders
+    return any(order.place_asked is not None and order.created_ns == world.scheduler.now_ns for order in world.engine.books.orders.open())
+
+
+def test_ten_silent_minutes() -> None:
+    """A venue silent for ten minutes with a place and a cancel outstanding ends nothing: red with its age, asked about all the time (field case 14);
+    when it answers, the books are equal and every side is green within the liveness bound (issue 3, must be seen 3)."""
+    world = quoting_world(Listening)
+    assert isinstance(world, Listening) and world.engine.books is not None
+    orders, lights_shown = world.engine.books.orders, world.engine.books.lights.shown
+    assert world.scheduler.run(world.scheduler.now_ns + 60 * SECOND, lambda: places_now(world))
     world.faults.is_cut_off = True
-    world.scheduler.run(world.scheduler.now_ns + 9 * 60 * SECOND)
-    undecided = list(orders.open_ids)
-    assert undecided
-    assert lights(world) == {Colour.RED}
-    queries = count_queries(world)
-    world.scheduler.run(world.scheduler.now_ns + 60 * SECOND)
-    assert list(orders.open_ids) == undecided
-    assert count_queries(world) > queries
+    silent_ns = world.scheduler.now_ns
+    held = dict(orders.open_ids)
+    world.scheduler.run(silent_ns + SILENCE_MINUTES * 60 * SECOND)
+
+    places = [order for order in held.values() if order.place_asked is not None and order.place_asked.unknown]
+    cancels = [order for order in held.values() if order.cancel_asked is not None and order.cancel_asked.unknown]
+    assert places and cancels
+    assert orders.open_ids == held and all(order.is_open and order.evidence is None for order in held.values())
+    for light in lights_shown.values():
+        assert light.colour is Colour.RED and light.reason
+        assert world.scheduler.now_ns - light.since_ns >= (SILENCE_MINUTES - 1) * 60 * SECOND
+    for order in (*places, *cancels):
+        asked_ns = [at_ns for at_ns in world.queried_ns[order.client_order_id] if at_ns >= silent_ns]
+        waits = [later - earlier for earlier, later in pairwise([*asked_ns, world.scheduler.now_ns])]
+        assert max(waits) <= QUERY_WAIT_MS_MAX * MS, "asked about without a pause, to the last moment"
     assert not world.oracle.failures
 
     world.faults.is_cut_off = False
     back_ns = world.scheduler.now_ns
     world.scheduler.run(back_ns + world.liveness_ms() * MS)
     assert all(world.oracle.green_ns[symbol, side] > back_ns for symbol in world.matching.rules for side in Side)
+    assert not any(order.is_unknown for order in orders.open())
+    proof = world.engine.audit.last
+    assert proof is not None and proof.equal and proof.at_ns > back_ns
     assert not world.oracle.failures
-
-
-def count_queries(world: World) -> int:
-    """Commands are numbered without gaps, so the venue's counter of reads is not needed: the newest outstanding query tells."""
-    return max((number for number, command in world.engine.pending.items() if isinstance(command, Query)), default=0)
 
 
 def test_a_known_order_clears_sooner() -> None:
     """Where the venue knows the order, the side is green again within 2 x time-out + the resolver interval (DESIGN 4)."""
-    from sim.faults import Kind
-
     world = quoting_world()
     timing = world.setup.timing
     world.faults.arm(Kind.PLACE_REPLY_LOST)
