@@ -191,9 +191,10 @@ def whole(symbols: int, seconds: float, folder: Path) -> dict[str, float]:
             first_s = float(venue.wait_for(lambda state: state["first_order_s"], "the first order")["first_order_s"])
             venue.wait_for(lambda state: state["orders"] == 2 * symbols, "a quote on every side")
             time.sleep(1.0)
+            told: dict[str, float] = {}
             rest = _flow(bot, lambda: _nothing(seconds))
             idle = _flow(bot, lambda: venue.ask("flow", seconds=seconds, per_s=PER_S, toggle_every=0))
-            active = _flow(bot, lambda: venue.ask("flow", seconds=seconds, per_s=PER_S, toggle_every=TOGGLE_EVERY))
+            active = _flow(bot, lambda: _kept(told, venue.ask("flow", seconds=seconds, per_s=PER_S, toggle_every=TOGGLE_EVERY)))
             full = _flow(bot, lambda: venue.ask("flow", seconds=seconds, per_s=0, toggle_every=0))
             resident_mb = bot.resident_mb
         finally:
@@ -203,6 +204,9 @@ def whole(symbols: int, seconds: float, folder: Path) -> dict[str, float]:
         "CPU at rest, % of a core": rest[0] / seconds * 100,
         "CPU s per 1,000 updates, idle": idle[0] / idle[1] * 1000,
         "CPU s per 1,000 updates, active": active[0] / active[1] * 1000,
+        "active: orders and cancels/s": told["actions"] / told["seconds"],
+        "active: pong p50 ms": told["pong_ms_p50"],
+        "active: pong max ms": told["pong_ms_max"],
         "updates/s at full CPU": full[1] / full[2],
         "resident MB": resident_mb,
         "SIGINT to exit s": exit_s,
@@ -230,6 +234,11 @@ def steps_us(tape: Path) -> dict[str, float]:
         "engine step with commands, p50 us": percentile(acting, 50),
         "engine step with commands, p99 us": percentile(acting, 99),
     }
+
+
+def _kept(where: dict[str, float], answer: dict[str, float]) -> dict[str, float]:
+    where.update(answer)
+    return answer
 
 
 def _nothing(seconds: float) -> dict[str, float]:

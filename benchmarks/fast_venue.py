@@ -24,6 +24,7 @@ from benchmarks.sockets import Loop, Peer
 from benchmarks.venue_words import MID, NARROW_BPS, SYMBOLS, WIDE_BPS, Order
 
 ANSWER_S_MAX = 2.0
+PING_EVERY_S = 0.05  # while updates flow
 GAP_S = (0.006, 0.014)  # between the last answer and the next frame: every client has come to rest by then
 LEVEL_QUANTITIES = ("0.50000000", "0.70000000")
 
@@ -228,9 +229,13 @@ class Venue:
     def flow(self, seconds: float, per_s: int, toggle_every: int) -> dict[str, object]:
         """Updates of all symbols in turn (6 tickers, 2 diffs, 2 trades of 10); 0 per second: as fast as the client reads. Toggles cause orders."""
         begun_s = time.perf_counter()
-        sent = 0
+        sent, pinged_s = 0, begun_s
         before = len(self.seen)
+        self.loop.pongs_ms.clear()
         while (now_s := time.perf_counter()) - begun_s < seconds:
+            if now_s - pinged_s > PING_EVERY_S:
+                pinged_s = now_s
+                self.loop.ping()
             due = sent + 20 if not per_s else int((now_s - begun_s) * per_s)
             if due <= sent:
                 self.loop.turn(0.001)
@@ -240,7 +245,10 @@ class Venue:
                 peer.sock.sendall(words.framed([one for some in batch for one in some]))
             sent = due
             self.loop.turn(0)
-        return {"sent": sent, "seconds": time.perf_counter() - begun_s, "actions": len(self.seen) - before}
+        self.rest(PING_EVERY_S)
+        pongs_ms = sorted(self.loop.pongs_ms) or [float("nan")]
+        pongs = {"pong_ms_p50": pongs_ms[len(pongs_ms) // 2], "pong_ms_max": pongs_ms[-1]}
+        return {"sent": sent, "seconds": time.perf_counter() - begun_s, "actions": len(self.seen) - before, **pongs}
 
     def _update(self, number: int, peer: Peer, toggle_every: int) -> list[bytes]:
         symbol = self.symbols[number // 10 % len(self.symbols)]

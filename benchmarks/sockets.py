@@ -76,6 +76,7 @@ class Loop:
         self.port = int(self._listener.getsockname()[1])
         self.peers: dict[int, Peer] = {}
         self.status = 200  # of the next HTTP answer
+        self.pongs_ms: list[float] = []  # from our pings, which carry their time, to their pongs
         self._poll = select.poll()
         self._poll.register(self._listener, select.POLLIN)
         self._extra: dict[int, Callable[[], None]] = {}
@@ -84,6 +85,12 @@ class Loop:
         """Call this when the descriptor can be read: for a pipe of commands."""
         self._extra[descriptor] = readable
         self._poll.register(descriptor, select.POLLIN)
+
+    def ping(self) -> None:
+        """One to every WebSocket."""
+        for peer in list(self.peers.values()):
+            if peer.path:
+                peer.sock.sendall(frame(PING, str(time.perf_counter_ns()).encode()))
 
     def turn(self, timeout_s: float) -> None:
         """Wait for whatever comes first, at most this long, and deal with it."""
@@ -131,6 +138,8 @@ class Loop:
         elif opcode == CLOSE:
             peer.sock.sendall(frame(CLOSE, payload))
             self.drop(peer)
+        elif opcode == PONG and payload.isdigit():
+            self.pongs_ms.append((stamp_ns - int(payload)) / 1e6)
         elif opcode == TEXT:
             self._on_message(peer, payload, stamp_ns)
         return True
