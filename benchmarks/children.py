@@ -35,7 +35,6 @@ class Child:
             stdout=self._log or subprocess.PIPE,
             stderr=subprocess.STDOUT if self._log else None,
             env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "NO_COLOR": "1", **(env or {})},
-            start_new_session=True,
         )
 
     def __enter__(self) -> "Child":

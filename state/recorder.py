@@ -20,6 +20,7 @@ from state.keeper import Keeper
 
 WAITING_MAX = 20_000
 POLL_S = 0.2
+ASIDE_S = 0.005  # only one thread at a time runs Python, and a step is told of while its orders are on their way (docs/performance.md)
 GROUP_MAX = 500  # notices of one turn
 GROUP_EVERY_S = 0.02  # the store gets one transaction for all that happened in it
 YIELD_EVERY = 16  # notices between two offers of the interpreter to whoever waits for it
@@ -83,6 +84,8 @@ class Recorder:
         """What waits, up to the size of a group; empty after `wait_s` without anything."""
         try:
             group = [self._waiting.get(timeout=wait_s)]
+            if wait_s:
+                time.sleep(ASIDE_S)  # the orders of the step that told it leave first
         except queue.Empty:
             return []
         while len(group) < GROUP_MAX:

@@ -22,6 +22,7 @@ WAITING_MAX = 10_000  # steps
 MARKET_WAITING_MAX = 8_000  # beyond this, steps wait without their market events
 BATCH = 200  # records of one write
 POLL_S = 0.2
+ASIDE_S = 0.005  # only one thread at a time runs Python, and a step is told of while its orders are on their way (docs/performance.md)
 DISK_RETRY_S = 5.0
 HASH_EVERY_NS = 60_000_000_000
 MARKET = (BookTicker, DepthDiff, MarketTrade)
@@ -148,6 +149,8 @@ class Tape:
         batch: list[Taken | Begin | Frozen | Gap] = []
         try:
             batch.append(self._waiting.get(timeout=wait_s))
+            if wait_s:
+                time.sleep(ASIDE_S)  # what it was put with leaves first: the orders of that step
             while len(batch) < BATCH:
                 batch.append(self._waiting.get_nowait())
         except queue.Empty:
