@@ -288,9 +288,12 @@ def _next_begin(data: bytes, at: int) -> int:
 
 
 def _is_torn(data: bytes, at: int, following: int) -> bool:
-    """A scar follows, or fewer bytes stand before the next record than the head announces: the write was cut off. Otherwise the bytes are damaged."""
+    """Fewer bytes stand before the next record than the head announces, or a scar is among them, whole or cut off itself: the write was cut off.
+
+    Otherwise the bytes are damaged. JSON text holds no byte of a scar.
+    """
     here = following - at
-    if here < HEAD.size or data.endswith(SCAR, at, following):
+    if here < HEAD.size or SCAR in data[at:following] or data.find(SCAR[:1], at + HEAD.size, following) >= 0:
         return True
     length = int(HEAD.unpack_from(data, at)[0])
     return length > here - HEAD.size or length < PAYLOAD_BYTES_MIN
