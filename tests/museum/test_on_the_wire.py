@@ -201,8 +201,8 @@ def test_row_32_after_a_lost_update_the_books_agree(live: Rig) -> None:
     gaps = market.depth.gaps
     for number in range(1, 4):
         live.venue.exchange.fault("depth_gap", count=1)
-        wait_until(lambda number=number: market.depth.gaps >= gaps + number, 3.0, "the gap is noticed")  # type: ignore[misc]
-        wait_until(lambda: live.bot.is_quoting, 3.0, "in step again")
+        wait_until(lambda number=number: market.depth.gaps >= gaps + number, 10.0, "the gap is noticed")  # type: ignore[misc]
+        wait_until(lambda: live.bot.is_quoting, 10.0, "in step again")
     live.venue.pause(True)
 
     def equal() -> bool:
