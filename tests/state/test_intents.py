@@ -15,7 +15,7 @@ from core.commands import Cancel, CancelAll, Place
 from core.events import Boot, OrderAnswer, Outcome, Reply
 from core.ports import NotSent
 from core.types import Fill, Liquidity, OrderFacts, OrderType, Side, VenueError
-from state.intents import HEAD, SCAR, FillRecord, IntentRecord, Intents, IntentsCorrupt, read
+from state.intents import HEAD, FillRecord, IntentRecord, Intents, IntentsCorrupt, read
 from state.ledger import after_reset, recover, rotate
 
 HERE = "paper-1"
@@ -395,17 +395,3 @@ def test_a_fill_tells_the_venue_id_of_its_place(intents: Intents) -> None:
     (left,) = recovery.undecided
     assert left.venue_order_id == 5
     assert ("BTCUSDT", 5) not in recovery.attributed
-
-
-@pytest.mark.parametrize("scar_bytes", range(1, 12))
-def test_a_second_try_cut_off_at_the_end_of_the_file(intents: Intents, scar_bytes: int) -> None:
-    """A torn record, and its second try cut off in the scar or just after it: torn, whatever the two add up to (seed 7500)."""
-    intents.fill(fill(1))
-    at = intents.path.stat().st_size
-    intents.fill(fill(2))
-    data = intents.path.read_bytes()
-    record = data[at:]
-    second = (SCAR + record)[:scar_bytes]
-    for kept in {1, 7, 8, 9, 40, *range(len(record) - 12, len(record))}:
-        intents.path.write_bytes(data[:at] + record[:kept] + second)
-        assert [one.fill.trade_id for one in read(intents.path) if isinstance(one, FillRecord)] == [1]
