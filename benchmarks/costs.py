@@ -207,7 +207,7 @@ def whole(symbols: int, seconds: float, folder: Path) -> dict[str, float]:
         "active: orders and cancels/s": told["actions"] / told["seconds"],
         "active: pong p50 ms": told["pong_ms_p50"],
         "active: pong max ms": told["pong_ms_max"],
-        "updates/s at full CPU": full[1] / full[2],
+        "updates/s, all that the socket takes": full[1] / full[2],
         "resident MB": resident_mb,
         "SIGINT to exit s": exit_s,
         "exit code": float(bot.process.returncode),
