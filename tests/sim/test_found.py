@@ -225,6 +225,16 @@ def test_many_cut_off_records_in_a_row_are_no_damage() -> None:
     assert [one.trade_id for one in memory.fills()] == [501]
 
 
+def test_fills_not_booked_yet_have_spent_their_funds() -> None:
+    """Seed 811: an ended order had executed more than was booked, and its side was red; the same funds were promised to the other symbol's order."""
+    desk = Desk().connect()
+    order = desk.rest(want(Side.SELL, "101", "4", (0, 0)), 11)
+    free = desk.books.account.available("BTC", desk.books.orders)
+    desk.step(report(order.client_order_id, 11, "CANCELED", "1.5", side=Side.SELL, price="101", quantity="4"))
+    assert order.executed - order.booked == D("1.5") and not order.is_open
+    assert desk.books.account.available("BTC", desk.books.orders) <= min(free + D("2.5"), desk.books.account.holdings["BTC"].total - D("1.5"))
+
+
 def test_places_that_cannot_leave_brake() -> None:
     """Seed 44: on a full disk a place was refused by its own journal and made again at once, thousands of times a second; now the side waits."""
     world = World(replace(Setup.drawn(1), with_faults=False))
