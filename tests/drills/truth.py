@@ -14,7 +14,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from state.intents import HEAD
+from state.intents import HEAD, SCAR
 from tests.drills.harness import CREATES, SYMBOL, Row, Venue
 
 PAGE = 1000
@@ -73,8 +73,15 @@ class Tail:
         data = self._path.read_bytes()[self._at :] if self._path.exists() else b""
         at = 0
         while at + HEAD.size <= len(data):
+            if data.startswith(SCAR, at):
+                at += len(SCAR)
+                continue
             length, crc = HEAD.unpack_from(data, at)
             payload = data[at + HEAD.size : at + HEAD.size + length]
+            is_whole = len(payload) == length and zlib.crc32(payload) == crc
+            if not is_whole and (scar := data.find(SCAR, at)) >= 0:
+                at = scar  # what stands before a scar was cut off
+                continue
             if len(payload) < length:
                 break  # it is being written
             if zlib.crc32(payload) != crc:
