@@ -8,7 +8,7 @@ from tests.drills.harness import LONG, Late, wait_until
 from tests.drills.rig import Rig
 
 EVENTS_MS = 1600
-TRIES_MAX = 5
+TRIES_MAX = 10
 LONG_ONLY = pytest.mark.skipif(not LONG, reason="its twin runs in the quick set")
 REQUESTS = {"rest": {"place": b"POST /api/v3/order", "cancel": b"DELETE /api/v3/order"}, "ws": {"place": b"order.place", "cancel": b"order.cancel"}}
 
