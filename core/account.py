@@ -6,7 +6,7 @@ Never: a float, a balance of its own invention.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from core.money import ZERO
@@ -17,6 +17,21 @@ ASSETS_MAX = 5000  # balances of assets that are not traded are left out beyond 
 FOREIGN_ORDERS_MAX = 5000  # beyond it the oldest is forgotten until the next account read; the venue's own `free` still bounds what is promised
 TOLD_KEPT = 16  # messages
 SPENT_MAX = 1000  # per asset; beyond it the oldest two become one that waits as long as the later of them
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What one of our fills paid, until a balance is known to contain it."""
+
+    time_ms: int
+    amount: Decimal
+    trade: tuple[str, int]
+    booked_ns: int
+    is_told: bool = False  # by the user stream, whose position messages follow their reports
+
+    def is_in(self, update_ms: int, read_sent_ns: int) -> bool:
+        """Does a balance of this time contain it? Within one ms only if the stream told the fill before, or the read was asked for after it."""
+        return self.time_ms < update_ms or (self.time_ms == update_ms and (self.is_told or self.booked_ns < read_sent_ns))
 
 
 @dataclass(slots=True)
@@ -40,7 +55,7 @@ class Account:
     rules: dict[str, SymbolRules]
     holdings: dict[str, Holding] = field(default_factory=dict)
     foreign: dict[tuple[str, int], tuple[str, Decimal]] = field(default_factory=dict)  # (symbol, order id) -> (asset, amount)
-    spent_since: dict[str, list[tuple[int, Decimal]]] = field(default_factory=dict)  # fills not yet in a position message
+    spent_since: dict[str, list[Spent]] = field(default_factory=dict)  # fills not yet in a balance
     movements: dict[str, Decimal] = field(default_factory=dict)  # foreign movements since the baseline
     baseline: dict[str, Decimal] = field(default_factory=dict)  # totals when the books were first proven
     baseline_ms: dict[str, int] = field(default_factory=dict)  # venue time of each of them
@@ -55,8 +70,8 @@ class Account:
         del self.told[:-TOLD_KEPT]
         return False
 
-    def on_position(self, balances: Iterable[Balance], update_ms: int) -> list[str]:
-        """Take absolute balances unless newer ones are held; returns the assets taken."""
+    def on_position(self, balances: Iterable[Balance], update_ms: int, read_sent_ns: int = 0) -> list[str]:
+        """Take absolute balances unless newer ones are held; returns the assets taken. `read_sent_ns` is 0 for the stream's."""
         taken = []
         for balance in balances:
             holding = self.holdings.get(balance.asset)
@@ -71,29 +86,44 @@ class Account:
             holding.free, holding.locked, holding.update_ms = balance.free, balance.locked, update_ms
             pending = self.spent_since.get(balance.asset)
             if pending:
-                pending[:] = [entry for entry in pending if entry[0] > update_ms]
+                pending[:] = [spent for spent in pending if not spent.is_in(update_ms, read_sent_ns)]
             taken.append(balance.asset)
         return taken
 
-    def on_own_fill(self, fill: Fill) -> None:
+    def on_own_fill(self, fill: Fill, now_ns: int) -> None:
         """Book what one of our trades did; what was paid counts against the funds at once, what was received only when the venue says so."""
         rules = self.rules[fill.symbol]
         notional = fill.price * fill.quantity
-        paid = (rules.quote, notional) if fill.side is Side.BUY else (rules.base, fill.quantity)
+        paid = hold_of(fill.side, fill.price, fill.quantity, rules)
         got = (rules.base, fill.quantity) if fill.side is Side.BUY else (rules.quote, notional)
         for asset, delta in ((paid[0], -paid[1]), got, (fill.fee_asset, -fill.fee)):
             if self.is_after_baseline(asset, fill.time_ms):
                 self.own_change[asset] = self.own_change.get(asset, ZERO) + delta
         # A sweep fills several orders within one ms: a position of that ms may be from before this fill; one that follows includes it.
         if fill.time_ms >= self.holdings.setdefault(paid[0], Holding()).update_ms:
-            self._note_spent(*paid, fill.time_ms)
+            self._note_spent(paid[0], Spent(time_ms=fill.time_ms, amount=paid[1], trade=fill.key, booked_ns=now_ns))
 
-    def _note_spent(self, asset: str, amount: Decimal, time_ms: int) -> None:
+    def _note_spent(self, asset: str, spent: Spent) -> None:
         pending = self.spent_since.setdefault(asset, [])
-        pending.append((time_ms, amount))
+        pending.append(spent)
         if len(pending) > SPENT_MAX:
             first, second = pending[:2]
-            pending[:2] = [(max(first[0], second[0]), first[1] + second[1])]
+            later = second if second.time_ms >= first.time_ms else first
+            pending[:2] = [replace(later, amount=first.amount + second.amount)]
+
+    def on_told(self, fill: Fill) -> None:
+        """The user stream tells of one of our fills: the position message that contains it is still to come."""
+        asset, _ = hold_of(fill.side, fill.price, fill.quantity, self.rules[fill.symbol])
+        pending = self.spent_since.get(asset, [])
+        for at, spent in enumerate(pending):
+            if spent.trade == fill.key:
+                pending[at] = replace(spent, is_told=True)
+
+    def has_doubtful_spending(self) -> bool:
+        """Is any fill of the same ms as a balance that may or may not contain it? A read asked for now will tell."""
+        return any(
+            spent.time_ms <= self.holdings[asset].update_ms and not spent.is_told for asset, pending in self.spent_since.items() for spent in pending
+        )
 
     def _is_traded(self, asset: str) -> bool:
         return any(asset in (rules.base, rules.quote) for rules in self.rules.values())
@@ -166,7 +196,7 @@ class Account:
         if holding is None:
             return ZERO
         foreign = sum((amount for name, amount in self.foreign.values() if name == asset), ZERO)
-        spent = sum((amount for _, amount in self.spent_since.get(asset, ())), ZERO)
+        spent = sum((spent.amount for spent in self.spent_since.get(asset, ())), ZERO)
         return min(holding.total - spent - self.reserved(asset, orders) - foreign, holding.free)
 
     def total(self, asset: str) -> Decimal:

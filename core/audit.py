@@ -114,7 +114,8 @@ class Audit:
         self._judge(books, command.purpose, proof.compare(books, reply.answer), reply)
 
     def _judge(self, books: Books, purpose: Purpose, finding: Finding, reply: Reply) -> None:
-        self.next_proof_ns = books.now_ns + books.timing.proof_every_ms * MS
+        soon = books.account.has_doubtful_spending()  # funds wait for the next reading
+        self.next_proof_ns = books.now_ns + (SECOND_READING_MS if soon else books.timing.proof_every_ms) * MS
         if not finding.differences:
             self.suspicion = ()
             self._conclude(books, purpose, finding, equal=True)

@@ -53,7 +53,7 @@ def _count(books: Books, fill: Fill) -> None:
     books.fills.append(fill)
     books.fills_booked += 1
     books.fees[fill.fee_asset] = books.fees.get(fill.fee_asset, ZERO) + fill.fee
-    books.account.on_own_fill(fill)
+    books.account.on_own_fill(fill, books.now_ns)
     books.totals[fill.symbol].add(fill)
 
 

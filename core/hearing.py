@@ -14,7 +14,7 @@ from core.commands import Amend, Cancel, Place, Query
 from core.events import CancelAllAnswer, ExecutionReport, OrderAnswer, Outcome, Reply
 from core.notices import Acked, Ended, Refusal, Reported, Said, TimedOut
 from core.orders import Evidence, Order
-from core.types import OrderFacts, OrderStatus, Side, VenueError
+from core.types import Fill, OrderFacts, OrderStatus, Side, VenueError
 
 CANCEL_RETRY_MS = 250
 BRAKE_AFTER_EQUAL_REJECTS = 2
@@ -39,8 +39,13 @@ def on_report(books: Books, report: ExecutionReport) -> None:
     books.orders.learn_quantity(order, report.quantity)
     claim_orphans(books, order)
     if report.fill is not None:
-        book_fill(books, order, report.fill)
+        _book_told(books, order, report.fill)
     _hear(books, order, report.status, report.executed, Evidence.REPORT)
+
+
+def _book_told(books: Books, order: Order, fill: Fill) -> None:
+    book_fill(books, order, fill)
+    books.account.on_told(fill)
 
 
 def _on_unknown_order(books: Books, report: ExecutionReport) -> None:
@@ -50,7 +55,7 @@ def _on_unknown_order(books: Books, report: ExecutionReport) -> None:
         if order is not None:
             books.notices.append(Reported(symbol=order.symbol, order_id=order.client_order_id, report=report))
             if report.fill is not None:
-                book_fill(books, order, report.fill)
+                _book_told(books, order, report.fill)
         return
     rules = books.rules.get(report.symbol)
     if rules is None or report.venue_order_id < 0:

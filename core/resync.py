@@ -39,7 +39,7 @@ def merge(books: Books, snapshot: AccountSnapshot, read_sent_ns: int) -> int:
         books.proven_trade_id[symbol] = trade_id if known is None else max(known, trade_id)
     _doubt_unlisted(books, listed, read_sent_ns)
     books.unheard_since_ns = 0
-    books.account.on_position(snapshot.balances, snapshot.balances_update_ms)
+    books.account.on_position(snapshot.balances, snapshot.balances_update_ms, read_sent_ns)
     if not books.started:
         books.started, books.started_ns = True, books.now_ns
         books.account.begin()

@@ -52,7 +52,7 @@ def test_available_equals_the_brute_force_model(
     for n, (asset, amount) in enumerate(foreign):
         account.foreign["BTCUSDT", n] = (asset, D(amount))
     for n, (quantity, offset_ms) in enumerate(paid):
-        account.on_own_fill(fill(n, 1, price="2", quantity=str(quantity), time_ms=START_MS + offset_ms))
+        account.on_own_fill(fill(n, 1, price="2", quantity=str(quantity), time_ms=START_MS + offset_ms), 0)
     for asset, (free, locked) in zip(ASSETS, held, strict=True):
         left = D(free + locked) - sum(amount for name, amount in foreign if name == asset)
         for order in kept:
@@ -83,16 +83,37 @@ def test_own_fill_counts_until_the_balance_has_it() -> None:
     orders, account = Orders(), Account(rules=RULES)
     usdt = Balance(asset="USDT", free=D(1000), locked=D(0))
     account.on_position([usdt], START_MS)
-    account.on_own_fill(fill(1, 1, price="100", quantity="3", time_ms=START_MS + 5))
+    bought = fill(1, 1, price="100", quantity="3", time_ms=START_MS + 5)
+    account.on_own_fill(bought, 0)
+    account.on_told(bought)
     assert account.available("USDT", orders) == 700
     account.on_position([msgspec.structs.replace(usdt, free=D(700))], START_MS + 5)
     assert account.available("USDT", orders) == 700
 
 
+@pytest.mark.parametrize(
+    ("update_ms", "read_sent_ns", "expected"),
+    [
+        (START_MS + 5, 0, 400),  # a message of that ms may tell of another fill
+        (START_MS + 6, 0, 700),
+        (START_MS + 5, 1_000, 400),  # asked for before the fill was known
+        (START_MS + 5, 3_000, 700),
+    ],
+)
+def test_a_fill_learned_from_an_answer_counts_until_a_balance_surely_has_it(update_ms: int, read_sent_ns: int, expected: int) -> None:
+    """Seed 10997: within one ms only a balance read after the fill was known, or one whose report the stream told before, contains it."""
+    orders, account = Orders(), Account(rules=RULES)
+    account.on_position([Balance(asset="USDT", free=D(1000), locked=D(0))], START_MS)
+    account.on_own_fill(fill(1, 1, price="100", quantity="3", time_ms=START_MS + 5), 2_000)
+    account.on_position([Balance(asset="USDT", free=D(700), locked=D(0))], update_ms, read_sent_ns)
+    assert account.available("USDT", orders) == expected
+    assert account.has_doubtful_spending() == (expected == 400)
+
+
 def test_received_funds_wait_for_the_venue() -> None:
     """What a fill brought in is available only when the venue's balance says so."""
     orders, account = Orders(), Account(rules=RULES)
-    account.on_own_fill(fill(1, 1, quantity="3"))
+    account.on_own_fill(fill(1, 1, quantity="3"), 0)
     assert account.available("BTC", orders) == 0
 
 
@@ -126,7 +147,7 @@ def test_money_is_exact(made: list[tuple[Side, int, int, int]], moved: int) -> N
     usdt, btc = D(105), D(7)
     for n, (side, price, quantity, fee) in enumerate(made):
         trade = fill(n, 1, side=side, price=f"{price}.1", quantity=f"0.{quantity}", fee=f"0.0{fee}")
-        account.on_own_fill(trade)
+        account.on_own_fill(trade, 0)
         sign = 1 if side is Side.BUY else -1
         usdt -= sign * trade.price * trade.quantity + trade.fee
         btc += sign * trade.quantity

@@ -92,10 +92,10 @@ def test_spent_funds_are_folded(monkeypatch: pytest.MonkeyPatch) -> None:
     held = Account(rules={"BTCUSDT": BTC})
     held.on_position([Balance(asset="USDT", free=D(100_000), locked=D(0))], START_MS)
     for number in range(25):
-        held.on_own_fill(fill(number, 1, price="100", quantity="1", time_ms=START_MS + 1 + number))
+        held.on_own_fill(fill(number, 1, price="100", quantity="1", time_ms=START_MS + 1 + number), 0)
     assert len(held.spent_since["USDT"]) == 10
     assert held.available("USDT", Orders()) == D(100_000 - 2500)
-    held.on_position([Balance(asset="USDT", free=D(97_500), locked=D(0))], START_MS + 25)
+    held.on_position([Balance(asset="USDT", free=D(97_500), locked=D(0))], START_MS + 26)
     assert held.available("USDT", Orders()) == D(97_500)
 
 
