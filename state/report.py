@@ -226,7 +226,7 @@ def _money(run: RunRow, account: Account | None, counted: list[Fill]) -> Json:
     if account is None:
         return money
     for fill in counted:
-        account.on_own_fill(fill)
+        account.on_own_fill(fill, 0)
     start_mids = _amounts(run.start_mids)
     mids = {**start_mids, **_amounts(run.mids)}
     begun = _value(account.rules, account.baseline, start_mids)
