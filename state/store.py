@@ -1,7 +1,7 @@
 """The store: orders, execution reports, runs and key-value pairs in one SQLite file (WAL), a projection that can be deleted and rebuilt.
 
 Who calls it: bot.py at start (`open`, main thread), then state.recorder alone writes; state.report reads over a connection of its own.
-Schema steps run at open (Alembic); a newer schema is refused. Every write is a group in one transaction: whole or not at all.
+A new file gets the tables of the schema, an older one the steps (Alembic), a newer one is refused. A group of writes is whole or not at all.
 Never: a call from the trading thread; a decision that depends on what a row says.
 """
 
@@ -19,7 +19,7 @@ from sqlalchemy.exc import DatabaseError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from state.rows import Rows
-from state.schema import REVISION, execution_reports, key_value, orders, runs
+from state.schema import REVISION, alembic_version, execution_reports, key_value, metadata, orders, runs
 
 FILE = "store.db"
 BUSY_MS = 1000
@@ -90,9 +90,9 @@ def connect_to(path: Path) -> Engine:
 
 def revision_of(connection: Connection) -> str | None:
     """The schema step the file is at; None for an empty one."""
-    if "alembic_version" not in inspect(connection).get_table_names():
+    if alembic_version.name not in inspect(connection).get_table_names():
         return None
-    return connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+    return connection.execute(select(alembic_version.c.version_num)).scalar()
 
 
 def known_revisions() -> set[str]:
@@ -102,10 +102,10 @@ def known_revisions() -> set[str]:
 def _scripts() -> Any:
     from alembic.script import ScriptDirectory  # loaded only where a step must run: half a second of a start
 
-    return ScriptDirectory.from_config(_alembic())
+    return ScriptDirectory.from_config(alembic_config())
 
 
-def _alembic(connection: Connection | None = None) -> Any:
+def alembic_config(connection: Connection | None = None) -> Any:
     from alembic.config import Config
 
     config = Config()
@@ -149,8 +149,10 @@ class Store:
         self._engine = connect_to(self.path)
         with self._engine.connect() as connection:
             found = revision_of(connection)
-        if found != REVISION:
-            self._migrate(found)
+        if found is None:
+            self._create(self._engine)
+        elif found != REVISION:
+            self._migrate(self._engine, found)
         return is_new or found is None
 
     def _remove_siblings(self) -> None:
@@ -158,18 +160,23 @@ class Store:
         for ending in ("-wal", "-shm"):
             self.path.with_name(self.path.name + ending).unlink(missing_ok=True)
 
-    def _migrate(self, found: str | None) -> None:
+    def _create(self, engine: Engine) -> None:
+        with engine.begin() as connection:
+            metadata.create_all(connection)
+            alembic_version.create(connection, checkfirst=True)
+            connection.execute(insert(alembic_version).values(version_num=REVISION))
+
+    def _migrate(self, engine: Engine, found: str) -> None:
         from alembic import command
 
-        if found is not None and found not in known_revisions():
+        if found not in known_revisions():
             self.close()
             raise StoreRefused(
                 f"{self.path} was written by a newer version (schema {found}, this version knows up to {REVISION}); "
                 f"use that version, or delete the file: it is rebuilt from the intents"
             )
-        assert self._engine is not None
-        with self._engine.begin() as connection:
-            command.upgrade(_alembic(connection), "head")
+        with engine.begin() as connection:
+            command.upgrade(alembic_config(connection), "head")
 
     def close(self) -> None:
         engine, self._engine = self._engine, None

@@ -8,14 +8,15 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from alembic import command
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import create_engine, inspect, select
 from sqlalchemy.engine import Engine
 
 from state.rows import OrderRow, ReportRow, Rows, RunRow, report_row, run_row, take, trade_row
-from state.schema import REVISION, exact, execution_reports, metadata, orders, runs
-from state.store import Store, StoreFailed, StoreRefused, known_revisions
+from state.schema import REVISION, exact, execution_reports, orders, runs
+from state.store import Store, StoreFailed, StoreRefused, alembic_config, known_revisions, revision_of
 from tests.state.store_builders import AT_NS, BOOT, RUN, SCOPE, fill, filled, order_id, reported, sent, standing
 
 
@@ -42,12 +43,16 @@ def all_of(store: Store, table: object) -> list[dict[str, object]]:
         return [dict(row) for row in connection.execute(select(table)).mappings()]  # type: ignore[call-overload]
 
 
-def test_the_steps_make_the_tables_of_the_schema(store: Store) -> None:
-    """What Alembic builds is what schema.py says, column by column, and its newest step is the known one."""
-    made, said = inspect(reading(store)), create_engine("sqlite://")
-    metadata.create_all(said)
-    expected = inspect(said)
-    assert set(made.get_table_names()) == {*expected.get_table_names(), "alembic_version"}
+def test_the_steps_make_the_tables_of_a_new_file(store: Store) -> None:
+    """What Alembic's steps build is what a new file gets from schema.py, column by column, with the same revision."""
+    stepped = create_engine("sqlite://")
+    with stepped.begin() as connection:
+        command.upgrade(alembic_config(connection), "head")
+        assert revision_of(connection) == REVISION
+    made, expected = inspect(stepped), inspect(reading(store))
+    with reading(store).connect() as connection:
+        assert revision_of(connection) == REVISION
+    assert set(made.get_table_names()) == set(expected.get_table_names())
     for table in expected.get_table_names():
         told = [(column["name"], str(column["type"]), column["nullable"]) for column in made.get_columns(table)]
         wanted = [(column["name"], str(column["type"]), column["nullable"]) for column in expected.get_columns(table)]
