@@ -87,6 +87,8 @@ class MarketMaker:
 
     def _why_bad(self, view: View, order: Order, reference: Decimal, quoting: SymbolQuoting) -> str | None:
         bands, tick = quoting.bands(order.side), view.rules(order.symbol).tick
+        if order.type.waits:
+            return "a stop order of an earlier run, no quote"
         if order.slot is None:
             index = band_of(bands, order.side, order.price, reference, tick)
             if index is None:

@@ -132,6 +132,9 @@ def place(books: Books, want: WantPlace) -> Order:
         slot=want.slot,
         place_asked=asked,
         level_when_sent=books.market[want.symbol].depth.quantity_at(want.side, want.price),
+        type=want.type,
+        stop_price=want.stop_price,
+        is_waiting=want.type.waits,
     )
     books.orders.add(order)
     books.budget.spend(books.now_ns, orders=1)
@@ -150,6 +153,7 @@ def place(books: Books, want: WantPlace) -> Order:
         client_order_id=client_order_id,
         slot=want.slot,
         not_after_ns=books.now_ns + timing.place_not_after_ms * MS,
+        stop_price=want.stop_price,
     )
     leave(books, command, "PLACE")
     return order

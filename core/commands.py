@@ -30,7 +30,10 @@ class Command(msgspec.Struct, frozen=True, tag=True, tag_field="kind", kw_only=T
 
 
 class Place(Command, frozen=True, tag=True, tag_field="kind", kw_only=True):
-    """Create one order. Past `not_after_ns` (engine clock) it must not leave: the decision behind it is stale."""
+    """Create one order. Past `not_after_ns` (engine clock) it must not leave: the decision behind it is stale.
+
+    With a `stop_price` it waits outside the book until a trade meets that price.
+    """
 
     symbol: str
     side: Side
@@ -41,6 +44,7 @@ class Place(Command, frozen=True, tag=True, tag_field="kind", kw_only=True):
     client_order_id: str
     slot: Slot | None
     not_after_ns: int
+    stop_price: Decimal | None = None
 
 
 class Cancel(Command, frozen=True, tag=True, tag_field="kind", kw_only=True):

@@ -110,6 +110,9 @@ class Engine:
                 quantity=undecided.quantity,
                 created_ns=undecided.sent_ms * MS,
                 venue_order_id=undecided.venue_order_id,
+                type=undecided.type,
+                stop_price=undecided.stop_price,
+                is_waiting=undecided.type.waits,
                 place_asked=Asked(0, undecided.sent_ms * MS, 0, unknown=True),
             )
             books.orders.want_attention(books.orders.add(order), 0)

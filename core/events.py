@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from core.types import Balance, Connection, Fill, OrderFacts, RateLimit, Side, SymbolRules, VenueError
+from core.types import Balance, Connection, Fill, OrderFacts, OrderType, RateLimit, Side, SymbolRules, VenueError
 
 Level: TypeAlias = tuple[Decimal, Decimal]  # price, absolute quantity; quantity 0 deletes
 
@@ -29,6 +29,8 @@ class Undecided(msgspec.Struct, frozen=True, kw_only=True):
     client_order_id: str
     sent_ms: int
     venue_order_id: int | None = None  # where its answer was written: the query finds it under any name
+    type: OrderType = OrderType.LIMIT_MAKER
+    stop_price: Decimal | None = None
 
 
 class Boot(Event, frozen=True, tag=True, tag_field="kind", kw_only=True):
@@ -110,7 +112,7 @@ class ExecutionReport(Event, frozen=True, tag=True, tag_field="kind", kw_only=Tr
     """One executionReport of the account, ours or not (binance-wire 7).
 
     `client_order_id` is the id the order was placed with (C on a cancel or replace, else c); `report_id` is c as it came.
-    `fill` is set on trades only. `status` is the raw word.
+    `fill` is set on trades only. `status` is the raw word. `is_on_book` is the venue's `w`; trades and endings carry False.
     """
 
     symbol: str
@@ -131,6 +133,9 @@ class ExecutionReport(Event, frozen=True, tag=True, tag_field="kind", kw_only=Tr
     created_ms: int
     fill: Fill | None
     received_ns: int
+    stop_price: Decimal = Decimal(0)
+    is_on_book: bool = True
+    list_id: int = -1
 
 
 class AccountPosition(Event, frozen=True, tag=True, tag_field="kind", kw_only=True):
@@ -179,6 +184,7 @@ class OrderAnswer(msgspec.Struct, frozen=True, tag=True, tag_field="kind", kw_on
     searched: bool = False
     ids_ran_backwards: bool = False
     by_socket: bool = False  # answered over the WS API
+    also: tuple[OrderFacts, ...] = ()  # other orders that the request changed: a cancel of one leg ends its whole list
 
 
 class CancelAllAnswer(msgspec.Struct, frozen=True, tag=True, tag_field="kind", kw_only=True):

@@ -6,20 +6,18 @@ order on the resolve list. Never: a terminal status without evidence, a fill cou
 
 from decimal import Decimal
 
-from core import queue, reset
+from core import queue, refusing, reset
 from core.account import hold_of
 from core.booking import book_fill, claim_orphans, note_foreign_fill
 from core.books import MS, Books
 from core.commands import Amend, Cancel, Place, Query
 from core.events import CancelAllAnswer, ExecutionReport, OrderAnswer, Outcome, Reply
-from core.notices import Acked, Ended, Refusal, Reported, Said, TimedOut
+from core.money import plain
+from core.notices import Acked, Ended, Reported, Said, TimedOut
 from core.orders import Evidence, Order
-from core.types import Fill, OrderFacts, OrderStatus, Side, VenueError
+from core.types import Fill, OrderFacts, OrderStatus, OrderType
 
 CANCEL_RETRY_MS = 250
-BRAKE_AFTER_EQUAL_REJECTS = 2
-BRAKE_MS_FIRST, BRAKE_MS_MAX = 1000, 30_000
-COUNT_MAX = 64
 NOT_OPEN = "Unknown order sent"  # of an amendment: perhaps filled
 
 
@@ -40,7 +38,7 @@ def on_report(books: Books, report: ExecutionReport) -> None:
     claim_orphans(books, order)
     if report.fill is not None:
         _book_told(books, order, report.fill)
-    _hear(books, order, report.status, report.executed, Evidence.REPORT)
+    _hear(books, order, report.status, report.executed, Evidence.REPORT, report.is_on_book)
 
 
 def _book_told(books: Books, order: Order, fill: Fill) -> None:
@@ -89,14 +87,22 @@ def adopt(books: Books, facts: OrderFacts) -> Order | None:
             venue_order_id=facts.venue_order_id,
             acked_ns=books.now_ns,
             reported=True,
+            type=_type_of(facts.type),
+            stop_price=facts.stop_price or None,
+            is_waiting=_type_of(facts.type).waits and not facts.is_working,
         )
     )
     books.account.foreign.pop((facts.symbol, facts.venue_order_id), None)
     claim_orphans(books, order)
     for fill in facts.fills:
         book_fill(books, order, fill)
-    _hear(books, order, facts.status, facts.executed, Evidence.QUERY)
+    _hear(books, order, facts.status, facts.executed, Evidence.QUERY, facts.is_working)
     return order
+
+
+def _type_of(word: str) -> OrderType:
+    """Of an order with our tag: one of the types we place."""
+    return next((one for one in OrderType if one.value == word), OrderType.LIMIT)
 
 
 def placed_as(books: Books, client_order_id: str) -> str:
@@ -119,11 +125,15 @@ def _facts_of(report: ExecutionReport) -> OrderFacts:
         status=report.status,
         created_ms=report.created_ms,
         updated_ms=report.time_ms,
+        stop_price=report.stop_price,
+        is_working=report.is_on_book,
+        list_id=report.list_id,
     )
 
 
-def _hear(books: Books, order: Order, status: str, executed: Decimal, evidence: Evidence) -> None:
-    """The venue has spoken of the order: its place is answered, and it may have ended."""
+def _hear(books: Books, order: Order, status: str, executed: Decimal, evidence: Evidence, is_working: bool) -> None:
+    """The venue has spoken of the order: its place is answered, it may have been triggered, and it may have ended."""
+    note_trigger(books, order, is_working, executed)
     unknown_before = books.orders.unknown_words
     was_canceled = order.cancel_asked is not None or bool(order.cancel_wanted)
     if order.place_asked is not None:
@@ -150,11 +160,24 @@ def _hear(books: Books, order: Order, status: str, executed: Decimal, evidence: 
         books.notices.append(Said(tag="RISK", symbol=order.symbol, text=text, order_id=order.client_order_id))
 
 
+def note_trigger(books: Books, order: Order, is_working: bool, executed: Decimal) -> None:
+    """A waiting order that works or has executed was triggered: a limit order from now on, at the end of its queue."""
+    if not order.is_waiting or not (is_working or executed):
+        return
+    order.is_waiting = False
+    depth = books.market[order.symbol].depth
+    if depth.in_step and order.place_asked is None:
+        level = depth.quantity_at(order.side, order.price)
+        order.queue = queue.joined(level, level, order.quantity)
+    stop = "" if order.stop_price is None else f" at {plain(order.stop_price)}"
+    books.notices.append(Said(tag="ACK", symbol=order.symbol, text=f"{order.side:<4} triggered{stop}", order_id=order.client_order_id))
+
+
 def _ack(books: Books, order: Order) -> None:
     order.place_asked = None
     order.acked_ns = books.now_ns
     market = books.market[order.symbol]
-    if market.depth.in_step:
+    if market.depth.in_step and not order.is_waiting:
         order.queue = queue.joined(market.depth.quantity_at(order.side, order.price), order.level_when_sent, order.quantity)
     books.clear_refusals(order.symbol, order.side)
     elapsed_ms = (books.now_ns - order.created_ns) / MS
@@ -167,6 +190,7 @@ def _ack(books: Books, order: Order) -> None:
             price=order.price,
             quantity=order.quantity,
             elapsed_ms=elapsed_ms,
+            is_waiting=order.is_waiting,
         )
     )
 
@@ -180,56 +204,11 @@ def on_place_reply(books: Books, command: Place, reply: Reply) -> None:
     if reply.outcome is Outcome.DONE and isinstance(reply.answer, OrderAnswer) and reply.answer.facts is not None:
         _take_facts(books, order, reply.answer.facts, Evidence.ANSWER)
     elif reply.outcome is Outcome.NOT_SENT:
-        _drop(books, order, Evidence.NOT_SENT, reply.note)
+        refusing.drop(books, order, Evidence.NOT_SENT, reply.note)
     elif reply.outcome is Outcome.REFUSED and reply.error is not None and order.status is OrderStatus.UNSEEN:
-        _refused(books, order, reply.error)
+        refusing.refuse(books, order, reply.error)
     else:
         mark_unknown(books, order, "place", reply.note or "an answer that contradicts the stream")
-
-
-def _drop(books: Books, order: Order, evidence: Evidence, note: str) -> None:
-    if order.status is not OrderStatus.UNSEEN:
-        books.orders.want_attention(order, books.now_ns)
-        return
-    books.orders.refuse(order, OrderStatus.REJECTED, evidence, books.now_ns)
-    waits = brake(books, order.symbol, order.side, note, "not sent")
-    text = f"{order.side:<4} place did not leave: {note} · {waits}"
-    books.notices.append(Said(tag="PENDING", symbol=order.symbol, text=text, order_id=order.client_order_id))
-
-
-def _refused(books: Books, order: Order, error: VenueError) -> None:
-    key = f"{error.http_status}/{error.code}"
-    if key in books.rejects or len(books.rejects) < COUNT_MAX:
-        books.rejects[key] = books.rejects.get(key, 0) + 1
-    limited = error.http_status in (418, 429)
-    what_next = "waiting for the limit to clear" if limited else _brake_for(books, order, error)
-    books.orders.refuse(order, OrderStatus.REJECTED, Evidence.REFUSED, books.now_ns)
-    books.notices.append(
-        Refusal(
-            tag="REJECT",
-            symbol=order.symbol,
-            order_id=order.client_order_id,
-            side=order.side,
-            price=order.price,
-            quantity=order.quantity,
-            error=error,
-            what_next=what_next,
-        )
-    )
-
-
-def _brake_for(books: Books, order: Order, error: VenueError) -> str:
-    return brake(books, order.symbol, order.side, f"{error.code} {error.message}", str(error.code))
-
-
-def brake(books: Books, symbol: str, side: Side, why: str, short: str) -> str:
-    """After two equal refusals in a row, the venue's or our own, the side waits, twice as long each time (field case 7)."""
-    times = books.count_refusal(symbol, side, why)
-    if times < BRAKE_AFTER_EQUAL_REJECTS:
-        return "one tick back next time" if "immediately match" in why else "next decision starts afresh"
-    wait_ms = min(BRAKE_MS_MAX, BRAKE_MS_FIRST << min(times - BRAKE_AFTER_EQUAL_REJECTS, 10))
-    books.session.brake_until_ns[symbol, side] = (books.now_ns + wait_ms * MS, f"{times} equal refusals ({short})")
-    return f"{times} times in a row, side waits {wait_ms / 1000:g} s"
 
 
 def on_cancel_reply(books: Books, command: Cancel, reply: Reply) -> None:
@@ -240,6 +219,9 @@ def on_cancel_reply(books: Books, command: Cancel, reply: Reply) -> None:
     current = order.cancel_asked is not None and order.cancel_asked.command_id == command.command_id
     if reply.outcome is Outcome.DONE and isinstance(reply.answer, OrderAnswer) and reply.answer.facts is not None:
         _take_facts(books, order, reply.answer.facts, Evidence.ANSWER)
+        for facts in reply.answer.also:
+            if other := books.orders.find(facts.symbol, facts.venue_order_id, facts.orig_client_order_id):
+                _take_facts(books, other, facts, Evidence.ANSWER)
         if current and order.is_open:
             mark_unknown(books, order, "cancel", f"the venue answers {reply.answer.facts.status}")
     elif not current or not order.is_open:
@@ -269,7 +251,7 @@ def _take_facts(books: Books, order: Order, facts: OrderFacts, evidence: Evidenc
     claim_orphans(books, order)
     for fill in facts.fills:
         book_fill(books, order, fill)
-    _hear(books, order, facts.status, facts.executed, evidence)
+    _hear(books, order, facts.status, facts.executed, evidence, facts.is_working)
 
 
 def on_amend_reply(books: Books, command: Amend, reply: Reply) -> None:

@@ -42,7 +42,9 @@ class Sent(Notice, frozen=True, kw_only=True):
 
     def words(self) -> str:
         command = self.command
-        return f"{command.side:<4} {plain(command.quantity)} @ {plain(command.price)} · {command.reason}"
+        stop = getattr(command, "stop_price", None)
+        trigger = f" once a trade is at {plain(stop)}" if stop is not None else ""
+        return f"{command.side:<4} {plain(command.quantity)} @ {plain(command.price)}{trigger} · {command.reason}"
 
 
 class Amended(Notice, frozen=True, kw_only=True):
@@ -74,9 +76,11 @@ class Acked(Notice, frozen=True, kw_only=True):
     price: Decimal
     quantity: Decimal
     elapsed_ms: float
+    is_waiting: bool = False
 
     def words(self) -> str:
-        return f"{self.side:<4} {plain(self.quantity)} @ {plain(self.price)} · on the book after {self.elapsed_ms:.0f} ms"
+        where = "waits for its stop price" if self.is_waiting else "on the book"
+        return f"{self.side:<4} {plain(self.quantity)} @ {plain(self.price)} · {where} after {self.elapsed_ms:.0f} ms"
 
 
 class Ended(Notice, frozen=True, kw_only=True):

@@ -12,7 +12,7 @@ from enum import StrEnum
 from core.commands import Slot
 from core.money import ZERO
 from core.queue import QueuePlace
-from core.types import Fill, OrderFacts, OrderStatus, Side
+from core.types import Fill, OrderFacts, OrderStatus, OrderType, Side
 
 S = OrderStatus
 SHORTFALL_GRACE_NS = 150_000_000
@@ -104,6 +104,9 @@ class Order:
     queue: QueuePlace | None = None
     trades: tuple[int, ...] = ()  # ids of its booked trades
     denied_ns: int = 0  # since when the venue denies it, though it had acknowledged it
+    type: OrderType = OrderType.LIMIT_MAKER
+    stop_price: Decimal | None = None
+    is_waiting: bool = False  # not triggered yet, as far as we know; an order that has been triggered never waits again
 
     @property
     def is_open(self) -> bool:
@@ -132,7 +135,7 @@ class Order:
 
     @property
     def is_working(self) -> bool:
-        """On the book by the venue's word, with nothing asked of it."""
+        """On the book, or waiting for its stop price, by the venue's word, with nothing asked of it."""
         return self.status in (S.NEW, S.PARTIALLY_FILLED) and not self.is_leaving and self.amend_asked is None
 
 

@@ -16,8 +16,8 @@ from core.booking import FOREIGN_TRADES_MAX
 from core.books import ATTRIBUTED_MAX, FILLS_KEPT_MAX, ORPHAN_TRADES_MAX
 from core.depth import BUFFERED_DIFFS_MAX, LEVELS_MAX
 from core.engine import PENDING_MAX, Engine
-from core.hearing import COUNT_MAX
 from core.orders import BOOKED_MAX, CLOSED_MAX
+from core.refusing import COUNT_MAX
 
 EARLIER_MAX = 10_000  # known fills of earlier runs (state.ledger gives no more)
 OPEN_MAX = 400  # of one symbol: the venue keeps 200, and as many may be undecided or adopted

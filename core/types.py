@@ -25,6 +25,13 @@ class OrderType(StrEnum):
     LIMIT = "LIMIT"
     LIMIT_MAKER = "LIMIT_MAKER"
     MARKET = "MARKET"
+    STOP_LOSS_LIMIT = "STOP_LOSS_LIMIT"
+    TAKE_PROFIT_LIMIT = "TAKE_PROFIT_LIMIT"
+
+    @property
+    def waits(self) -> bool:
+        """It stands outside the book until a trade meets its stop price; then it is a limit order (binance-wire 3)."""
+        return self in (OrderType.STOP_LOSS_LIMIT, OrderType.TAKE_PROFIT_LIMIT)
 
 
 class TimeInForce(StrEnum):
@@ -128,7 +135,10 @@ class Fill(msgspec.Struct, frozen=True):
 
 
 class OrderFacts(msgspec.Struct, frozen=True):
-    """What one answer of the venue says about one order. `status` is the raw word; it may be one we do not know."""
+    """What one answer of the venue says about one order. `status` is the raw word; it may be one we do not know.
+
+    `is_working` is False where the answer says that the order waits for its stop price; `list_id` is the venue's, -1 outside of an order list.
+    """
 
     symbol: str
     venue_order_id: int
@@ -145,6 +155,9 @@ class OrderFacts(msgspec.Struct, frozen=True):
     updated_ms: int
     fills: tuple[Fill, ...] = ()
     orig_client_order_id: str = ""
+    stop_price: Decimal = Decimal(0)
+    is_working: bool = True
+    list_id: int = -1
 
 
 class RateLimit(msgspec.Struct, frozen=True):

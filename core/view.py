@@ -29,6 +29,7 @@ class WantPlace(msgspec.Struct, frozen=True, kw_only=True):
     quantity: Decimal
     slot: Slot
     reason: str
+    stop_price: Decimal | None = None  # for the types that wait
 
 
 class WantCancel(msgspec.Struct, frozen=True, kw_only=True):
@@ -159,6 +160,6 @@ class View:
     def _own_at(self, symbol: str, side: Side) -> dict[Decimal, Decimal]:
         ours: dict[Decimal, Decimal] = {}
         for order in self.open_orders(symbol, side):
-            if order.venue_order_id is not None:
+            if order.venue_order_id is not None and not order.is_waiting:
                 ours[order.price] = ours.get(order.price, ZERO) + order.remaining
         return ours

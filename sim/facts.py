@@ -65,6 +65,9 @@ def facts_of(order: PaperOrder, fills: tuple[Fill, ...] = (), original: str = ""
         updated_ms=order.updated_ms,
         fills=fills,
         orig_client_order_id=original,
+        stop_price=order.stop_price,
+        is_working=order.working_ms >= 0,
+        list_id=order.list_id,
     )
 
 
@@ -90,6 +93,9 @@ def execution_report(report: OrderReport, received_ns: int) -> ExecutionReport:
         created_ms=order.created_ms,
         fill=None if report.trade is None else fill_of(report.trade, client_order_id),
         received_ns=received_ns,
+        stop_price=order.stop_price,
+        is_on_book=report.on_book and report.trade is None,
+        list_id=order.list_id,
     )
 
 

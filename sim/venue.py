@@ -274,6 +274,7 @@ class SimVenue:
             quote_quantity=None,
             price=command.price,
             client_order_id=command.client_order_id,
+            stop_price=command.stop_price,
         )
         placed = self.matching.place(request, now_ms)
         self.orders.add(now_ms, 1)

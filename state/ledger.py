@@ -104,6 +104,8 @@ class Ledger:
                 client_order_id=place.client_order_id,
                 sent_ms=place.not_after_ns // 1_000_000,
                 venue_order_id=self.venue_ids.get(key),
+                type=place.type,
+                stop_price=place.stop_price,
             )
             for key, place in self.places.items()
         )

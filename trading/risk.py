@@ -37,8 +37,16 @@ def filter_denial(want: WantPlace, rules: SymbolRules, mid: Decimal | None) -> D
         (notional >= rules.min_notional, f"notional {plain(notional)} is below {plain(rules.min_notional)}"),
         (not rules.max_notional or notional <= rules.max_notional, f"notional {plain(notional)} is above {plain(rules.max_notional)}"),
         (mid is None or _inside_percent(want, rules, mid), f"price {plain(price)} is outside the venue's percent range"),
+        (not rules.order_types or want.type.value in rules.order_types, f"{want.type.value} orders are not taken for {want.symbol}"),
+        (want.type.waits == (want.stop_price is not None), f"a stop price belongs to the orders that wait for one, not to {want.type.value}"),
+        (want.stop_price is None or _is_on_grid(want.stop_price, rules), f"stop price {plain(want.stop_price or ZERO)} is off the tick or the range"),
     )
     return next(((reason, NEXT_DECISION) for passed, reason in tests if not passed), None)
+
+
+def _is_on_grid(price: Decimal, rules: SymbolRules) -> bool:
+    """PRICE_FILTER holds for a stop price too."""
+    return price > 0 and is_multiple(price, rules.tick) and price >= rules.min_price and (not rules.max_price or price <= rules.max_price)
 
 
 def _inside_percent(want: WantPlace, rules: SymbolRules, mid: Decimal) -> bool:

@@ -139,6 +139,9 @@ class _Report(msgspec.Struct, frozen=True):
     r: str = "NONE"
     N: str | None = None
     m: bool = False
+    P: Decimal = Decimal(0)
+    w: bool = True
+    g: int = -1
 
 
 class _PositionPart(msgspec.Struct, frozen=True):
@@ -277,6 +280,9 @@ def _execution(report: _Report, received_ns: int) -> ExecutionReport:
         created_ms=report.O,
         fill=_fill(report, client_order_id),
         received_ns=received_ns,
+        stop_price=report.P,
+        is_on_book=report.w,
+        list_id=report.g,
     )
 
 

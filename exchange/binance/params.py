@@ -20,8 +20,10 @@ def place_params(command: Place) -> dict[str, str]:
     }
     if command.type is not OrderType.MARKET:
         params["price"] = plain(command.price)
-    if command.time_in_force is not None and command.type is OrderType.LIMIT:
+    if command.time_in_force is not None and (command.type is OrderType.LIMIT or command.type.waits):
         params["timeInForce"] = command.time_in_force.value
+    if command.stop_price is not None:
+        params["stopPrice"] = plain(command.stop_price)
     return params
 
 

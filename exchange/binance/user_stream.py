@@ -14,8 +14,8 @@ from typing import Protocol
 from core.commands import Amend, Cancel, Place
 from core.events import OrderAnswer, StreamGap
 from core.ports import Answered, ClockNs, Post, Refused, Settle
-from core.types import Connection, OrderFacts
-from exchange.binance import errors, frames, wire
+from core.types import Connection
+from exchange.binance import errors, frames, order_lists, wire
 from exchange.binance.clock import VenueClock
 from exchange.binance.errors import UnknownOutcome
 from exchange.binance.in_flight import Added, InFlight, Waiting
@@ -180,10 +180,9 @@ class ApiSession(Feed):
         is_place = isinstance(command, Place)
         if reply.status == 200:
             try:
-                facts = _facts(command, reply.result)
+                return Answered(_answer(command, reply.result), reply.limits)
             except wire.BadBody as bad:
                 return bad
-            return Answered(OrderAnswer(facts=facts, by_socket=True), reply.limits)
         if reply.error is None:
             return UnknownOutcome(f"status {reply.status} without a venue error")
         if errors.is_about_time(reply.error.code, reply.error.msg):
@@ -272,8 +271,11 @@ def user_stream(
     return SocketLoop(THREAD, Connection.USER, ws_api_url, new_session, post, clock_ns, rng, silence_ms_max, life_s)
 
 
-def _facts(command: Place | Cancel | Amend, result: bytes) -> OrderFacts:
-    """What the answer says of the order, by the kind of request."""
+def _answer(command: Place | Cancel | Amend, result: bytes) -> OrderAnswer:
+    """What the answer says of the order, by the kind of request. Raises BadBody."""
     if isinstance(command, Place):
-        return wire.placed(result, command)
-    return wire.amended(result) if isinstance(command, Amend) else wire.order_facts(result)
+        return OrderAnswer(facts=wire.placed(result, command), by_socket=True)
+    if isinstance(command, Amend):
+        return OrderAnswer(facts=wire.amended(result), by_socket=True)
+    facts, also = order_lists.canceled(result, command.venue_order_id)
+    return OrderAnswer(facts=facts, by_socket=True, also=also)

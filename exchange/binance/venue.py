@@ -22,8 +22,8 @@ from core.events import AccountSnapshot, CancelAllAnswer, DepthSnapshot, OrderAn
 from core.money import ZERO
 from core.ports import Answered, Capabilities, NotSent, Refused
 from core.types import Fill, OrderFacts, RateLimit, SymbolRules
+from exchange.binance import order_lists, wire
 from exchange.binance import symbols as symbol_rules
-from exchange.binance import wire
 from exchange.binance.errors import UnknownOutcome
 from exchange.binance.params import amend_params, cancel_params, place_params
 from exchange.binance.rest import Answer, Rest
@@ -68,7 +68,8 @@ class BinanceVenue:
     def cancel(self, command: Cancel, timeout_s: float) -> Answered[OrderAnswer]:
         """DELETE /order by order id alone, the fastest way (binance-wire 2)."""
         answer = self._cancel(command.symbol, command.venue_order_id, command.cancel_id, timeout_s)
-        return Answered(OrderAnswer(facts=wire.order_facts(answer.body)), answer.limits)
+        facts, also = order_lists.canceled(answer.body, command.venue_order_id)
+        return Answered(OrderAnswer(facts=facts, also=also), answer.limits)
 
     def amend(self, command: Amend, timeout_s: float) -> Answered[OrderAnswer]:
         """PUT /order/amend/keepPriority."""
@@ -91,13 +92,11 @@ class BinanceVenue:
                 gone = {facts.venue_order_id for facts in swept}
                 ours = [facts for facts in ours if facts.venue_order_id not in gone]
             by_id.extend(ours)
-        failed: list[str] = []
-        for facts, word in zip(by_id, self._cancel_each(by_id, ends_s), strict=True):
-            if word is None:
-                failed.append(facts.client_order_id)
-            else:
-                canceled.append(word)
-        return Answered(CancelAllAnswer(canceled=tuple(canceled), failed=tuple(failed)), limits)
+        for words in self._cancel_each(by_id, ends_s):
+            canceled.extend(words)
+        told = {(facts.symbol, facts.venue_order_id) for facts in canceled}
+        failed = tuple(facts.client_order_id for facts in by_id if (facts.symbol, facts.venue_order_id) not in told)
+        return Answered(CancelAllAnswer(canceled=tuple(canceled), failed=failed), limits)
 
     def _cancel(self, symbol: str, venue_order_id: int, cancel_id: str, timeout_s: float) -> Answer:
         return self._rest.send("delete", "order", cancel_params(symbol, venue_order_id, cancel_id), timeout_s)
@@ -106,19 +105,21 @@ class BinanceVenue:
         """DELETE /openOrders; whatever it leaves unanswered is then canceled by id (a cancel of a closed order is harmless)."""
         try:
             answer = self._rest.send("delete", "openOrders", {"symbol": symbol}, _left_s(ends_s))
-            return wire.cancel_reports(answer.body), answer.limits or limits
+            return order_lists.cancel_reports(answer.body), answer.limits or limits
         except (Refused, UnknownOutcome, NotSent):
             return (), limits
 
-    def _cancel_each(self, orders: list[OrderFacts], ends_s: float) -> list[OrderFacts | None]:
-        """The final word on each, None where there was none; a few at a time, within the time that is left."""
+    def _cancel_each(self, orders: list[OrderFacts], ends_s: float) -> list[tuple[OrderFacts, ...]]:
+        """The final words on each - a leg's cancel speaks of its whole list - or none; a few at a time, within the time that is left."""
 
-        def cancel_one(facts: OrderFacts) -> OrderFacts | None:
+        def cancel_one(facts: OrderFacts) -> tuple[OrderFacts, ...]:
             cancel_id = (facts.client_order_id + SWEPT_SUFFIX)[:CLIENT_ID_CHARS_MAX]
             try:
-                return wire.order_facts(self._cancel(facts.symbol, facts.venue_order_id, cancel_id, _left_s(ends_s)).body)
+                answer = self._cancel(facts.symbol, facts.venue_order_id, cancel_id, _left_s(ends_s))
+                word, also = order_lists.canceled(answer.body, facts.venue_order_id)
+                return word, *also
             except (Refused, UnknownOutcome, NotSent):
-                return None  # reported as failed; the engine asks about it
+                return ()  # reported as failed; the engine asks about it
 
         if len(orders) <= SEQUENTIAL_MAX:
             return [cancel_one(facts) for facts in orders]

@@ -83,6 +83,10 @@ class _Order(msgspec.Struct, frozen=True, rename="camel"):
     type: str = ""
     side: Side | None = None
     fills: tuple[_Filled, ...] = ()
+    stop_price: Decimal = ZERO
+    is_working: bool | None = None  # queries only
+    working_time: int = 0  # placements and queries: -1 while the order waits for its stop price
+    order_list_id: int = -1
 
 
 class _AmendedOrder(msgspec.Struct, frozen=True, rename="camel"):
@@ -99,17 +103,14 @@ class _AmendedOrder(msgspec.Struct, frozen=True, rename="camel"):
     type: str = ""
     time_in_force: str = ""
     cumulative_quote_qty: Decimal = ZERO
+    stop_price: Decimal = ZERO
+    working_time: int = 0
+    order_list_id: int = -1
 
 
 class _Amended(msgspec.Struct, frozen=True, rename="camel"):
     transact_time: int
     amended_order: _AmendedOrder
-
-
-class _ListReport(msgspec.Struct, frozen=True, rename="camel"):
-    """One element of DELETE /openOrders: a cancel report, or an order list holding several."""
-
-    order_reports: tuple[_Order, ...] | None = None
 
 
 class _Trade(msgspec.Struct, frozen=True, rename="camel"):
@@ -180,8 +181,6 @@ _ban = msgspec.json.Decoder(BanData)
 _order = msgspec.json.Decoder(_Order)
 _orders = msgspec.json.Decoder(tuple[_Order, ...])
 _amended = msgspec.json.Decoder(_Amended)
-_raws = msgspec.json.Decoder(tuple[msgspec.Raw, ...])
-_list_report = msgspec.json.Decoder(_ListReport)
 _trades = msgspec.json.Decoder(tuple[_Trade, ...])
 _account = msgspec.json.Decoder(AccountBody)
 _depth = msgspec.json.Decoder(_Depth)
@@ -213,6 +212,9 @@ def placed(raw: bytes | msgspec.Raw, command: Place) -> OrderFacts:
         status="NEW",
         created_ms=order.transact_time,
         updated_ms=order.transact_time,
+        stop_price=command.stop_price or ZERO,
+        is_working=not command.type.waits,
+        list_id=order.order_list_id,
     )
 
 
@@ -239,21 +241,15 @@ def amended(raw: bytes | msgspec.Raw) -> OrderFacts:
         status=order.status,
         created_ms=0,
         updated_ms=body.transact_time,
+        stop_price=order.stop_price,
+        is_working=order.working_time >= 0,
+        list_id=order.order_list_id,
     )
 
 
 def open_orders(raw: bytes | msgspec.Raw) -> tuple[OrderFacts, ...]:
     """GET /openOrders or /allOrders."""
     return tuple(_facts(order) for order in decode(raw, _orders))
-
-
-def cancel_reports(raw: bytes | msgspec.Raw) -> tuple[OrderFacts, ...]:
-    """DELETE /openOrders: cancel reports, with those of order lists unpacked."""
-    found: list[OrderFacts] = []
-    for part in decode(raw, _raws):
-        listed = decode(part, _list_report).order_reports
-        found.extend(_facts(order) for order in (listed if listed is not None else (decode(part, _order),)))
-    return tuple(found)
 
 
 def _facts(order: _Order) -> OrderFacts:
@@ -278,6 +274,9 @@ def _facts(order: _Order) -> OrderFacts:
         updated_ms=updated_ms,
         fills=tuple(_taken(order, order.side, one) for one in order.fills),
         orig_client_order_id=order.orig_client_order_id,
+        stop_price=order.stop_price,
+        is_working=order.working_time >= 0 if order.is_working is None else order.is_working,
+        list_id=order.order_list_id,
     )
 
 

@@ -10,7 +10,7 @@ import msgspec
 
 from core.commands import Place
 from core.types import Balance, Liquidity, OrderType, RateLimit, Side, TimeInForce
-from exchange.binance import frames, symbols, wire
+from exchange.binance import frames, order_lists, symbols, wire
 
 
 def _place(raw: bytes) -> object:
@@ -96,7 +96,7 @@ POSITION_A = {
 Row = tuple[Callable[[bytes], object], dict[str, object]]
 EXPECTED: dict[int, Row] = {
     0: (
-        lambda raw: wire.cancel_reports(raw)[0],
+        lambda raw: order_lists.cancel_reports(raw)[0],
         {
             "symbol": "LTCBTC",
             "orig_client_order_id": "QAAC6gMAAQAARzE1LJQW",

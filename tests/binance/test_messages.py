@@ -13,7 +13,7 @@ from core.commands import Place
 from core.events import AccountPosition, BalanceUpdate, BookTicker, DepthDiff, ExecutionReport, MarketTrade
 from core.money import plain
 from core.types import Liquidity, OrderType, RateLimit, Side, TimeInForce
-from exchange.binance import frames, symbols, wire
+from exchange.binance import frames, order_lists, symbols, wire
 
 QUERY = {
     "symbol": "BTCUSDT",
@@ -103,7 +103,7 @@ def test_query_without_status_is_bad() -> None:
 def test_sweep_with_an_order_list() -> None:
     """DELETE /openOrders lists plain reports and order lists; the orders of both come back."""
     listed = {"orderListId": 3, "contingencyType": "OCO", "orders": [], "orderReports": [QUERY | {"orderId": 30}, QUERY | {"orderId": 31}]}
-    assert [facts.venue_order_id for facts in wire.cancel_reports(raw([QUERY, listed]))] == [28, 30, 31]
+    assert [facts.venue_order_id for facts in order_lists.cancel_reports(raw([QUERY, listed]))] == [28, 30, 31]
 
 
 def test_own_trades_are_sorted_and_named() -> None:

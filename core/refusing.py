@@ -1,0 +1,58 @@
+"""A place that came to nothing: refused by the venue, or never sent. Its order ends, and after two equal refusals in a row its side waits.
+
+Who calls it: core.hearing, on the trading thread, with the reply to a place. Never: an ending for an order that the venue has spoken of.
+"""
+
+from core.books import MS, Books
+from core.notices import Refusal, Said
+from core.orders import Evidence, Order
+from core.types import OrderStatus, Side, VenueError
+
+BRAKE_AFTER_EQUAL_REJECTS = 2
+BRAKE_MS_FIRST, BRAKE_MS_MAX = 1000, 30_000
+COUNT_MAX = 64
+
+
+def drop(books: Books, order: Order, evidence: Evidence, note: str) -> None:
+    if order.status is not OrderStatus.UNSEEN:
+        books.orders.want_attention(order, books.now_ns)
+        return
+    books.orders.refuse(order, OrderStatus.REJECTED, evidence, books.now_ns)
+    waits = brake(books, order.symbol, order.side, note, "not sent")
+    text = f"{order.side:<4} place did not leave: {note} · {waits}"
+    books.notices.append(Said(tag="PENDING", symbol=order.symbol, text=text, order_id=order.client_order_id))
+
+
+def refuse(books: Books, order: Order, error: VenueError) -> None:
+    key = f"{error.http_status}/{error.code}"
+    if key in books.rejects or len(books.rejects) < COUNT_MAX:
+        books.rejects[key] = books.rejects.get(key, 0) + 1
+    limited = error.http_status in (418, 429)
+    what_next = "waiting for the limit to clear" if limited else _brake_for(books, order, error)
+    books.orders.refuse(order, OrderStatus.REJECTED, Evidence.REFUSED, books.now_ns)
+    books.notices.append(
+        Refusal(
+            tag="REJECT",
+            symbol=order.symbol,
+            order_id=order.client_order_id,
+            side=order.side,
+            price=order.price,
+            quantity=order.quantity,
+            error=error,
+            what_next=what_next,
+        )
+    )
+
+
+def _brake_for(books: Books, order: Order, error: VenueError) -> str:
+    return brake(books, order.symbol, order.side, f"{error.code} {error.message}", str(error.code))
+
+
+def brake(books: Books, symbol: str, side: Side, why: str, short: str) -> str:
+    """After two equal refusals in a row, the venue's or our own, the side waits, twice as long each time (field case 7)."""
+    times = books.count_refusal(symbol, side, why)
+    if times < BRAKE_AFTER_EQUAL_REJECTS:
+        return "one tick back next time" if "immediately match" in why else "next decision starts afresh"
+    wait_ms = min(BRAKE_MS_MAX, BRAKE_MS_FIRST << min(times - BRAKE_AFTER_EQUAL_REJECTS, 10))
+    books.session.brake_until_ns[symbol, side] = (books.now_ns + wait_ms * MS, f"{times} equal refusals ({short})")
+    return f"{times} times in a row, side waits {wait_ms / 1000:g} s"
