@@ -11,8 +11,8 @@ from concurrent.futures import CancelledError, Future
 from functools import partial
 from typing import Protocol, TypeVar
 
-from core.commands import Amend, AnyCommand, Cancel, CancelAll, Place, Query, ReadAccount, ReadCommand, ReadDepth
-from core.events import Answer, OrderAnswer, Outcome, Reply
+from core.commands import Amend, AnyCommand, Cancel, CancelAll, Place, Query, ReadAccount, ReadCommand, ReadDepth, Replace, Request
+from core.events import Answer, OrderAnswer, Outcome, ReplaceAnswer, Reply, RequestAnswer
 from core.light import Light
 from core.orders import Orders
 from core.ports import Answered, ClockNs, Journal, NotSent, Post, Refused, Underway, Venue
@@ -68,6 +68,10 @@ class OrderBookManager:
         for command in commands:
             self._submit(self._place_lane, self._run_amend, command)
 
+    def replace_orders(self, commands: Iterable[Replace]) -> None:
+        for command in commands:
+            self._submit(self._place_lane, self._run_replace, command)
+
     def cancel_orders(self, commands: Iterable[Cancel]) -> None:
         for command in commands:
             self._submit(self._cancel_lane, self._run_cancel, command)
@@ -81,13 +85,14 @@ class OrderBookManager:
             self._submit(self._query_lane, self._run_read, command)
 
     def hand_over(self, commands: Iterable[AnyCommand]) -> None:
-        """Cancels first, then amendments, places, reads. A Reconnect is not ours: the loop gives it to its stream."""
+        """Cancels first, then amendments, replacements, places, reads. A Reconnect is not ours: the loop gives it to its stream."""
         commands = tuple(commands)
         self.cancel_orders(command for command in commands if isinstance(command, Cancel))
         for command in commands:
             if isinstance(command, CancelAll):
                 self.cancel_all_orders(command)
         self.amend_orders(command for command in commands if isinstance(command, Amend))
+        self.replace_orders(command for command in commands if isinstance(command, Replace))
         self.place_orders(command for command in commands if isinstance(command, Place))
         self.read(command for command in commands if isinstance(command, Query | ReadAccount | ReadDepth))
 
@@ -120,7 +125,7 @@ class OrderBookManager:
     def _deliver(self, reply: Reply) -> None:
         self._post(reply)
 
-    def settle(self, command: Place | Cancel | Amend, outcome: Answered[OrderAnswer] | Exception, sent_ns: int, received_ns: int) -> None:
+    def settle(self, command: Request, outcome: Answered[RequestAnswer] | Exception, sent_ns: int, received_ns: int) -> None:
         """The outcome of a request that was underway (core.ports.Settle). On the venue's reader thread: posts, and leaves the writing to a lane."""
         reply = self._outcome(command, outcome, sent_ns, received_ns)
         self._deliver(reply)
@@ -141,6 +146,16 @@ class OrderBookManager:
         if self._clock_ns() > command.not_after_ns:
             raise NotSent("stale: its intent took too long to write")
         return self._venue.place(command, timeout_s)
+
+    def _run_replace(self, command: Replace) -> Reply | None:
+        if self._clock_ns() > command.not_after_ns:
+            return self._outcome(command, NotSent("stale: the decision is too old"), 0, self._clock_ns())
+        return self._call(command, self._replace_in_time, journaled=True)
+
+    def _replace_in_time(self, command: Replace, timeout_s: float) -> Answered[ReplaceAnswer] | Underway:
+        if self._clock_ns() > command.not_after_ns:
+            raise NotSent("stale: its intent took too long to write")
+        return self._venue.replace(command, timeout_s)
 
     def _run_amend(self, command: Amend) -> Reply | None:
         if self._clock_ns() > command.not_after_ns:

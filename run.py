@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 
 from assembly import Session, quoting_of, urls_of
-from core.commands import Amend, Cancel, Place
+from core.commands import Request
 from core.engine import Step
 from core.events import Operator, OperatorAction, StopRequested
 from core.notices import Sent
@@ -143,7 +143,7 @@ class Run:
             else:
                 self.console.notice(at_ns, notice)
         for command in step.commands:
-            if not isinstance(command, Place | Cancel | Amend):
+            if not isinstance(command, Request):
                 self.console.command(at_ns, command)
 
     def _on_fault(self, error: BaseException) -> None:

@@ -1,20 +1,23 @@
-"""Changing an order that stands: shrink it in place, or cancel, wait for the venue's word, and place what is left.
+"""Changing an order that stands: shrink it in place, replace it by one command, or cancel, wait for the venue's word, and place what is left.
 
-Who calls it: core.engine, on the trading thread: `start` with a strategy's wish, `advance` once per step. How far a change has come is read from the
-orders as they are; the only thing kept beside them is the wish itself. Which route a change takes is data in trading.amend.
-Never: a place before the venue's word on the cancel; a second change of an order that has one under way; a result before it is decided.
+Who calls it: core.engine, on the trading thread: `start` with a strategy's wishes, `advance` once per step. How far a change has come is read from
+the orders as they are; the only thing kept beside them is the wish itself. Which route a change takes is data in trading.amend.
+Never: a place apart from its cancel before the venue's word on that; a second change of an order that has one under way; a result before it is
+decided.
 Source: binance-wire 3 (amend keepPriority), DESIGN 5.
 """
 
-from core import asking
+from collections.abc import Sequence
+
+from core import asking, replacing
 from core.amendments import Amendment, AmendmentResult, AmendOutcome, OnReject, Routing
 from core.books import MS, Books
 from core.commands import Amend
-from core.light import Colour
+from core.light import Colour, Light
 from core.money import ZERO, plain
 from core.notices import Amended, Said
 from core.orders import Asked, Order
-from core.types import OrderType
+from core.types import OrderStatus, OrderType, Side
 from core.view import WantAmend, WantPlace
 
 AMEND_WEIGHT = 4
@@ -22,13 +25,39 @@ AMENDED_KEPT = 200  # results a strategy may still ask about
 RESUBMIT_MS_MAX = 5000  # so long a resubmission may wait for a green light
 
 
-def start(books: Books, want: WantAmend) -> None:
-    """Mark the order and send the amendment, or begin to cancel and resubmit. On a red side, or for an order that is leaving, nothing happens."""
+def start(books: Books, wishes: Sequence[WantAmend], risk: asking.Risk) -> None:
+    """Mark the orders and send, or begin to cancel and resubmit. On a red side, or for an order that is leaving, nothing happens.
+
+    Replacements come last and need a green side: all of one side are judged by the light before the first of them.
+    """
+    for want in wishes:
+        order = _changeable(books, want)
+        if want.routing is Routing.CANCEL_REPLACE or order is None or books.light(order.symbol, order.side).colour is Colour.RED:
+            continue
+        amendment = _begin(books, order, want)
+        if want.routing in (Routing.WS_AMEND, Routing.REST_AMEND):
+            _send(books, order, amendment, want.reason)
+        else:
+            _resubmit(books, order, amendment, want.reason)
+    lights: dict[tuple[str, Side], Light] = {}
+    for want in wishes:
+        order = _changeable(books, want)
+        if want.routing is not Routing.CANCEL_REPLACE or order is None:
+            continue
+        if (order.symbol, order.side) not in lights:
+            lights[order.symbol, order.side] = books.light(order.symbol, order.side)
+        if lights[order.symbol, order.side].is_green:
+            _replace(books, order, _begin(books, order, want), want.reason, risk)
+
+
+def _changeable(books: Books, want: WantAmend) -> Order | None:
     order = books.orders.by_client_id.get(want.client_order_id)
     if order is None or not order.is_working or order.venue_order_id is None or is_under_way(books, order):
-        return
-    if books.light(order.symbol, order.side).colour is Colour.RED:
-        return
+        return None
+    return order
+
+
+def _begin(books: Books, order: Order, want: WantAmend) -> Amendment:
     number = books.number()
     amendment = Amendment(
         request_id=number,
@@ -42,10 +71,7 @@ def start(books: Books, want: WantAmend) -> None:
         on_reject=want.on_reject,
     )
     books.amendments[number] = amendment
-    if want.routing in (Routing.WS_AMEND, Routing.REST_AMEND):
-        _send(books, order, amendment, want.reason)
-    else:
-        _resubmit(books, order, amendment, want.reason)
+    return amendment
 
 
 def is_under_way(books: Books, order: Order) -> bool:
@@ -73,6 +99,30 @@ def _send(books: Books, order: Order, amendment: Amendment, reason: str) -> None
     asking.leave(books, command, "AMEND")
 
 
+def _replace(books: Books, order: Order, amendment: Amendment, reason: str, risk: asking.Risk) -> None:
+    """One command for what is left; where it may not leave the order stays, and the result says why."""
+    want = _successor(order, amendment, reason)
+    denial = replacing.deny(books, order, want, risk) if want.quantity > ZERO else ("nothing would be left to execute", "")
+    if denial is None:
+        replacing.send(books, amendment, order, want)
+    else:
+        _decide(books, amendment, AmendOutcome.REJECTED, Routing.NOT_CHANGED, order.client_order_id, error=denial[0])
+
+
+def _successor(order: Order, amendment: Amendment, reason: str) -> WantPlace:
+    """What is left of the order, at the price and in the slot of the change; one that still waits for its stop price goes on waiting."""
+    return WantPlace(
+        symbol=order.symbol,
+        side=order.side,
+        type=order.type if order.is_waiting else OrderType.LIMIT_MAKER,
+        stop_price=order.stop_price if order.is_waiting else None,
+        price=amendment.price,
+        quantity=amendment.quantity - max(order.executed, order.booked),
+        slot=amendment.slot or (0, amendment.request_id),
+        reason=reason,
+    )
+
+
 def _resubmit(books: Books, order: Order, amendment: Amendment, reason: str) -> None:
     amendment.is_resubmitting = True
     if not order.is_leaving:
@@ -85,6 +135,8 @@ def advance(books: Books, risk: asking.Risk) -> None:
         order = books.orders.by_client_id.get(amendment.client_order_id)
         if order is None:
             _decide(books, amendment, AmendOutcome.REJECTED, Routing.NOT_CHANGED, error="its order is forgotten")
+        elif amendment.is_replacing:
+            _after_replace(books, amendment, order)
         elif not amendment.is_resubmitting:
             _after_amend(books, amendment, order)
         elif not amendment.new_order_id:
@@ -109,23 +161,34 @@ def _after_amend(books: Books, amendment: Amendment, order: Order) -> None:
         _decide(books, amendment, AmendOutcome.REJECTED, Routing.NOT_CHANGED, order.client_order_id * order.is_open, error=why)
 
 
+def _after_replace(books: Books, amendment: Amendment, order: Order) -> None:
+    """Decided once the venue has spoken of both orders. Canceled and not replaced is a normal outcome: the change ends without an order."""
+    new = books.orders.by_client_id.get(amendment.new_order_id)
+    if order.is_leaving or order.resolve or (new is not None and new.place_asked is not None):
+        return
+    if new is not None and (new.acked_ns or new.is_open):
+        _decide(books, amendment, AmendOutcome.DONE, Routing.CANCEL_REPLACE, new.client_order_id)
+    elif order.is_open and amendment.is_refused and amendment.on_reject is OnReject.RESUBMIT:
+        text = f"{order.side:<4} replacement refused: {amendment.error} · canceling and placing what is left"
+        books.notices.append(Said(tag="REJECT", symbol=order.symbol, text=text, order_id=order.client_order_id))
+        amendment.is_replacing, amendment.new_order_id = False, ""
+        _resubmit(books, order, amendment, f"replacement refused: {amendment.error}")
+    elif order.status is OrderStatus.CANCELED:
+        error = f"canceled, not replaced: {amendment.error or 'the new order was not found'}"
+        _decide(books, amendment, AmendOutcome.REJECTED, Routing.CANCEL_REPLACE, error=error)
+    else:
+        why = amendment.error if order.is_open else f"the order ended {order.status.value} first"
+        _decide(books, amendment, AmendOutcome.REJECTED, Routing.NOT_CHANGED, order.client_order_id * order.is_open, error=why)
+
+
 def _after_cancel(books: Books, amendment: Amendment, order: Order, risk: asking.Risk) -> None:
     if order.is_open or order.resolve:
         return
-    left = amendment.quantity - max(order.executed, order.booked)
-    if left <= ZERO:
+    want = _successor(order, amendment, f"resubmitted for {order.client_order_id}")
+    if want.quantity <= ZERO:
         _decide(books, amendment, AmendOutcome.DONE, Routing.NOT_CHANGED, error="filled before it could be changed")
         return
     amendment.place_until_ns = amendment.place_until_ns or books.now_ns + RESUBMIT_MS_MAX * MS
-    want = WantPlace(
-        symbol=order.symbol,
-        side=order.side,
-        type=OrderType.LIMIT_MAKER,
-        price=amendment.price,
-        quantity=left,
-        slot=amendment.slot or (0, amendment.request_id),
-        reason=f"resubmitted for {order.client_order_id}",
-    )
     denial = asking.deny(books, want, risk, amendment)
     if denial is None:
         amendment.new_order_id = asking.place(books, want).client_order_id

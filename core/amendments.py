@@ -20,6 +20,7 @@ class Routing(StrEnum):
     WS_AMEND = "ws_amend"
     REST_AMEND = "rest_amend"
     SECOND_ORDER = "second_order"
+    CANCEL_REPLACE = "cancel_replace"
     CANCEL_RESUBMIT = "cancel_resubmit"
     NOT_CHANGED = "not_changed"
 
@@ -66,6 +67,7 @@ class Amendment:
     on_reject: OnReject
     by_socket: bool = False
     is_refused: bool = False
+    is_replacing: bool = False
     is_resubmitting: bool = False
     new_order_id: str = ""
     place_until_ns: int = 0

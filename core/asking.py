@@ -4,14 +4,15 @@ Who calls it: core.engine, on the trading thread. `deny` is the one gate every p
 Never: a network call; a command that the books do not already show as asked.
 """
 
+from decimal import Decimal
 from typing import Protocol
 
 from core.account import hold_of
 from core.amendments import Amendment
 from core.books import MS, Books
-from core.commands import Amend, Cancel, CancelAll, Place
+from core.commands import Cancel, CancelAll, Place, Request
 from core.light import NOT_YET, Colour
-from core.money import plain
+from core.money import ZERO, plain
 from core.notices import Sent
 from core.orders import Asked, Order
 from core.types import CONNECTIONS, OrderType, TimeInForce
@@ -67,22 +68,26 @@ def send_cancels(books: Books) -> None:
             continue
         if order.cancel_asked is not None or books.now_ns < order.cancel_not_before_ns:
             continue
-        number = books.number()
-        order.cancel_asked = Asked(number, books.now_ns, books.now_ns + books.timing.order_timeout_ms * MS)
-        order.why_cancel, order.cancel_wanted = order.cancel_wanted, ""
-        command = Cancel(
-            command_id=number,
-            reason=order.why_cancel,
-            timeout_ms=books.timing.order_timeout_ms,
-            symbol=order.symbol,
-            side=order.side,
-            price=order.price,
-            quantity=order.remaining,
-            venue_order_id=order.venue_order_id,
-            client_order_id=order.client_order_id,
-            cancel_id=f"{order.client_order_id}c",  # the venue renames the order to this: a search must still know it
-        )
-        leave(books, command, "CANCEL")
+        leave(books, mark_cancel(books, order, order.cancel_wanted, books.number()), "CANCEL")
+
+
+def mark_cancel(books: Books, order: Order, reason: str, number: int) -> Cancel:
+    """The cancel of an order that has a venue id, marked as asked."""
+    assert order.venue_order_id is not None
+    order.cancel_asked = Asked(number, books.now_ns, books.now_ns + books.timing.order_timeout_ms * MS)
+    order.why_cancel, order.cancel_wanted = reason, ""
+    return Cancel(
+        command_id=number,
+        reason=order.why_cancel,
+        timeout_ms=books.timing.order_timeout_ms,
+        symbol=order.symbol,
+        side=order.side,
+        price=order.price,
+        quantity=order.remaining,
+        venue_order_id=order.venue_order_id,
+        client_order_id=order.client_order_id,
+        cancel_id=f"{order.client_order_id}c",  # the venue renames the order to this: a search must still know it
+    )
 
 
 def send_cancel_all(books: Books) -> None:
@@ -103,12 +108,17 @@ def deny(books: Books, want: WantPlace, risk: Risk, amendment: Amendment | None 
     for one in books.amendments.values():
         if one is not amendment and one.is_resubmitting and (one.symbol, one.side, one.slot) == (want.symbol, want.side, want.slot):
             return f"slot {want.slot} is being changed", "the amendment's result"
+    return deny_entry(books, want, risk)
+
+
+def deny_entry(books: Books, want: WantPlace, risk: Risk, freed: Decimal = ZERO) -> tuple[str, str] | None:
+    """Risk, budget and funds. `freed` of them is held by the order that this place replaces, which the venue cancels first."""
     if denial := risk.check(want, View(books)):
         return denial
     if budget := books.budget.place_denied(books.now_ns):
         return budget[0], f"in {(budget[1] - books.now_ns) // 1_000_000_000 + 1} s"
     asset, amount = hold_of(want.side, want.price, want.quantity, books.rules[want.symbol])
-    available = books.account.available(asset, books.orders)
+    available = books.account.available(asset, books.orders) + freed
     if amount > available:
         held, first = books.account.held_by_leaving(asset, books.orders)
         if first is not None and held > 0:
@@ -118,7 +128,13 @@ def deny(books: Books, want: WantPlace, risk: Risk, amendment: Amendment | None 
 
 
 def place(books: Books, want: WantPlace) -> Order:
-    number = books.number()
+    order, command = mark_place(books, want, books.number())
+    leave(books, command, "PLACE")
+    return order
+
+
+def mark_place(books: Books, want: WantPlace, number: int) -> tuple[Order, Place]:
+    """A new order, marked as asked: its funds, its slot and its share of the budget are taken from now on."""
     timing = books.timing
     client_order_id = f"{books.tag}-{books.boot}-{number}"
     asked = Asked(number, books.now_ns, books.now_ns + timing.order_timeout_ms * MS)
@@ -155,11 +171,10 @@ def place(books: Books, want: WantPlace) -> Order:
         not_after_ns=books.now_ns + timing.place_not_after_ms * MS,
         stop_price=want.stop_price,
     )
-    leave(books, command, "PLACE")
-    return order
+    return order, command
 
 
-def leave(books: Books, command: Place | Cancel | Amend, tag: str) -> None:
+def leave(books: Books, command: Request, tag: str) -> None:
     """The command goes with this step, at its place in the story."""
     books.commands.append(command)
     books.notices.append(Sent(tag=tag, symbol=command.symbol, order_id=command.client_order_id, command=command))

@@ -71,6 +71,40 @@ class Amend(Command, frozen=True, tag=True, tag_field="kind", kw_only=True):
     not_after_ns: int
 
 
+class Replace(Command, frozen=True, tag=True, tag_field="kind", kw_only=True):
+    """Cancel one order of ours and place another in its stead, in one request: `cancel` first, and `place` only where it succeeded.
+
+    Both halves carry the number of the pair; it is the one that is answered (order.cancelReplace, STOP_ON_FAILURE; binance-wire 3).
+    """
+
+    cancel: Cancel
+    place: Place
+
+    @property
+    def symbol(self) -> str:
+        return self.place.symbol
+
+    @property
+    def side(self) -> Side:
+        return self.place.side
+
+    @property
+    def price(self) -> Decimal:
+        return self.place.price
+
+    @property
+    def quantity(self) -> Decimal:
+        return self.place.quantity
+
+    @property
+    def client_order_id(self) -> str:
+        return self.place.client_order_id
+
+    @property
+    def not_after_ns(self) -> int:
+        return self.place.not_after_ns
+
+
 class CancelAll(Command, frozen=True, tag=True, tag_field="kind", kw_only=True):
     """One background task: read the open orders, keep those with our tag, cancel them by id. Foreign orders stay."""
 
@@ -115,6 +149,7 @@ class Reconnect(Command, frozen=True, tag=True, tag_field="kind", kw_only=True):
     connection: Connection
 
 
-OrderCommand: TypeAlias = Place | Cancel | Amend | CancelAll
+Request: TypeAlias = Place | Cancel | Amend | Replace  # about one order, or one and its successor
+OrderCommand: TypeAlias = Request | CancelAll
 ReadCommand: TypeAlias = Query | ReadAccount | ReadDepth
-AnyCommand: TypeAlias = Place | Cancel | Amend | CancelAll | Query | ReadAccount | ReadDepth | Reconnect
+AnyCommand: TypeAlias = Place | Cancel | Amend | Replace | CancelAll | Query | ReadAccount | ReadDepth | Reconnect

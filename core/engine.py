@@ -9,9 +9,9 @@ from typing import Protocol
 
 import msgspec
 
-from core import amending, asking, audit, hearing, market, resolver, resync
+from core import amending, asking, audit, hearing, market, replacing, resolver, resync
 from core.books import ATTRIBUTED_MAX, MS, Books, Timing
-from core.commands import Amend, AnyCommand, Cancel, CancelAll, Place, Purpose, Query, ReadAccount, ReadDepth, Reconnect
+from core.commands import Amend, AnyCommand, Cancel, CancelAll, Place, Purpose, Query, ReadAccount, ReadDepth, Reconnect, Replace
 from core.events import (
     AccountPosition,
     AccountSnapshot,
@@ -261,6 +261,8 @@ class Engine:
             hearing.on_cancel_reply(books, command, event)
         elif isinstance(command, Amend):
             hearing.on_amend_reply(books, command, event)
+        elif isinstance(command, Replace):
+            replacing.on_reply(books, command, event)
         elif isinstance(command, Query):
             hearing.on_query_reply(books, command, event)
         elif isinstance(command, ReadDepth):
@@ -350,8 +352,7 @@ class Engine:
             order = books.orders.by_client_id[want.client_order_id]
             if order.is_open and not order.is_leaving:
                 order.cancel_wanted = order.why_cancel = want.reason
-        for wish in decision.amends:
-            amending.start(books, wish)
+        amending.start(books, decision.amends, self.risk)
         if decision.cancels or decision.amends:
             asking.send_cancels(books)
         for side in SIDES:

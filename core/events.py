@@ -187,16 +187,6 @@ class OrderAnswer(msgspec.Struct, frozen=True, tag=True, tag_field="kind", kw_on
     also: tuple[OrderFacts, ...] = ()  # other orders that the request changed: a cancel of one leg ends its whole list
 
 
-class CancelAllAnswer(msgspec.Struct, frozen=True, tag=True, tag_field="kind", kw_only=True):
-    """Answer to CancelAll: the final word on each order that was canceled; `failed` names those without one."""
-
-    canceled: tuple[OrderFacts, ...]
-    failed: tuple[str, ...]
-
-
-Answer: TypeAlias = OrderAnswer | AccountSnapshot | DepthSnapshot | CancelAllAnswer
-
-
 class Outcome(StrEnum):
     """How a call ended. UNKNOWN is never failure: the request may have been carried out."""
 
@@ -204,6 +194,34 @@ class Outcome(StrEnum):
     REFUSED = "refused"
     UNKNOWN = "unknown"
     NOT_SENT = "not_sent"
+
+
+class Half(msgspec.Struct, frozen=True, kw_only=True):
+    """The venue's word on one half of a pair: DONE with facts, REFUSED with its no, NOT_SENT where it was not attempted, else UNKNOWN."""
+
+    outcome: Outcome
+    facts: OrderFacts | None = None
+    error: VenueError | None = None
+    also: tuple[OrderFacts, ...] = ()  # of a cancel: the other orders of its list
+
+
+class ReplaceAnswer(msgspec.Struct, frozen=True, tag=True, tag_field="kind", kw_only=True):
+    """Answer to Replace, also where only one half was done, or none: canceled and not replaced is a normal outcome (binance-wire 3)."""
+
+    canceled: Half
+    placed: Half
+    by_socket: bool = False  # answered over the WS API
+
+
+class CancelAllAnswer(msgspec.Struct, frozen=True, tag=True, tag_field="kind", kw_only=True):
+    """Answer to CancelAll: the final word on each order that was canceled; `failed` names those without one."""
+
+    canceled: tuple[OrderFacts, ...]
+    failed: tuple[str, ...]
+
+
+RequestAnswer: TypeAlias = OrderAnswer | ReplaceAnswer  # to a core.commands.Request
+Answer: TypeAlias = OrderAnswer | ReplaceAnswer | AccountSnapshot | DepthSnapshot | CancelAllAnswer
 
 
 class Reply(Event, frozen=True, tag=True, tag_field="kind", kw_only=True):

@@ -9,7 +9,7 @@ from decimal import Decimal
 import msgspec
 
 from core.amendments import AmendmentResult
-from core.commands import Amend, Cancel, Place
+from core.commands import Request
 from core.events import ExecutionReport
 from core.light import Light
 from core.money import plain
@@ -38,7 +38,7 @@ class Said(Notice, frozen=True, kw_only=True):
 class Sent(Notice, frozen=True, kw_only=True):
     """An order command, at its place in the story of the step."""
 
-    command: Place | Cancel | Amend
+    command: Request
 
     def words(self) -> str:
         command = self.command

@@ -8,8 +8,8 @@ from typing import Generic, Protocol, TypeAlias, TypeVar
 
 import msgspec
 
-from core.commands import Amend, AnyCommand, Cancel, CancelAll, Place, Query, ReadAccount, ReadDepth
-from core.events import AccountSnapshot, AnyEvent, CancelAllAnswer, DepthSnapshot, OrderAnswer, Reply
+from core.commands import Amend, AnyCommand, Cancel, CancelAll, Place, Query, ReadAccount, ReadDepth, Replace, Request
+from core.events import AccountSnapshot, AnyEvent, CancelAllAnswer, DepthSnapshot, OrderAnswer, ReplaceAnswer, Reply, RequestAnswer
 from core.types import RateLimit, VenueError
 
 
@@ -44,6 +44,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     ws_amend: bool = False
     rest_amend: bool = False
     amend_quantity_up: bool = False
+    cancel_replace: bool = False
     oco: bool = False
     post_only: bool = True
     reduce_only: bool = False
@@ -54,8 +55,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
 class Venue(Protocol):
     """Blocking; called on lanes only. Returns the venue's yes, raises Refused for its no and NotSent when nothing left.
 
-    Any other exception means the outcome is unknown. `timeout_s` bounds the whole call. A place or cancel may also return Underway: it has been
-    sent, and its outcome comes later by another thread.
+    Any other exception means the outcome is unknown. `timeout_s` bounds the whole call. A request about an order may also return Underway: it
+    has been sent, and its outcome comes later by another thread.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Venue(Protocol):
     def place(self, command: Place, timeout_s: float) -> Answered[OrderAnswer] | Underway: ...
     def cancel(self, command: Cancel, timeout_s: float) -> Answered[OrderAnswer] | Underway: ...
     def amend(self, command: Amend, timeout_s: float) -> Answered[OrderAnswer] | Underway: ...
+    def replace(self, command: Replace, timeout_s: float) -> Answered[ReplaceAnswer] | Underway: ...
     def cancel_all(self, command: CancelAll, timeout_s: float) -> Answered[CancelAllAnswer]: ...
     def query(self, command: Query, timeout_s: float) -> Answered[OrderAnswer]: ...
     def read_account(self, command: ReadAccount, timeout_s: float) -> Answered[AccountSnapshot]: ...
@@ -80,4 +82,4 @@ class Journal(Protocol):
 Post: TypeAlias = Callable[[AnyEvent], None]
 ClockNs: TypeAlias = Callable[[], int]
 # The outcome of a request that was underway: the answer, or what a call would have raised; when it was sent; when it was known (engine clock, ns).
-Settle: TypeAlias = Callable[[Place | Cancel | Amend, "Answered[OrderAnswer] | Exception", int, int], None]
+Settle: TypeAlias = Callable[[Request, "Answered[RequestAnswer] | Exception", int, int], None]

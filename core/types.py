@@ -105,6 +105,7 @@ class SymbolRules(msgspec.Struct, frozen=True):
     max_orders: int = 200
     status: str = "TRADING"
     amend_allowed: bool = False
+    replace_allowed: bool = False
     order_types: tuple[str, ...] = ()
 
 

@@ -38,7 +38,10 @@ class WantCancel(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WantAmend(msgspec.Struct, frozen=True, kw_only=True):
-    """A change of one working order: its new total, and another price only by CANCEL_RESUBMIT. The route is chosen by trading.amend."""
+    """A change of one working order: its new total, and another price only by CANCEL_REPLACE (one command) or CANCEL_RESUBMIT.
+
+    The route is chosen by trading.amend. What was executed already counts against the total; what is left is placed anew.
+    """
 
     client_order_id: str
     quantity: Decimal

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from core.commands import Amend, AnyCommand, Cancel, CancelAll, Place, Query, Reconnect
+from core.commands import Amend, AnyCommand, Cancel, CancelAll, Place, Query, Reconnect, Replace, Request
 from core.money import plain
 
 # The documented set (docs: console). A line with another tag is shown as LOG.
@@ -42,7 +42,9 @@ SHOWN_WHEN_QUIET = NEVER_DROPPED | {"PROOF"}
 NEVER_FOLDED = frozenset({"BOOT", "LIGHT", "PLACE", "ACK", "CANCEL", "AMEND", "REPRICE", "FILL", "CONFIG", "PROOF", "BEAT", "EXIT"})
 COLOURS = {"FILL": "1;32", "REJECT": "33", "TIMEOUT": "33", "RISK": "1;31", "DOWN": "1;31", "EXIT": "1", "PROOF": "36", "BOOT": "1"}
 
-COMMAND_TAGS: dict[type, str] = {Place: "PLACE", Cancel: "CANCEL", Amend: "AMEND", CancelAll: "CANCEL", Query: "PENDING", Reconnect: "WS"}
+COMMAND_TAGS: dict[type, str] = {
+    Place: "PLACE", Cancel: "CANCEL", Amend: "AMEND", Replace: "REPRICE", CancelAll: "CANCEL", Query: "PENDING", Reconnect: "WS",
+}  # fmt: skip
 
 TEXT_MAX = 4_000
 ID_COLUMN = 78
@@ -102,7 +104,7 @@ def one_row(text: str) -> str:
 
 def command_words(command: AnyCommand) -> str:
     """What a command does, in the console's words."""
-    if isinstance(command, Place | Cancel | Amend):
+    if isinstance(command, Request):
         return f"{command.side:<4} {_at_least(command.quantity, 5)} @ {_at_least(command.price, 2)} · {command.reason}"
     if isinstance(command, CancelAll):
         return f"all our open orders of {command.symbol or 'every symbol'} · {command.reason}"

@@ -182,7 +182,7 @@ class Director:
 
     def _after_place(self, fault: Fault, order: PaperOrder) -> None:
         rng = fault.rng
-        if fault.kind is Kind.PLACE_FILLED:
+        if fault.kind in (Kind.PLACE_FILLED, Kind.REPLACE_NEW_FILLED):
             self._scheduler.after(rng.uniform(0, 40), partial(self._stranger.hit, order, Decimal(1)))
         elif fault.kind is Kind.PLACE_RENAMED:
             if rng.random() < 0.5:
@@ -193,6 +193,6 @@ class Director:
     def _before_cancel(self, fault: Fault, command: Cancel | Amend) -> None:
         """The order fills a moment before its cancel or amendment is taken."""
         archive = self._venue.matching.archives[command.symbol]
-        if fault.kind in (Kind.CANCEL_FILLED, Kind.AMEND_FILLED) and command.venue_order_id in archive.open_ids:
+        if fault.kind in (Kind.CANCEL_FILLED, Kind.AMEND_FILLED, Kind.REPLACE_OLD_FILLED) and command.venue_order_id in archive.open_ids:
             order = self._venue.matching.order(command.symbol, command.venue_order_id)
             self._stranger.hit(order, fault.rng.choice((Decimal(1), Decimal("0.5"))))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from random import Random
 
-from core.commands import Amend, AnyCommand, Cancel, CancelAll, Place
+from core.commands import Amend, AnyCommand, Cancel, CancelAll, Place, Replace
 from core.ports import Refused
 from core.types import Connection, VenueError
 
@@ -33,6 +33,14 @@ class Kind(StrEnum):
     AMEND_LATE = "amendment applied after the bot's time-out"
     AMEND_FILLED = "order filled while its amendment is on the way"
     AMEND_REFUSED = "amendment refused"
+    REPLACE_LOST = "replacement lost before arrival"
+    REPLACE_REPLY_LOST = "replacement applied, reply lost"
+    REPLACE_LATE = "replacement applied after the bot's time-out"
+    REPLACE_TOO_LATE = "replacement arrives after its recvWindow"
+    REPLACE_OLD_FILLED = "order filled while its replacement is on the way"
+    REPLACE_NEW_FILLED = "replacement applied, the new order filled before the query, reply lost"
+    REPLACE_HALF = "order canceled and not replaced"
+    REPLACE_REPLY_LATE = "replacement reply late"
     READ_LOST = "read lost"
     REPLY_TWICE = "reply delivered twice"
     ERROR_5XX_DONE = "503, executed"
@@ -80,6 +88,16 @@ PLACE = (
 )
 CANCEL = (Kind.CANCEL_LOST, Kind.CANCEL_REPLY_LOST, Kind.CANCEL_LATE, Kind.CANCEL_FILLED, Kind.CANCEL_REPLY_LATE)
 AMEND = (Kind.AMEND_LOST, Kind.AMEND_REPLY_LOST, Kind.AMEND_LATE, Kind.AMEND_FILLED, Kind.AMEND_REFUSED)
+REPLACE = (
+    Kind.REPLACE_LOST,
+    Kind.REPLACE_REPLY_LOST,
+    Kind.REPLACE_LATE,
+    Kind.REPLACE_TOO_LATE,
+    Kind.REPLACE_OLD_FILLED,
+    Kind.REPLACE_NEW_FILLED,
+    Kind.REPLACE_HALF,
+    Kind.REPLACE_REPLY_LATE,
+)
 EITHER = (
     Kind.REPLY_TWICE,
     Kind.ERROR_5XX_DONE,
@@ -90,8 +108,14 @@ EITHER = (
     Kind.BAN_429,
     Kind.BAN_418,
 )
-REQUEST = (*PLACE, *CANCEL, *AMEND, *EITHER, Kind.READ_LOST)
-FITTING: dict[type, tuple[Kind, ...]] = {Place: (*PLACE, *EITHER), Cancel: (*CANCEL, *EITHER), Amend: (*AMEND, *EITHER), CancelAll: EITHER}
+REQUEST = (*PLACE, *CANCEL, *AMEND, *REPLACE, *EITHER, Kind.READ_LOST)
+FITTING: dict[type, tuple[Kind, ...]] = {
+    Place: (*PLACE, *EITHER),
+    Cancel: (*CANCEL, *EITHER),
+    Amend: (*AMEND, *EITHER),
+    Replace: (*REPLACE, *EITHER, Kind.LIMIT_1015),
+    CancelAll: EITHER,
+}
 EVENT = {
     Connection.USER: (Kind.USER_TWICE, Kind.USER_REORDERED, Kind.USER_MISSING, Kind.FILL_MISSING),
     Connection.MARKET: (Kind.MARKET_GAP,),
@@ -153,7 +177,7 @@ class Faults:
         self.stopped = False
         self.is_cut_off = False  # nothing reaches the venue any more
         self._seed, self._wait_ms, self._only = seed, wait_ms, only
-        self._drawn_from = (*self.allowed, *(kind for kind in self.allowed if kind in AMEND))  # twice: amendments are rare
+        self._drawn_from = (*self.allowed, *(kind for kind in self.allowed if kind in (*AMEND, *REPLACE)))  # twice: such requests are rare
         self._schedule = Random(f"faults-{seed}")
         self._drawn, self._at_ms = LAST_NUMBER, 0.0
         self._armed: deque[Fault] = deque(maxlen=ARMED_MAX)
@@ -237,6 +261,14 @@ class Faults:
             Kind.AMEND_LATE: Plan(fault, late_ms=late_ms, reply_lost=True),
             Kind.AMEND_FILLED: Plan(fault),
             Kind.AMEND_REFUSED: Plan(fault, before=not_amended()),
+            Kind.REPLACE_LOST: Plan(fault, lost=True),
+            Kind.REPLACE_REPLY_LOST: Plan(fault, reply_lost=True),
+            Kind.REPLACE_LATE: Plan(fault, late_ms=late_ms, reply_lost=True),
+            Kind.REPLACE_TOO_LATE: Plan(fault, late_ms=self.recv_window_ms + uniform(200, 4000), reply_lost=True),
+            Kind.REPLACE_OLD_FILLED: Plan(fault),
+            Kind.REPLACE_NEW_FILLED: Plan(fault, reply_lost=True),
+            Kind.REPLACE_HALF: Plan(fault),
+            Kind.REPLACE_REPLY_LATE: Plan(fault, reply_late_ms=timeout_ms + uniform(10, 4000)),
             Kind.READ_LOST: Plan(fault, lost=True),
             Kind.REPLY_TWICE: Plan(fault),
             Kind.ERROR_5XX_DONE: Plan(fault, after=UnknownOutcome("503 Service Unavailable")),

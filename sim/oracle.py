@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Callable, Container, Sequence
 from decimal import Decimal
 
-from core.commands import Amend, AnyCommand, Cancel, CancelAll, Place, ReadAccount, ReadDepth, Reconnect
+from core.commands import Amend, AnyCommand, Cancel, CancelAll, Place, ReadAccount, ReadDepth, Reconnect, Replace
 from core.depth import DepthBook
 from core.engine import Engine, Step
 from core.events import (
@@ -130,7 +130,7 @@ class Oracle:
     # -- the venue's door ------------------------------------------------------------------------
     def left(self, command: AnyCommand, plan: Plan) -> None:
         """A place leaves only after its whole intent is on the disk (DESIGN 6)."""
-        if isinstance(command, Place):
+        if isinstance(command, Place | Replace):
             self.check("STALE", self._scheduler.now_ns <= command.not_after_ns, f"{command.client_order_id} left past its time")
             self.check("I17", is_written(self.intents, command.client_order_id), f"{command.client_order_id} left without an intent")
         self.requests.left(command, plan, self._scheduler.now_ns)
@@ -141,7 +141,7 @@ class Oracle:
 
     def decided(self, command: AnyCommand, error: VenueError | None) -> None:
         self.requests.decided(command, error)
-        if isinstance(command, Place):
+        if isinstance(command, Place | Replace):
             self._judge_refusal(command, error)
 
     def used(self, kind: str, count: int, limit: int) -> None:
@@ -150,11 +150,16 @@ class Oracle:
             return
         self.check("I26", count <= limit, f"{kind} {count} of {limit}")
 
-    def _judge_refusal(self, command: Place, error: VenueError | None) -> None:
+    def _judge_refusal(self, command: Place | Replace, error: VenueError | None) -> None:
         code, message = (error.code, error.message) if error else (0, "")
         self.check("I14", code not in PRICE_FILTERS and "Filter failure" not in message, f"{command.client_order_id} {code} {message}")
-        excused = any(kind in self._faults.counts for kind in FOREIGN)
+        excused = any(kind in self._faults.counts for kind in FOREIGN) or (isinstance(command, Replace) and self._has_raced(command))
         self.check("I13", message != INSUFFICIENT or excused, f"{command.client_order_id} asked for more than there is")
+
+    def _has_raced(self, pair: Replace) -> bool:
+        """The old order was filled, or gone, before its cancel came: it frees less than the bot could know."""
+        old = self._matching.archives[pair.symbol].orders[pair.cancel.venue_order_id]
+        return old.quantity - old.executed < pair.cancel.quantity
 
     # -- after every step ------------------------------------------------------------------------
     def after_step(self, engine: Engine, events: Sequence[AnyEvent], step: Step) -> None:
@@ -207,36 +212,46 @@ class Oracle:
             self._cancels[command.command_id] = True
         if isinstance(command, ReadAccount):
             self._reads[command.command_id] = now_ns
-        elif isinstance(command, Place):
+        elif isinstance(command, Place | Replace):
             silent_ms, limit_ms = self.market_silent_ms(command.symbol), engine.timing.book_age_ms_max
             self.check("I22", silent_ms <= limit_ms + SILENCE_GRACE_MS, f"{command.client_order_id} after {silent_ms} ms of silence")
             self._judge_place(command, now_ns)
             self.requests.emit(command, now_ns)
+            if isinstance(command, Replace):
+                self._judge_change(command.cancel)
         elif isinstance(command, Cancel | Amend):
-            order = self._matching.archives[command.symbol].orders.get(command.venue_order_id)
-            theirs = order is None or (order.original_client_order_id or order.client_order_id).startswith(STRANGER)
-            self.check("FOREIGN", not theirs, f"{type(command).__name__} of order {command.venue_order_id}, which is not ours")
+            self._judge_change(command)
             self.requests.emit(command, now_ns)
         elif isinstance(command, CancelAll):
             self._cancel_alls -= 1
             self.check("FOREIGN", self._cancel_alls >= 0, "nobody asked for a cancel-all")
 
-    def _judge_place(self, place: Place, now_ns: int) -> None:
+    def _judge_change(self, command: Cancel | Amend) -> None:
+        order = self._matching.archives[command.symbol].orders.get(command.venue_order_id)
+        theirs = order is None or (order.original_client_order_id or order.client_order_id).startswith(STRANGER)
+        self.check("FOREIGN", not theirs, f"{type(command).__name__} of order {command.venue_order_id}, which is not ours")
+
+    def _judge_place(self, command: Place | Replace, now_ns: int) -> None:
+        """A pair is one: it may stand beside other pairs, and in the slot of the order that it replaces."""
+        place = command.place if isinstance(command, Replace) else command
+        replaced = command.cancel.client_order_id if isinstance(command, Replace) else ""
         why = self._halted or self._no_record or ("stopping" if self._is_stopping else "")
         self.check("HALT", not why, f"{place.client_order_id} placed though {why}")
         self.check("I23", self._resync_since_ns is None, f"{place.client_order_id} before the account was merged")
-        pending = next(self.requests.pending_changes(place.symbol, place.side, now_ns), None)
+        changes = self.requests.pending_changes(place.symbol, place.side, now_ns)
+        pending = next((one for one in changes if not (replaced and isinstance(one, Replace))), None)
         self.check("I6", pending is None, f"{place.client_order_id} while a change of {pending and pending.client_order_id} is undecided")
         boot = boot_of(place.client_order_id)  # an order of an earlier boot is adopted where its price falls; its slot is forgotten
         for other, request in list(self.requests.alive.items()):
-            command = request.command
-            if not self.requests.may_live(command.symbol, other, now_ns):
+            alive = request.command
+            if not self.requests.may_live(alive.symbol, other, now_ns):
                 if request.is_settled:
                     del self.requests.alive[other]
                 continue
-            assert isinstance(command, Place)
-            same = (command.symbol, command.side, command.slot) == (place.symbol, place.side, place.slot) and boot_of(other) == boot
-            self.check("I9", not same, f"{place.client_order_id} beside {other} in slot {place.slot}")
+            assert isinstance(alive, Place | Replace)
+            slot = alive.place.slot if isinstance(alive, Replace) else alive.slot
+            same = (alive.symbol, alive.side, slot) == (place.symbol, place.side, place.slot) and boot_of(other) == boot
+            self.check("I9", not same or other == replaced, f"{place.client_order_id} beside {other} in slot {place.slot}")
 
     def _judge_endings(self, engine: Engine) -> None:
         """I5: an order the bot calls ended is ended at the venue, or can no longer come to be. I4: fills never exceed the venue's word."""

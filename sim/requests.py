@@ -6,7 +6,7 @@ Who calls it: sim.oracle. Pure. Never: the bot's own opinion of a request.
 from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 
-from core.commands import Amend, AnyCommand, Cancel, Place
+from core.commands import Amend, AnyCommand, Cancel, Place, Replace, Request
 from core.types import Side, VenueError
 from exchange.paper.matching import Matching
 from exchange.paper.model import Reject
@@ -15,10 +15,10 @@ from sim.scheduler import MS
 
 
 @dataclass(slots=True)
-class Request:
-    """One place, cancel or amendment on its way to the venue."""
+class Sent:
+    """One request about an order on its way to the venue."""
 
-    command: Place | Cancel | Amend
+    command: Request
     emitted_ns: int
     expires_ns: int | None = None  # after this the venue refuses it; None while it waits in a lane
     is_orphaned: bool = False  # its process is dead; the next one cannot know of it
@@ -34,7 +34,7 @@ class Request:
 
 def name_of(command: AnyCommand) -> str:
     """Unique over all boots; empty for a read."""
-    if isinstance(command, Place):
+    if isinstance(command, Place | Replace):
         return command.client_order_id
     if isinstance(command, Amend):
         return f"{command.client_order_id}/{command.command_id}"
@@ -43,20 +43,20 @@ def name_of(command: AnyCommand) -> str:
 
 @dataclass(slots=True)
 class Requests:
-    """All places and cancels of one world; unsettled ones apart."""
+    """All requests about orders of one world; unsettled ones apart."""
 
     matching: Matching
     recv_window_ms: int
-    places: dict[str, Request] = field(default_factory=dict)  # by client order id
-    alive: dict[str, Request] = field(default_factory=dict)  # places not known to be over
-    unsettled: dict[str, Request] = field(default_factory=dict)  # by name: command numbers begin anew with each boot
+    places: dict[str, Sent] = field(default_factory=dict)  # by client order id
+    alive: dict[str, Sent] = field(default_factory=dict)  # places not known to be over
+    unsettled: dict[str, Sent] = field(default_factory=dict)  # by name: command numbers begin anew with each boot
     arrivals: dict[str, int] = field(default_factory=dict)  # how often each client id reached the create endpoint
     venue_ids: dict[str, int] = field(default_factory=dict)  # client id -> order id, for executed places
 
-    def emit(self, command: Place | Cancel | Amend, now_ns: int) -> None:
-        request = Request(command, now_ns)
+    def emit(self, command: Request, now_ns: int) -> None:
+        request = Sent(command, now_ns)
         self.unsettled[name_of(command)] = request
-        if isinstance(command, Place):
+        if isinstance(command, Place | Replace):
             self.places[command.client_order_id] = self.alive[command.client_order_id] = request
 
     def left(self, command: AnyCommand, plan: Plan, now_ns: int) -> None:
@@ -72,7 +72,7 @@ class Requests:
 
     def arrived(self, command: AnyCommand) -> int:
         """How often this client id has reached the create endpoint, this time included; 0 for what is no place."""
-        if not isinstance(command, Place):
+        if not isinstance(command, Place | Replace):
             return 0
         self.arrivals[command.client_order_id] = self.arrivals.get(command.client_order_id, 0) + 1
         return self.arrivals[command.client_order_id]
@@ -80,14 +80,14 @@ class Requests:
     def decided(self, command: AnyCommand, error: VenueError | None) -> None:
         if request := self.unsettled.get(name_of(command)):
             self._settle(request)
-        if isinstance(command, Place) and error is None:
+        if isinstance(command, Place | Replace) and error is None:
             try:
                 order = self.matching.order(command.symbol, client_order_id=command.client_order_id)
             except Reject:
                 return
             self.venue_ids[command.client_order_id] = order.order_id
 
-    def _settle(self, request: Request) -> None:
+    def _settle(self, request: Sent) -> None:
         request.is_settled = True
         self.unsettled.pop(name_of(request.command), None)
 
@@ -109,12 +109,12 @@ class Requests:
         request = self.places.get(client_order_id)
         return self.is_open(symbol, client_order_id) or (request is not None and request.may_arrive(now_ns))
 
-    def pending_changes(self, symbol: str, side: Side, now_ns: int) -> Iterator[Cancel | Amend]:
-        """Cancels and amendments of this side that can still change an open order."""
+    def pending_changes(self, symbol: str, side: Side, now_ns: int) -> Iterator[Cancel | Amend | Replace]:
+        """Cancels, amendments and replacements of this side that can still change an open order."""
         for request in self.unsettled.values():
             command = request.command
             fits = command.symbol == symbol and command.side is side
-            if isinstance(command, Cancel | Amend) and fits and not request.is_orphaned and request.may_arrive(now_ns):
-                archive = self.matching.archives[symbol]
-                if command.venue_order_id in archive.open_ids:
+            if not isinstance(command, Place) and fits and not request.is_orphaned and request.may_arrive(now_ns):
+                changed = command.cancel if isinstance(command, Replace) else command
+                if changed.venue_order_id in self.matching.archives[symbol].open_ids:
                     yield command

@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Protocol, TypeVar, cast
 
-from core.commands import Amend, AnyCommand, Cancel, CancelAll, Place, Query, ReadAccount, ReadDepth
-from core.events import AccountSnapshot, Answer, CancelAllAnswer, DepthSnapshot, OrderAnswer
+from core.commands import Amend, AnyCommand, Cancel, CancelAll, Place, Query, ReadAccount, ReadDepth, Replace, Request
+from core.events import AccountSnapshot, Answer, CancelAllAnswer, DepthSnapshot, OrderAnswer, ReplaceAnswer
 from core.ports import Answered, Capabilities, Refused
 from core.types import Balance, Fill, RateLimit, VenueError
 from exchange.paper.matching import Matching
-from exchange.paper.model import PaperOrder, PlaceRequest, Reject
+from exchange.paper.model import PaperOrder, Reject
+from sim import entries
 from sim.executor import Leaving, Outcome
 from sim.facts import facts_of, fill_of
 from sim.faults import Fault, Faults, Kind, Plan, banned, limited, stale
@@ -76,7 +77,7 @@ class SimVenue:
     """core.ports.Venue over `Matching`; `publish` is called after everything that may have made events."""
 
     name = "sim"
-    capabilities = Capabilities(cancel_all=True)
+    capabilities = Capabilities(cancel_replace=True, cancel_all=True)
 
     def __init__(
         self,
@@ -111,6 +112,9 @@ class SimVenue:
 
     def amend(self, command: Amend, timeout_s: float) -> Answered[OrderAnswer]:
         return self._call(command, timeout_s, OrderAnswer)
+
+    def replace(self, command: Replace, timeout_s: float) -> Answered[ReplaceAnswer]:
+        return self._call(command, timeout_s, ReplaceAnswer)
 
     def cancel_all(self, command: CancelAll, timeout_s: float) -> Answered[CancelAllAnswer]:
         return self._call(command, timeout_s, CancelAllAnswer)
@@ -184,14 +188,14 @@ class SimVenue:
             raise plan.before
         if now_ns < self.skewed_until_ns and not isinstance(command, ReadDepth):
             raise stale()
-        mutates = isinstance(command, Place | Cancel | Amend)
+        mutates, places = isinstance(command, Request), isinstance(command, Place | Replace)
         if mutates and now_ns - ticket.sent_ns > self._faults.recv_window_ms * MS:
             raise stale()
-        if isinstance(command, Place) and now_ns < self._places_until_ns:
+        if places and now_ns < self._places_until_ns:
             raise limited((self._places_until_ns - now_ns) // MS + 1)
         for counter in (self.orders, self.weight):
             self._door.used(counter.kind, counter.add(now_ns // MS, 0), counter.limit)
-        if isinstance(command, Place) and self.orders.add(now_ns // MS, 0) >= self.orders.limit:
+        if places and self.orders.add(now_ns // MS, 0) >= self.orders.limit:
             self._door.used(self.orders.kind, self.orders.used + 1, self.orders.limit)
             raise limited(0)
 
@@ -211,18 +215,17 @@ class SimVenue:
 
     def _decide(self, ticket: Ticket, error: Exception | None) -> None:
         """The venue has done what it will do; the answer leaves."""
-        self._door.decided(ticket.command, error.error if isinstance(error, Refused) else None)
+        self._door.decided(ticket.command, error.error if isinstance(error, Refused) else entries.half_refused(ticket.answer))
         self.publish()
         plan = ticket.plan
-        if plan.fault is not None and isinstance(ticket.command, Place) and error is None:
-            answer = ticket.answer[0]
-            assert isinstance(answer, OrderAnswer) and answer.facts is not None
-            self.after_place(plan.fault, self.matching.order(answer.facts.symbol, answer.facts.venue_order_id))
+        placed = entries.placed(ticket.answer) if isinstance(ticket.command, Place | Replace) and error is None else None
+        if plan.fault is not None and placed is not None:
+            self.after_place(plan.fault, self.matching.order(placed.symbol, placed.venue_order_id))
         outcome: Outcome | None = error
         if plan.after is not None and error is None:
             outcome = plan.after
         if outcome is None and ticket.answer:
-            told = (self.weight, self.orders) if isinstance(ticket.command, Place) else (self.weight,)
+            told = (self.weight, self.orders) if isinstance(ticket.command, Place | Replace) else (self.weight,)
             outcome = Answered(answer=ticket.answer[0], limits=tuple(counter.limit_fact() for counter in told))
         if plan.reply_lost or outcome is None:
             return
@@ -250,6 +253,10 @@ class SimVenue:
                 if ticket.plan.fault is not None:
                     self.before_cancel(ticket.plan.fault, command)
                 return self._amend(ticket, command)
+            case Replace():
+                if ticket.plan.fault is not None:
+                    self.before_cancel(ticket.plan.fault, command.cancel)
+                return self._replace(ticket, command)
             case Query():
                 return self._query(ticket, command)
             case ReadAccount():
@@ -263,23 +270,20 @@ class SimVenue:
                 raise AssertionError(f"{command} is no request")
 
     def _place(self, ticket: Ticket, command: Place) -> Stages:
+        self.weight.add(self._scheduler.now_ms, 1)
+        facts = entries.enter(self.matching, command, self._scheduler.now_ms)
+        self.orders.add(self._scheduler.now_ms, 1)
+        ticket.answer.append(OrderAnswer(facts=facts))
+        yield from ()
+
+    def _replace(self, ticket: Ticket, command: Replace) -> Stages:
+        """One unit of the order count in any case, once the filters have let it pass (binance-wire 3)."""
         now_ms = self._scheduler.now_ms
         self.weight.add(now_ms, 1)
-        request = PlaceRequest(
-            symbol=command.symbol,
-            side=command.side.value,
-            type=command.type.value,
-            time_in_force=None if command.time_in_force is None else command.time_in_force.value,
-            quantity=command.quantity,
-            quote_quantity=None,
-            price=command.price,
-            client_order_id=command.client_order_id,
-            stop_price=command.stop_price,
-        )
-        placed = self.matching.place(request, now_ms)
+        entries.check_filters(self.matching, command, now_ms)
         self.orders.add(now_ms, 1)
-        fills = tuple(fill_of(trade, command.client_order_id) for trade in placed.trades)
-        ticket.answer.append(OrderAnswer(facts=facts_of(placed.order, fills)))
+        is_refused = ticket.plan.kind is Kind.REPLACE_HALF
+        ticket.answer.append(entries.replace(self.matching, command, now_ms, is_refused))
         yield from ()
 
     def _cancel(self, ticket: Ticket, command: Cancel) -> Stages:

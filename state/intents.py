@@ -18,11 +18,11 @@ from typing import Protocol
 
 import msgspec
 
-from core.commands import Amend, AnyCommand, Cancel, CancelAll, Place
-from core.events import Boot, OrderAnswer, Reply
+from core.commands import AnyCommand, OrderCommand, Place, Replace
+from core.events import Boot, OrderAnswer, Outcome, ReplaceAnswer, Reply
 from core.notices import Holdings
 from core.ports import NotSent
-from core.types import Fill
+from core.types import Fill, OrderFacts
 
 HEAD = struct.Struct(">II")
 SCAR = b"\xff" * HEAD.size  # stands before a record that follows a torn one, or the records of another process, which may have been torn
@@ -43,17 +43,21 @@ class BootRecord(msgspec.Struct, frozen=True, tag="boot", tag_field="record", kw
 
 class IntentRecord(msgspec.Struct, frozen=True, tag="intent", tag_field="record", kw_only=True):
     at_ns: int
-    command: Place | Cancel | Amend | CancelAll
+    command: OrderCommand
 
 
 class ResultRecord(msgspec.Struct, frozen=True, tag="result", tag_field="record", kw_only=True):
-    """`order` is (symbol, venue order id, client order id, status) where the venue named one."""
+    """`order` is (symbol, venue order id, client order id, status) where the venue named one.
+
+    Of a pair it is the new order, as is `outcome` where the venue spoke of both; `canceled` is the old one.
+    """
 
     at_ns: int
     command_id: int
     outcome: str
     note: str
     order: tuple[str, int, str, str] | None = None
+    canceled: tuple[str, int, str, str] | None = None
 
 
 class FillRecord(msgspec.Struct, frozen=True, tag="fill", tag_field="record", kw_only=True):
@@ -147,25 +151,38 @@ class Intents:
 
     # -- Journal ---------------------------------------------------------------------------------
     def intent(self, command: AnyCommand) -> None:
-        """Before the send. A place that cannot be written is not sent (raises NotSent); a cancel goes all the same."""
-        if not isinstance(command, Place | Cancel | Amend | CancelAll):
+        """Before the send. A place or replacement that cannot be written is not sent (raises NotSent); a cancel goes all the same."""
+        if not isinstance(command, OrderCommand):
             return
         try:
             self._write(IntentRecord(at_ns=0, command=command))
         except OSError as error:
             self._note_failure(error)
-            if isinstance(command, Place):
+            if isinstance(command, Place | Replace):
                 raise NotSent(f"its intent could not be written: {error.strerror}") from error
 
     def result(self, reply: Reply) -> None:
         """After the answer. Never raises: the answer is worth more than its record; an unwritten result is asked about at the next start."""
-        order = None
-        if isinstance(reply.answer, OrderAnswer) and reply.answer.facts is not None:
-            facts = reply.answer.facts
-            order = (facts.symbol, facts.venue_order_id, facts.client_order_id, facts.status)
-        note = reply.note or (f"{reply.error.code} {reply.error.message}" if reply.error else "")
-        record = ResultRecord(at_ns=reply.received_ns, command_id=reply.command_id, outcome=reply.outcome.value, note=note[:500], order=order)
-        self._write_or_count(record)
+        answer, outcome, error = reply.answer, reply.outcome, reply.error
+        order = canceled = None
+        if isinstance(answer, OrderAnswer):
+            order = _named(answer.facts)
+        elif isinstance(answer, ReplaceAnswer):
+            order, canceled = _named(answer.placed.facts), _named(answer.canceled.facts)
+            error = answer.canceled.error or answer.placed.error
+            # Not attempted is the venue's no: nothing of it is in doubt.
+            outcome = Outcome.REFUSED if answer.placed.outcome is Outcome.NOT_SENT else answer.placed.outcome
+        note = reply.note or (f"{error.code} {error.message}" if error else "")
+        self._write_or_count(
+            ResultRecord(
+                at_ns=reply.received_ns,
+                command_id=reply.command_id,
+                outcome=outcome.value,
+                note=note[:500],
+                order=order,
+                canceled=canceled,
+            )
+        )
 
     def boot(self, event: Boot, at_ns: int) -> None:
         """First record of a run."""
@@ -238,6 +255,10 @@ class Intents:
                 self._idle.notify()  # whoever stops
         if not is_whole:
             raise OSError(28, "disk full")
+
+
+def _named(facts: OrderFacts | None) -> tuple[str, int, str, str] | None:
+    return (facts.symbol, facts.venue_order_id, facts.client_order_id, facts.status) if facts is not None else None
 
 
 # -- reading -------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from core.books import ATTRIBUTED_MAX
-from core.commands import Place
+from core.commands import Place, Replace
 from core.events import Outcome, Undecided
 from core.types import Fill
 from state.intents import BootRecord, EndRecord, FillRecord, IntentRecord, Intents, Record, ResultRecord, read
@@ -44,6 +44,14 @@ class Recovery(msgspec.Struct, frozen=True, kw_only=True):
 NEVER_RESTED = (Outcome.REFUSED.value, Outcome.NOT_SENT.value)
 
 
+def placed_by(record: IntentRecord) -> Place | None:
+    """The new order this intent may have brought about; the one that a pair cancels has an intent of its own."""
+    command = record.command
+    if isinstance(command, Replace):
+        return command.place
+    return command if isinstance(command, Place) else None
+
+
 class Ledger:
     """What the records of one account instance add up to."""
 
@@ -60,16 +68,18 @@ class Ledger:
     def take(self, record: Record) -> None:
         if isinstance(record, BootRecord):
             self.boot, self.boots = record.boot, self.boots + 1
-        elif isinstance(record, IntentRecord) and isinstance(record.command, Place):
-            key = self.boot, record.command.command_id
-            self.places[key] = record.command
-            self._keys[record.command.client_order_id] = key
+        elif isinstance(record, IntentRecord) and (place := placed_by(record)) is not None:
+            key = self.boot, place.command_id
+            self.places[key] = place
+            self._keys[place.client_order_id] = key
         elif isinstance(record, ResultRecord) and record.outcome in NEVER_RESTED:
             self._forget((self.boot, record.command_id))
         elif isinstance(record, ResultRecord) and record.order is not None:
             if (self.boot, record.command_id) in self.places:  # its ending may have been written first (order entry over the WS API)
                 self.venue_ids[self.boot, record.command_id] = record.order[1]
             self.attributed.append(record.order[:2])
+            if record.canceled is not None:
+                self.attributed.append(record.canceled[:2])
             self._saw(record.order[0], record.order[1])
         elif isinstance(record, FillRecord):
             self.fills.append(record.fill)
@@ -145,8 +155,8 @@ def add_up(story: Iterable[Record], account: str) -> Recovery:
             current, last_boot, last_number = account_of(record.instance), record.boot, 0
             if instances.get(current) != record.instance:
                 instances[current], ledgers[current] = record.instance, Ledger()
-        elif isinstance(record, IntentRecord) and isinstance(record.command, Place):
-            last_number = max(last_number, record.command.command_id)  # the lanes write side by side
+        elif isinstance(record, IntentRecord) and (place := placed_by(record)) is not None:
+            last_number = max(last_number, place.command_id)  # the lanes write side by side
         if current not in ledgers:
             ledgers[current] = Ledger()
         ledgers[current].take(record)

@@ -9,7 +9,7 @@ Never: a call from the trading thread; the whole file in memory as rows.
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from core.commands import Amend, Cancel, Place
+from core.commands import Amend, Cancel, Place, Replace
 from core.events import Outcome
 from core.orders import Evidence
 from core.types import OrderStatus, Side
@@ -59,6 +59,7 @@ class Telling:
         self.run = NO_RUN
         self.open_orders: dict[str, OrderRow] = {}  # by client id
         self._names: dict[tuple[str, int], tuple[str, bool]] = {}  # (boot, command id) -> (client id of its order, is a place)
+        self._replaced: dict[tuple[str, int], str] = {}  # (boot, command id) -> client id of the order a pair cancels
         self._venues: dict[str, str] = {}  # account instance -> venue
 
     def cut(self) -> Rows:
@@ -89,6 +90,7 @@ class Telling:
             self._venues[record.instance] = record.venue
         venue = self._venues.get(record.instance)
         self._names.clear()
+        self._replaced.clear()
         self.run = NO_RUN
         if venue is None:
             return
@@ -116,9 +118,17 @@ class Telling:
             self._write(placed_row(self.run.venue_instance, self.run.boot, command))
         elif isinstance(command, Cancel | Amend):
             self._names[self.run.boot, command.command_id] = (command.client_order_id, False)
-            row = self._order(command.client_order_id, command.symbol, command.side, exact(command.price), exact(command.quantity))
-            row.venue_order_id = command.venue_order_id
-            self._write(row)
+            self._meet(command)
+        elif isinstance(command, Replace):
+            self._names[self.run.boot, command.command_id] = (command.client_order_id, True)
+            self._replaced[self.run.boot, command.command_id] = command.cancel.client_order_id
+            self._meet(command.cancel)
+            self._write(placed_row(self.run.venue_instance, self.run.boot, command.place))
+
+    def _meet(self, command: Cancel | Amend) -> None:
+        row = self._order(command.client_order_id, command.symbol, command.side, exact(command.price), exact(command.quantity))
+        row.venue_order_id = command.venue_order_id
+        self._write(row)
 
     def _order(self, client_order_id: str, symbol: str, side: Side, price: str, quantity: str) -> OrderRow:
         """The order as known; one placed before the records begin is known from its cancel."""
@@ -141,6 +151,10 @@ class Telling:
         """What the venue answered to a place or a cancel. A refused cancel says nothing about its order: it is asked about (-2011)."""
         name, is_place = self._names.pop((self.run.boot, record.command_id), ("", False))
         row = self.open_orders.get(name)
+        old = self.open_orders.get(self._replaced.pop((self.run.boot, record.command_id), ""))
+        if old is not None and record.canceled is not None:
+            old.hear(record.canceled[3], Evidence.ANSWER.value)
+            self._write(old)
         if row is not None and record.order is not None:
             _, row.venue_order_id, _, status = record.order
             row.hear(status, Evidence.ANSWER.value)

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import msgspec
 
-from core.commands import Place
+from core.commands import Place, Replace
 from core.notices import Filled, Holdings, Notice, Recovered, Reported, Sent, Standing
 from core.types import Fill, OrderStatus
 from state.schema import exact
@@ -195,8 +195,9 @@ def take(rows: Rows, run: RunRow, at_ns: int, notice: Notice) -> None:
     elif isinstance(notice, Standing):
         _stand(rows, scope, boot, notice)
     elif isinstance(notice, Sent):
-        if isinstance(notice.command, Place):
-            rows.orders[scope, notice.order_id] = placed_row(scope, boot, notice.command)
+        if isinstance(notice.command, Place | Replace):
+            place = notice.command.place if isinstance(notice.command, Replace) else notice.command
+            rows.orders[scope, notice.order_id] = placed_row(scope, boot, place)
     elif isinstance(notice, Holdings):
         hold(run, notice)
     run.as_of_ns = max(run.as_of_ns, at_ns)

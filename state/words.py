@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from core.commands import Amend, Cancel, CancelAll, Place
+from core.commands import Amend, Cancel, CancelAll, OrderCommand, Place, Replace
 from core.events import AccountSnapshot, AnyEvent, Boot, DepthSnapshot, Reply
 from core.money import plain
 from core.types import OrderFacts
@@ -157,9 +157,11 @@ def _intents(path: Path) -> Iterator[str]:
             yield f"{'':12} {record}"
 
 
-def _command(command: Place | Cancel | Amend | CancelAll) -> str:
+def _command(command: OrderCommand) -> str:
     if isinstance(command, CancelAll):
         return f"cancel all with tag {command.tag} ({command.reason})"
+    if isinstance(command, Replace):
+        return f"replace {command.cancel.client_order_id}: {_command(command.place)}"
     verb = {Place: "place", Cancel: "cancel", Amend: "shrink"}[type(command)]
     order = f"{command.symbol} {command.side} {plain(command.quantity)} at {plain(command.price)}"
     return f"{verb} {order}, {command.client_order_id} ({command.reason})"

@@ -11,8 +11,8 @@ from typing import TypeVar
 
 import pytest
 
-from core.commands import Amend, AnyCommand, Cancel, CancelAll, Place, Purpose, Query, ReadAccount, ReadDepth
-from core.events import AccountSnapshot, AnyEvent, CancelAllAnswer, DepthSnapshot, OrderAnswer, Outcome, Reply
+from core.commands import Amend, AnyCommand, Cancel, CancelAll, Place, Purpose, Query, ReadAccount, ReadDepth, Replace
+from core.events import AccountSnapshot, AnyEvent, CancelAllAnswer, DepthSnapshot, Half, OrderAnswer, Outcome, ReplaceAnswer, Reply
 from core.orders import Order, Orders
 from core.ports import Answered, Capabilities, NotSent, Refused
 from core.types import OrderType, RateLimit, Side
@@ -57,6 +57,10 @@ class FakeVenue:
 
     def amend(self, command: Amend, timeout_s: float) -> Answered[OrderAnswer]:
         return self._say(command, timeout_s, OrderAnswer(facts=facts(command.client_order_id, 11, quantity="0.5")))
+
+    def replace(self, command: Replace, timeout_s: float) -> Answered[ReplaceAnswer]:
+        nothing = Half(outcome=Outcome.NOT_SENT)
+        return self._say(command, timeout_s, ReplaceAnswer(canceled=nothing, placed=nothing))
 
     def cancel_all(self, command: CancelAll, timeout_s: float) -> Answered[CancelAllAnswer]:
         return self._say(command, timeout_s, CancelAllAnswer(canceled=(), failed=()))

@@ -33,11 +33,19 @@ class QuantityUp(StrEnum):
     REPLACE = "replace"
 
 
+class PriceMove(StrEnum):
+    """How a quote whose price must move goes there: in one command, or canceled and, two ticks later, placed by the light."""
+
+    REPLACE = "replace"
+    CANCEL = "cancel"
+
+
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """What the person allows. `amends_max`: changes of one order (Binance: MAX_NUM_ORDER_AMENDS, 10)."""
 
     on_reject: OnReject = OnReject.RESUBMIT
     quantity_up: QuantityUp = QuantityUp.SECOND_ORDER
+    price: PriceMove = PriceMove.CANCEL
     amends_max: int = 10
 
 
@@ -58,7 +66,9 @@ ROUTES = (
     Route(Change.QUANTITY_UP, ("ws_amend", "amend_quantity_up"), Routing.WS_AMEND, False),
     Route(Change.QUANTITY_UP, ("rest_amend", "amend_quantity_up"), Routing.REST_AMEND, False),
     Route(Change.QUANTITY_UP, ("second_order",), Routing.SECOND_ORDER, True),
+    Route(Change.QUANTITY_UP, ("cancel_replace",), Routing.CANCEL_REPLACE, False),
     Route(Change.QUANTITY_UP, (), Routing.CANCEL_RESUBMIT, False),
+    Route(Change.PRICE, ("cancel_replace",), Routing.CANCEL_REPLACE, False),
     Route(Change.PRICE, (), Routing.CANCEL_RESUBMIT, False),
     Route(Change.TRIGGER_PRICE, (), Routing.CANCEL_RESUBMIT, False),
 )
@@ -106,3 +116,8 @@ class Amending(msgspec.Struct, frozen=True, kw_only=True):
             return None
         routing = route(Change.QUANTITY_DOWN, self.can, self.policy).routing
         return routing if routing in AMENDING else None
+
+    def reprices(self, order: Order, rules: SymbolRules) -> Routing:
+        """The way of what is left of an order to another price."""
+        routing = route(Change.PRICE, self.can, self.policy).routing
+        return routing if rules.replace_allowed or routing is not Routing.CANCEL_REPLACE else Routing.CANCEL_RESUBMIT

@@ -21,11 +21,21 @@ REFUSED_STATUSES_WITHOUT_BODY = frozenset({401, 403, 404, 405, 410, 413, 414, 41
 TIMESTAMP_CODE = -1021
 BAD_VALUE_CODE = -1130
 DUPLICATE_TEXT = "Duplicate order sent."
+HALF_DONE_CODES = frozenset({-2021, -2022})
 ERRNO = re.compile(r"\[Errno -?\d+\] ")
 BANNED_UNTIL = re.compile(r"banned until (\d{13})")
 RETRY_AFTER_MS_MAX = 3 * 86_400_000  # the longest ban (binance-wire 4)
 TEXT_CHARS_MAX = 300
 SECRETS = re.compile(r"((?:signature|apiKey|x-mbx-apikey)[\"']?\s*[=:]\s*[\"']?)[^&\s\"')>,]+", re.IGNORECASE)
+
+
+class HalfDone(UnknownOutcome):
+    """A cancelReplace of which not both halves were done: `error.data` tells of each. For whoever cannot read it the outcome is unknown."""
+
+    def __init__(self, told: str, error: wire.ErrorBody, limits: tuple[RateLimit, ...]) -> None:
+        super().__init__(told)
+        self.error = error
+        self.limits = limits
 
 
 def is_about_time(code: int, message: str) -> bool:
@@ -70,6 +80,8 @@ def from_error(
     told = scrub(f"HTTP {status}, {error.code} {error.msg}")
     if status >= 500 or status < 400 or status == 408 or error.code in UNKNOWN_CODES:
         return UnknownOutcome(told)
+    if status in (400, 409) and error.code in HALF_DONE_CODES:
+        return HalfDone(told, error, limits)
     if status == 409:
         return UnknownOutcome(f"{told} (only half of it was done)")
     if is_place and error.code == -2010 and error.msg == DUPLICATE_TEXT:

@@ -9,7 +9,7 @@ from enum import Enum
 
 import msgspec
 
-from core.commands import Amend, Cancel, Place
+from core.commands import Request
 
 IN_FLIGHT_MAX = 1024
 
@@ -17,7 +17,7 @@ IN_FLIGHT_MAX = 1024
 class Waiting(msgspec.Struct, frozen=True):
     """A command that left at `sent_ns`, whose answer is owed at `due_ns`; at `until_ns` nobody waits for it any more. Engine clock."""
 
-    command: Place | Cancel | Amend
+    command: Request
     sent_ns: int
     due_ns: int
     until_ns: int

@@ -1,9 +1,9 @@
-"""A place, a cancel and an amendment as the parameters Binance wants, the same for REST and the WS API. Pure.
+"""A place, a cancel, an amendment and a replacement as the parameters Binance wants, the same for REST and the WS API. Pure.
 
 Who calls it: venue.py and ws_api.py, on lane threads. Never: a float, a number in exponent form. Source: binance-wire 2 and 3.
 """
 
-from core.commands import Amend, Place
+from core.commands import Amend, Place, Replace
 from core.money import plain
 from core.types import OrderType
 
@@ -39,4 +39,14 @@ def amend_params(command: Amend) -> dict[str, str]:
         "orderId": str(command.venue_order_id),
         "newQty": plain(command.quantity),
         "newClientOrderId": command.client_order_id,
+    }
+
+
+def replace_params(command: Replace) -> dict[str, str]:
+    """The new order's parameters and the old order by id alone; without its cancel the new order is not attempted (binance-wire 3, cancelReplace)."""
+    return {
+        **place_params(command.place),
+        "cancelReplaceMode": "STOP_ON_FAILURE",
+        "cancelOrderId": str(command.cancel.venue_order_id),
+        "cancelNewClientOrderId": command.cancel.cancel_id,
     }

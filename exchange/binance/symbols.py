@@ -45,6 +45,7 @@ class _Symbol(msgspec.Struct, frozen=True, rename="camel"):
     filters: tuple[Filter, ...] = ()
     order_types: tuple[str, ...] = ()
     amend_allowed: bool = False
+    cancel_replace_allowed: bool = False
 
 
 class _ExchangeInfo(msgspec.Struct, frozen=True, rename="camel"):
@@ -102,5 +103,6 @@ def _rules(symbol: _Symbol) -> SymbolRules:
         max_orders=by_type["MAX_NUM_ORDERS"].max_num_orders if "MAX_NUM_ORDERS" in by_type else MAX_NUM_ORDERS_FALLBACK,
         status=symbol.status,
         amend_allowed=symbol.amend_allowed,
+        replace_allowed=symbol.cancel_replace_allowed,
         order_types=symbol.order_types,
     )

@@ -11,13 +11,15 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from core.commands import Amend, Cancel, Place
-from core.events import OrderAnswer, StreamGap
+import msgspec
+
+from core.commands import Amend, Place, Replace, Request
+from core.events import OrderAnswer, RequestAnswer, StreamGap
 from core.ports import Answered, ClockNs, Post, Refused, Settle
-from core.types import Connection
-from exchange.binance import errors, frames, order_lists, wire
+from core.types import Connection, RateLimit
+from exchange.binance import errors, frames, order_lists, wire, wire_pairs
 from exchange.binance.clock import VenueClock
-from exchange.binance.errors import UnknownOutcome
+from exchange.binance.errors import HalfDone, UnknownOutcome
 from exchange.binance.in_flight import Added, InFlight, Waiting
 from exchange.binance.link import Gone, Link, NeverLeft
 from exchange.binance.signing import Signer
@@ -175,21 +177,21 @@ class ApiSession(Feed):
             return self._refused(reply)  # the venue closes the connection, and a new one before the ban's end would prolong it
         return None
 
-    def _outcome(self, waiting: Waiting, reply: frames.ApiReply) -> Answered[OrderAnswer] | Exception:
+    def _outcome(self, waiting: Waiting, reply: frames.ApiReply) -> Answered[RequestAnswer] | Exception:
         command = waiting.command
-        is_place = isinstance(command, Place)
         if reply.status == 200:
-            try:
-                return Answered(_answer(command, reply.result), reply.limits)
-            except wire.BadBody as bad:
-                return bad
+            return _answered(command, reply.result, reply.limits)
         if reply.error is None:
             return UnknownOutcome(f"status {reply.status} without a venue error")
         if errors.is_about_time(reply.error.code, reply.error.msg):
             self._clock.doubt()
-        return errors.from_error(reply.status, reply.error, 0, self._clock.now_ms(), reply.limits, is_place=is_place)
+        is_place = isinstance(command, Place | Replace)
+        told = errors.from_error(reply.status, reply.error, 0, self._clock.now_ms(), reply.limits, is_place=is_place)
+        if isinstance(told, HalfDone):
+            return _answered(command, told.error.data, told.limits)
+        return told
 
-    def _tell(self, waiting: Waiting, outcome: Answered[OrderAnswer] | Exception, known_ns: int) -> None:
+    def _tell(self, waiting: Waiting, outcome: Answered[RequestAnswer] | Exception, known_ns: int) -> None:
         self._settle(waiting.command, outcome, waiting.sent_ns, known_ns)
 
     def _on_terminated(self) -> Leave:
@@ -271,11 +273,20 @@ def user_stream(
     return SocketLoop(THREAD, Connection.USER, ws_api_url, new_session, post, clock_ns, rng, silence_ms_max, life_s)
 
 
-def _answer(command: Place | Cancel | Amend, result: bytes) -> OrderAnswer:
+def _answered(command: Request, result: bytes | msgspec.Raw, limits: tuple[RateLimit, ...]) -> Answered[RequestAnswer] | UnknownOutcome:
+    try:
+        return Answered(_answer(command, result), limits)
+    except wire.BadBody as bad:
+        return bad
+
+
+def _answer(command: Request, result: bytes | msgspec.Raw) -> RequestAnswer:
     """What the answer says of the order, by the kind of request. Raises BadBody."""
     if isinstance(command, Place):
         return OrderAnswer(facts=wire.placed(result, command), by_socket=True)
     if isinstance(command, Amend):
         return OrderAnswer(facts=wire.amended(result), by_socket=True)
+    if isinstance(command, Replace):
+        return wire_pairs.replaced(result, command, by_socket=True)
     facts, also = order_lists.canceled(result, command.venue_order_id)
     return OrderAnswer(facts=facts, by_socket=True, also=also)

@@ -17,15 +17,16 @@ from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 
-from core.commands import Amend, Cancel, CancelAll, Place, Query, ReadAccount, ReadDepth
-from core.events import AccountSnapshot, CancelAllAnswer, DepthSnapshot, OrderAnswer
+from core.commands import Amend, Cancel, CancelAll, Place, Query, ReadAccount, ReadDepth, Replace
+from core.events import AccountSnapshot, CancelAllAnswer, DepthSnapshot, OrderAnswer, ReplaceAnswer
 from core.money import ZERO
 from core.ports import Answered, Capabilities, NotSent, Refused
 from core.types import Fill, OrderFacts, RateLimit, SymbolRules
 from exchange.binance import order_lists, wire
 from exchange.binance import symbols as symbol_rules
-from exchange.binance.errors import UnknownOutcome
-from exchange.binance.params import amend_params, cancel_params, place_params
+from exchange.binance import wire_pairs
+from exchange.binance.errors import HalfDone, UnknownOutcome
+from exchange.binance.params import amend_params, cancel_params, place_params, replace_params
 from exchange.binance.rest import Answer, Rest
 
 NOT_KNOWN = -2013  # "Order does not exist."
@@ -53,7 +54,7 @@ class BinanceVenue:
     """Commands over `rest` for the configured `symbols`. Thread-safe: holds nothing that changes."""
 
     name = "binance"
-    capabilities = Capabilities(rest_amend=True, post_only=True, cancel_all=True)
+    capabilities = Capabilities(rest_amend=True, cancel_replace=True, post_only=True, cancel_all=True)
 
     def __init__(self, rest: Rest, symbols: Iterable[str]) -> None:
         self._rest = rest
@@ -75,6 +76,14 @@ class BinanceVenue:
         """PUT /order/amend/keepPriority."""
         answer = self._rest.send("put", "order/amend/keepPriority", amend_params(command), timeout_s)
         return Answered(OrderAnswer(facts=wire.amended(answer.body)), answer.limits)
+
+    def replace(self, command: Replace, timeout_s: float) -> Answered[ReplaceAnswer]:
+        """POST /order/cancelReplace; half of it done is an answer too."""
+        try:
+            answer = self._rest.send("post", "order/cancelReplace", replace_params(command), timeout_s, is_place=True)
+        except HalfDone as half:
+            return Answered(wire_pairs.replaced(half.error.data, command), half.limits)
+        return Answered(wire_pairs.replaced(answer.body, command), answer.limits)
 
     def cancel_all(self, command: CancelAll, timeout_s: float) -> Answered[CancelAllAnswer]:
         """Read the open orders, cancel those with our tag. The venue's own sweep is used only where every open order of the symbol is ours."""

@@ -8,12 +8,12 @@ Source: binance-wire 6; DESIGN 4 and 5.
 
 import msgspec
 
-from core.commands import Amend, Cancel, CancelAll, Place, Query, ReadAccount, ReadDepth
-from core.events import AccountSnapshot, CancelAllAnswer, DepthSnapshot, OrderAnswer
+from core.commands import Amend, Cancel, CancelAll, Place, Query, ReadAccount, ReadDepth, Replace, Request
+from core.events import AccountSnapshot, CancelAllAnswer, DepthSnapshot, OrderAnswer, ReplaceAnswer
 from core.ports import Answered, ClockNs, NotSent, Underway
 from exchange.binance.clock import VenueClock
 from exchange.binance.in_flight import Waiting
-from exchange.binance.params import amend_params, cancel_params, place_params
+from exchange.binance.params import amend_params, cancel_params, place_params, replace_params
 from exchange.binance.user_stream import ApiSession
 from exchange.binance.venue import BinanceVenue
 from exchange.binance.ws_requests import Params
@@ -23,7 +23,7 @@ UNDERWAY = Underway()
 
 
 class WsVenue:
-    """core.ports.Venue: places, cancels and amendments over the connection that stands, everything else over `rest`.
+    """core.ports.Venue: places, cancels, amendments and replacements over the connection that stands, everything else over `rest`.
 
     `session` is one reference, replaced whole by the reader thread; a worker looks once.
     """
@@ -59,6 +59,11 @@ class WsVenue:
             return UNDERWAY
         return self._rest.amend(command, timeout_s)
 
+    def replace(self, command: Replace, timeout_s: float) -> Answered[ReplaceAnswer] | Underway:
+        if self._sent(command, "order.cancelReplace", replace_params(command), timeout_s):
+            return UNDERWAY
+        return self._rest.replace(command, timeout_s)
+
     def cancel_all(self, command: CancelAll, timeout_s: float) -> Answered[CancelAllAnswer]:
         return self._rest.cancel_all(command, timeout_s)
 
@@ -71,7 +76,7 @@ class WsVenue:
     def read_depth(self, command: ReadDepth, timeout_s: float) -> Answered[DepthSnapshot]:
         return self._rest.read_depth(command, timeout_s)
 
-    def _sent(self, command: Place | Cancel | Amend, method: str, params: Params, timeout_s: float) -> bool:
+    def _sent(self, command: Request, method: str, params: Params, timeout_s: float) -> bool:
         """False where the connection is down, or where the venue's clock must be measured first, which REST does on the way."""
         session = self._session
         if session is None or self._clock.suspect:
