@@ -22,9 +22,8 @@ from core.events import AccountSnapshot, CancelAllAnswer, DepthSnapshot, OrderAn
 from core.money import ZERO
 from core.ports import Answered, Capabilities, NotSent, Refused
 from core.types import Fill, OrderFacts, RateLimit, SymbolRules
-from exchange.binance import order_lists, wire
+from exchange.binance import order_lists, wire, wire_pairs
 from exchange.binance import symbols as symbol_rules
-from exchange.binance import wire_pairs
 from exchange.binance.errors import HalfDone, UnknownOutcome
 from exchange.binance.params import amend_params, cancel_params, place_params, replace_params
 from exchange.binance.rest import Answer, Rest

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from queue import Queue
 from typing import Any
 
-from core.commands import AnyCommand, Cancel, CancelAll, Place, Query, ReadAccount, ReadDepth
-from core.events import AccountSnapshot, AnyEvent, CancelAllAnswer, DepthSnapshot, OrderAnswer, Reply, StreamUp
+from core.commands import AnyCommand, Cancel, CancelAll, Place, Query, ReadAccount, ReadDepth, Replace
+from core.events import AccountSnapshot, AnyEvent, CancelAllAnswer, DepthSnapshot, OrderAnswer, ReplaceAnswer, Reply, StreamUp
 from core.orders import Orders
 from core.ports import Answered, NotSent
 from core.types import OrderType, Side
@@ -46,6 +46,10 @@ class NotedRest:
         raise NotSent("the bench has no REST")
 
     def cancel(self, command: Cancel, timeout_s: float) -> Answered[OrderAnswer]:
+        self.came.append(command.command_id)
+        raise NotSent("the bench has no REST")
+
+    def replace(self, command: Replace, timeout_s: float) -> Answered[ReplaceAnswer]:
         self.came.append(command.command_id)
         raise NotSent("the bench has no REST")
 
@@ -138,6 +142,11 @@ class Bench:
         self.manager.cancel_orders([command])
         return command
 
+    def replace(self, number: int = 3) -> Replace:
+        command = replace(number)
+        self.manager.replace_orders([command])
+        return command
+
 
 def place(number: int, timeout_ms: int = 3000, name: str = "") -> Place:
     return Place(
@@ -169,6 +178,11 @@ def cancel(number: int) -> Cancel:
         client_order_id="gl-t3k-1",
         cancel_id="gl-t3k-1c",
     )
+
+
+def replace(number: int) -> Replace:
+    """Order 77 gives way to a new one."""
+    return Replace(command_id=number, reason="test", timeout_ms=3000, cancel=cancel(number), place=place(number))
 
 
 # -- the venue's side ----------------------------------------------------------------------------

@@ -6,11 +6,10 @@ Who uses it: test_binance_observed.py. Values are those of the raw text, never o
 from collections.abc import Callable
 from decimal import Decimal as D
 
-import msgspec
-
 from core.commands import Place
 from core.types import Balance, Liquidity, OrderType, RateLimit, Side, TimeInForce
-from exchange.binance import frames, order_lists, symbols, wire
+from exchange.binance import frames, order_lists, symbols, wire, wire_pairs
+from tests.binance.entry import replace
 
 
 def _place(raw: bytes) -> object:
@@ -49,8 +48,10 @@ def _api_order(raw: bytes) -> object:
 
 def _replaced(raw: bytes) -> object:
     """The two halves of a cancelReplace have the shapes of a cancel and of a placement."""
-    halves = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
-    return (wire.order_facts(halves["cancelResponse"]), wire.order_facts(halves["newOrderResponse"]))
+    pair = replace(1)
+    observed = msgspec.structs.replace(pair, cancel=msgspec.structs.replace(pair.cancel, venue_order_id=12166372890))
+    answer = wire_pairs.replaced(raw, observed)
+    return (answer.canceled.facts, answer.placed.facts)
 
 
 def _api_account(raw: bytes) -> object:

@@ -268,8 +268,9 @@ def test_it_survives_a_checkpoint(bench: PairBench) -> None:
     other = Engine(bench.script, bench.desk.risk, bench.desk.engine.timing)
     load(other, parts(freeze(bench.desk.engine)))
     assert hash_of(other) == hash_of(bench.desk.engine)
-    bench.answer(pair, bench.canceled(), bench.placed(pair))
-    other.step(bench.desk.ms * MS, (bench.desk.reply_event(pair, ReplaceAnswer(canceled=bench.canceled(), placed=bench.placed(pair), by_socket=True)),))
+    answer = ReplaceAnswer(canceled=bench.canceled(), placed=bench.placed(pair), by_socket=True)
+    bench.desk.reply(pair, answer)
+    other.step(bench.desk.ms * MS, (bench.desk.reply_event(pair, answer),))
     assert hash_of(other) == hash_of(bench.desk.engine)
 
 
