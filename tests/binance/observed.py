@@ -6,6 +6,8 @@ Who uses it: test_binance_observed.py. Values are those of the raw text, never o
 from collections.abc import Callable
 from decimal import Decimal as D
 
+import msgspec
+
 from core.commands import Place
 from core.types import Balance, Liquidity, OrderType, RateLimit, Side, TimeInForce
 from exchange.binance import frames, order_lists, symbols, wire, wire_pairs
