@@ -14,7 +14,7 @@ import uvloop
 import websocket
 
 from benchmarks.children import BURST, SINGLE
-from benchmarks.quoter import KEY, Quoter, answer, cancel_text, place_text, rest_answer, rest_body, wrapped
+from benchmarks.quoter import KEY, Quoter, Wanted, answer, cancel_text, place_text, rest_answer, rest_body, wrapped
 
 STREAMS = "/".join(f"{symbol.lower()}@bookTicker" for symbol in (*SINGLE, *BURST))
 REST_CONNECTIONS = 8
@@ -37,7 +37,13 @@ class Api(picows.WSListener):
             if result.status == "NEW":
                 self.quoter.placed(result.symbol, result.order_id)
 
-    def send(self, text: str) -> None:
+    def place(self, symbol: str, wanted: Wanted) -> None:
+        self._send(place_text(self.quoter.number(), symbol, wanted))
+
+    def cancel(self, symbol: str, order_id: int) -> None:
+        self._send(cancel_text(self.quoter.number(), symbol, order_id))
+
+    def _send(self, text: str) -> None:
         assert self.transport is not None
         self.transport.send(picows.WSMsgType.TEXT, text.encode())
 
@@ -45,8 +51,8 @@ class Api(picows.WSListener):
 class Market(picows.WSListener):
     """Each frame becomes its requests at once."""
 
-    def __init__(self, quoter: Quoter, api: Api) -> None:
-        self.quoter, self.api = quoter, api
+    def __init__(self, quoter: Quoter, venue: "Api | Pool") -> None:
+        self.quoter, self.venue = quoter, venue
 
     def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
         if frame.msg_type != picows.WSMsgType.TEXT:
@@ -54,9 +60,9 @@ class Market(picows.WSListener):
         ticker = wrapped.decode(frame.get_payload_as_memoryview()).data
         places, cancels = self.quoter.wants(ticker.s, ticker.b, ticker.a)
         for wanted in places:
-            self.api.send(place_text(self.quoter.number(), ticker.s, wanted))
+            self.venue.place(ticker.s, wanted)
         for order_id in cancels:
-            self.api.send(cancel_text(self.quoter.number(), ticker.s, order_id))
+            self.venue.cancel(ticker.s, order_id)
 
 
 async def by_picows(port: int) -> None:
@@ -96,7 +102,13 @@ class Pool:
         self.free: deque[Http] = deque()
         self.waiting: deque[bytes] = deque()
 
-    def send(self, method: str, body: str) -> None:
+    def place(self, symbol: str, wanted: Wanted) -> None:
+        self._send("POST", rest_body(symbol, self.quoter.number(), wanted))
+
+    def cancel(self, symbol: str, order_id: int) -> None:
+        self._send("DELETE", rest_body(symbol, 0, None, order_id))
+
+    def _send(self, method: str, body: str) -> None:
         head = (
             f"{method} /api/v3/order HTTP/1.1\r\nHost: 127.0.0.1\r\nX-MBX-APIKEY: {KEY}\r\nContent-Type: application/x-www-form-urlencoded\r\n"
             f"Content-Length: {len(body)}\r\n\r\n{body}"
@@ -121,28 +133,13 @@ class Pool:
             self.quoter.placed(result.symbol, result.order_id)
 
 
-class RestMarket(picows.WSListener):
-    def __init__(self, quoter: Quoter, pool: Pool) -> None:
-        self.quoter, self.pool = quoter, pool
-
-    def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
-        if frame.msg_type != picows.WSMsgType.TEXT:
-            return
-        ticker = wrapped.decode(frame.get_payload_as_memoryview()).data
-        places, cancels = self.quoter.wants(ticker.s, ticker.b, ticker.a)
-        for wanted in places:
-            self.pool.send("POST", rest_body(ticker.s, self.quoter.number(), wanted))
-        for order_id in cancels:
-            self.pool.send("DELETE", rest_body(ticker.s, 0, None, order_id))
-
-
 async def by_picows_rest(port: int) -> None:
     quoter = Quoter()
     pool = Pool(quoter)
     for _ in range(REST_CONNECTIONS):
         _, http = await asyncio.get_running_loop().create_connection(lambda: Http(pool), "127.0.0.1", port)
         pool.free.append(http)
-    transport, _ = await picows.ws_connect(lambda: RestMarket(quoter, pool), f"ws://127.0.0.1:{port}/stream?streams={STREAMS}")
+    transport, _ = await picows.ws_connect(lambda: Market(quoter, pool), f"ws://127.0.0.1:{port}/stream?streams={STREAMS}")
     await transport.wait_disconnected()
 
 

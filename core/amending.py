@@ -19,8 +19,8 @@ from core.notices import Amended, Said
 from core.orders import Asked, Order
 from core.types import OrderStatus, OrderType, Side
 from core.view import WantAmend, WantPlace
+from core.weights import AMEND
 
-AMEND_WEIGHT = 4
 AMENDED_KEPT = 200  # results a strategy may still ask about
 RESUBMIT_MS_MAX = 5000  # so long a resubmission may wait for a green light
 
@@ -83,7 +83,7 @@ def _send(books: Books, order: Order, amendment: Amendment, reason: str) -> None
     timing = books.timing
     order.amend_asked = Asked(amendment.request_id, books.now_ns, books.now_ns + timing.order_timeout_ms * MS)
     order.amends += 1
-    books.budget.spend(books.now_ns, weight=AMEND_WEIGHT)
+    books.budget.spend(books.now_ns, weight=AMEND)
     command = Amend(
         command_id=amendment.request_id,
         reason=reason,

@@ -14,12 +14,12 @@ from core.events import AccountSnapshot, Reply
 from core.notices import ProofDone, Said
 from core.proof import Finding, Proof
 from core.types import Connection
+from core.weights import ALL_SYMBOLS_ABOVE, read_weight
 
 RETRY_MS = 500
 SECOND_READING_MS = 1000
 STOP_READING_MS = 250
 READ_CALLS_COUNTED_MAX = 10  # a read of many symbols still ends
-ALL_SYMBOLS_ABOVE = 13  # beyond it one call for all open orders is cheaper
 RANK = {Purpose.STOP: 2, Purpose.RESYNC: 1, Purpose.PROOF: 0}
 
 
@@ -62,7 +62,7 @@ class Audit:
         if self.wanted is None or books.now_ns < self.not_before_ns or (not books.session.up[Connection.USER] and not stopping):
             return
         weight = read_weight(len(books.rules), self._wants_trades(books, self.wanted))
-        if books.budget.reads_denied(books.now_ns, weight):
+        if books.budget.reads_denied(books.now_ns, weight, is_routine=self.wanted is Purpose.PROOF):
             return
         self._read(books, self.wanted, weight)
 
@@ -152,11 +152,6 @@ class Audit:
         if first or not equal or purpose is not Purpose.RESYNC:
             lines = finding.lines if equal else finding.differences
             books.notices.append(ProofDone(tag="PROOF", purpose=label, equal=equal, lines=lines, request_weight=weight))
-
-
-def read_weight(symbols: int, with_trades: bool = True) -> int:
-    """Request weight of one account read: open orders 6 per symbol (80 for all above 13), account 20, trades 20 per symbol (binance-wire 2)."""
-    return (6 * symbols if symbols <= ALL_SYMBOLS_ABOVE else 80) + 20 + 20 * symbols * with_trades
 
 
 def read_calls(symbols: int, with_trades: bool = True) -> int:

@@ -11,7 +11,7 @@ import msgspec
 
 from core import amending, asking, audit, hearing, market, replacing, resolver, resync
 from core.books import ATTRIBUTED_MAX, MS, Books, Timing
-from core.commands import Amend, AnyCommand, Cancel, CancelAll, Place, Purpose, Query, ReadAccount, ReadDepth, Reconnect, Replace
+from core.commands import Amend, AnyCommand, Cancel, CancelAll, Place, Purpose, Query, ReadAccount, ReadDepth, Reconnect, Replace, Request
 from core.events import (
     AccountPosition,
     AccountSnapshot,
@@ -25,6 +25,7 @@ from core.events import (
     Operator,
     OperatorAction,
     Outcome,
+    ReplaceAnswer,
     Reply,
     StopRequested,
     StoreHealth,
@@ -39,6 +40,7 @@ from core.orders import Asked, Order
 from core.types import SIDES, Connection, Side
 from core.uptime import Uptime
 from core.view import Decision, View
+from core.weights import weight_of
 
 PENDING_MAX = 10_000
 
@@ -92,7 +94,7 @@ class Engine:
         if not isinstance(event, Boot):
             raise ValueError(f"the first event of a run is Boot, not {type(event).__name__}")
         self.books = books = Books.new(event.boot, event.tag, event.rules, self.timing)
-        books.budget.learn(event.limits)
+        books.budget.learn(event.limits, time_ns)
         books.budget.count(event.limits, time_ns)
         books.proven_trade_id.update({rule.symbol: None for rule in event.rules})
         books.proven_trade_id.update(dict(event.last_trade_ids))
@@ -252,7 +254,7 @@ class Engine:
         command = self.pending.pop(event.command_id, None)
         if command is None:
             return
-        books.budget.count(event.limits, books.now_ns, event.sent_ns or None)
+        self._hear_limits(books, command, event)
         if event.outcome is Outcome.REFUSED and event.error is not None:
             self._on_refusal(books, event)
         if isinstance(command, Place):
@@ -273,6 +275,17 @@ class Engine:
             hearing.on_cancel_all_reply(books, event)
         symbol = getattr(command, "symbol", None)
         self._changed.update({symbol: None} if symbol else dict.fromkeys(books.rules))
+
+    def _hear_limits(self, books: Books, command: AnyCommand, reply: Reply) -> None:
+        """What the reply says of the budget; the time in an order request's answer is when the venue carried it out."""
+        answer = reply.answer.placed if isinstance(reply.answer, ReplaceAnswer) else reply.answer
+        facts = getattr(answer, "facts", None)
+        venue_ms = facts.updated_ms if facts is not None and isinstance(command, Request) else 0
+        budget, is_place = books.budget, isinstance(command, Place | Replace)
+        budget.hear_clock(venue_ms, reply.sent_ns, reply.received_ns)
+        is_unknown = Outcome.UNKNOWN in (reply.outcome, getattr(answer, "outcome", None))
+        budget.answered(books.now_ns, weight_of(command, len(books.rules)), is_place, is_unknown)
+        budget.count(reply.limits, books.now_ns, reply.sent_ns or None, venue_ms)
 
     def _on_refusal(self, books: Books, reply: Reply) -> None:
         assert reply.error is not None

@@ -10,9 +10,9 @@ from core.commands import ReadDepth
 from core.events import BookTicker, DepthDiff, DepthSnapshot, MarketTrade, Reply
 from core.notices import Said
 from core.types import Connection, Side
+from core.weights import depth_weight
 
-SYNC_LEVELS, SYNC_WEIGHT = 1000, 50
-CONFIRM_LEVELS, CONFIRM_WEIGHT = 5, 5
+SYNC_LEVELS, CONFIRM_LEVELS = 1000, 5
 RETRY_MS_FIRST, RETRY_MS_MAX = 250, 5000
 DEAF_MS_MAX = 2000  # how long the stream may lag behind a snapshot before it counts as deaf
 
@@ -121,10 +121,10 @@ def ask(books: Books) -> None:
         if books.now_ns < market.read_not_before_ns:
             continue
         if not market.depth.in_step:
-            _read(books, symbol, market, SYNC_LEVELS, SYNC_WEIGHT, "book not in step")
+            _read(books, symbol, market, SYNC_LEVELS, "book not in step")
         elif _needs_confirmation(books, symbol, market):
             market.read_not_before_ns = books.now_ns + books.timing.book_age_ms_max * MS // 4
-            _read(books, symbol, market, CONFIRM_LEVELS, CONFIRM_WEIGHT, "book silent")
+            _read(books, symbol, market, CONFIRM_LEVELS, "book silent")
 
 
 def _needs_confirmation(books: Books, symbol: str, market: SymbolBook) -> bool:
@@ -138,8 +138,9 @@ def _needs_confirmation(books: Books, symbol: str, market: SymbolBook) -> bool:
     return books.now_ns - books.session.symbols[symbol].book_seen_ns > books.timing.book_age_ms_max * MS // 2
 
 
-def _read(books: Books, symbol: str, market: SymbolBook, levels: int, weight: int, reason: str) -> None:
-    if books.budget.reads_denied(books.now_ns, weight):
+def _read(books: Books, symbol: str, market: SymbolBook, levels: int, reason: str) -> None:
+    weight = depth_weight(levels)
+    if books.budget.reads_denied(books.now_ns, weight, is_routine=True):
         return
     command = ReadDepth(command_id=books.number(), reason=reason, timeout_ms=books.timing.read_timeout_ms, symbol=symbol, limit=levels)
     market.read_asked = command.command_id

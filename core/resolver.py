@@ -11,9 +11,9 @@ from core.money import ZERO
 from core.notices import Said
 from core.orders import Asked, Order
 from core.types import OrderStatus, Side
+from core.weights import QUERY
 
-QUERY_WEIGHT = 9  # order 4 + trades of that order 5 (binance-wire 2)
-QUERY_CALLS = 2  # the same two, one after the other; each may take its whole time-out
+QUERY_CALLS = 2  # the order, then its trades, one after the other; each may take its whole time-out
 BACKOFF_MS_FIRST = 250
 QUERIES_PER_STEP_MAX = 20
 
@@ -55,7 +55,7 @@ def ask(books: Books) -> None:
             order.query_asked = None
         if books.now_ns < order.not_before_ns or sent >= QUERIES_PER_STEP_MAX:
             continue
-        if books.budget.reads_denied(books.now_ns, QUERY_WEIGHT):
+        if books.budget.reads_denied(books.now_ns, QUERY):
             return
         sent += 1
         _query_order(books, order)
@@ -87,7 +87,7 @@ def _query_order(books: Books, order: Order) -> None:
         attributed=_attributed(books, order) if search else (),
     )
     order.query_asked = Asked(command.command_id, books.now_ns, books.now_ns + (timeout_ms + 500) * MS)
-    books.budget.spend(books.now_ns, weight=QUERY_WEIGHT)
+    books.budget.spend(books.now_ns, weight=QUERY)
     books.commands.append(command)
 
 
@@ -102,7 +102,7 @@ def _query_orphan(books: Books, key: tuple[str, int]) -> None:
     timeout_ms = books.timing.read_timeout_ms * QUERY_CALLS
     books.orphan_not_before_ns[key] = books.now_ns + (timeout_ms + 1000) * MS
     books.notices.append(Said(tag="PENDING", symbol=symbol, text=f"asking whose order {venue_order_id} is: it has trades we did not book"))
-    books.budget.spend(books.now_ns, weight=QUERY_WEIGHT)
+    books.budget.spend(books.now_ns, weight=QUERY)
     books.commands.append(
         Query(
             command_id=books.number(),

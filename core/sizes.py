@@ -86,6 +86,7 @@ CAPS: dict[str, Cap] = {
     "account.baseline_ms": ASSETS,
     "account.own_change": ASSETS,
     "budget.windows": Cap(LIMITS_MAX),
+    "budget.buckets": Cap(LIMITS_MAX),
     "session.up": Cap(2),
     "session.down_reason": Cap(2),
     "session.symbols": PER_SYMBOL,

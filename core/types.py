@@ -162,12 +162,16 @@ class OrderFacts(msgspec.Struct, frozen=True):
 
 
 class RateLimit(msgspec.Struct, frozen=True):
-    """One entry of `rateLimits`: kind REQUEST_WEIGHT, ORDERS or RAW_REQUESTS; count is None where the venue gave none."""
+    """One entry of `rateLimits`: kind REQUEST_WEIGHT, ORDERS or RAW_REQUESTS; count is None where this message gave none.
+
+    `is_counted` is False for a limit of a source that never tells its counts.
+    """
 
     kind: str
     interval_s: int
     limit: int
     count: int | None = None
+    is_counted: bool = True
 
 
 class VenueError(msgspec.Struct, frozen=True):

@@ -111,7 +111,7 @@ class Meter(Counter):
 
     def add(self, now_ms: int, amount: int) -> int:
         used = Counter.add(self, now_ms, amount)
-        self.total += amount
+        self.total += max(0, amount)
         self.peak = max(self.peak, used)
         return used
 

@@ -13,6 +13,7 @@ from core.types import Connection
 from exchange.paper.matching import Matching
 from exchange.paper.model import BalanceReport, OrderReport
 from sim.facts import account_position, execution_report, market_trade
+from sim.oracle import STRANGER
 from sim.scheduler import Scheduler
 from sim.streams import Link
 
@@ -22,13 +23,14 @@ Levels = tuple[int, int, list[tuple[Decimal, Decimal]], list[tuple[Decimal, Deci
 
 
 class Feed:
-    """`on_balances` is told the venue time of the newest change of any balance (ms)."""
+    """`on_balances` is told the venue time of the newest change of any balance (ms), `on_first_fill` of each order of the bot that begins to fill."""
 
     def __init__(self, matching: Matching, links: Mapping[Connection, Link], scheduler: Scheduler) -> None:
         self._matching, self._scheduler = matching, scheduler
         self._user, self._market = links[Connection.USER], links[Connection.MARKET]
         self._touches: dict[str, tuple[object, ...]] = {}
         self.on_balances: Callable[[int], None] = lambda time_ms: None
+        self.on_first_fill: Callable[[bool], object] = lambda is_maker: None
 
     def publish(self) -> None:
         """Reports, then trades, then the touch where it has changed."""
@@ -37,6 +39,9 @@ class Feed:
                 self.on_balances(report.time_ms)
                 self._user.send(partial(account_position, report))
             elif isinstance(report, OrderReport):
+                is_first = report.trade is not None and report.order.executed == report.trade.quantity
+                if report.trade is not None and is_first and not (report.original_client_order_id or report.client_order_id).startswith(STRANGER):
+                    self.on_first_fill(report.trade.is_maker)
                 self._user.send(partial(execution_report, report))
         for trade in self._matching.drain_public_trades():
             self._market.send(partial(market_trade, trade))

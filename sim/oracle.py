@@ -30,6 +30,7 @@ from core.notices import ProofDone
 from core.orders import Order, Orders
 from core.sizes import sizes
 from core.types import Connection, Fill, Side, VenueError
+from core.weights import weight_of
 from exchange.paper.matching import Matching
 from sim.faults import FOREIGN, Faults, Kind, Plan
 from sim.requests import Requests
@@ -347,6 +348,10 @@ class Oracle:
         # What comes back after the proof is not taken any more; a routine reading that the stop did not wait for may still be under way.
         left = [number for number in calls if not isinstance(engine.pending.get(number), ReadAccount | ReadDepth)]
         self.check("I8", not left, f"calls left: {left}")
+        pending = engine.pending.values()
+        owed = sum(weight_of(one, len(books.rules)) for one in pending), sum(isinstance(one, Place | Replace) for one in pending)
+        asked = books.budget.weight_asked, books.budget.places_asked
+        self.check("I8", asked == owed, f"weight and places without a reply: {asked} by the budget, {owed} under way")
         own = [
             (symbol, trade)
             for symbol in books.rules

@@ -66,7 +66,7 @@ class Counter:
         index = now_ms // 1000 // self.interval_s
         if index != self.index:
             self.index, self.used = index, 0
-        self.used += amount
+        self.used = max(0, self.used + amount)
         return self.used
 
     def limit_fact(self) -> RateLimit:

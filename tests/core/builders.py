@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import TypeVar
 
+from msgspec.structs import replace
+
 from core.asking import Risk
 from core.books import Books, Timing
 from core.commands import AnyCommand, Cancel, Place, Purpose, Query, ReadAccount, ReadDepth
@@ -273,6 +275,8 @@ class Desk:
         return self.step(self.reply_event(command, answer, **said))
 
     def reply_event(self, command: AnyCommand, answer: object = None, **said: object) -> Reply:
+        if isinstance(answer, OrderAnswer) and answer.facts is not None and answer.facts.updated_ms == START_MS:  # the venue's clock is the desk's
+            answer = replace(answer, facts=replace(answer.facts, updated_ms=self.ms))
         kwargs: dict[str, object] = {"outcome": Outcome.DONE, "sent_ns": self.ms * MS, "received_ns": self.ms * MS, **said}
         return Reply(command_id=command.command_id, answer=answer, **kwargs)  # type: ignore[arg-type]
 

@@ -2,11 +2,12 @@
 
 import pytest
 
-from core.audit import read_calls, read_weight
+from core.audit import read_calls
 from core.commands import Purpose, ReadAccount
 from core.events import Operator, OperatorAction
 from core.notices import ProofDone
 from core.types import Balance
+from core.weights import read_weight
 from tests.core.builders import START_MS, D, Desk, balances, facts, position, rules
 
 MANY = tuple(rules(f"A{number}USDT", f"A{number}") for number in range(14))

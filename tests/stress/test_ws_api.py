@@ -76,7 +76,7 @@ def test_one_reply_each_whatever_breaks(seed: int) -> None:
         while not all(lane.waiting == 0 for lane in bench.lanes):
             assert time.monotonic() < ends_s, "the lanes never ran empty"
             time.sleep(0.01)
-        bench.stream.stop(time.monotonic() + 3)  # what is still in flight is spoken for now
+        bench.stream.stop(time.monotonic() + 3)  # ends what is still in flight: outcome unknown
         while len(replies) < COMMANDS:
             reply = bench.reply(timeout_s=WAIT_S)
             assert reply.command_id not in replies, "two replies to one command"
