@@ -51,7 +51,7 @@ from state.store import FILE as STORE_FILE
 from state.store import Store
 from state.tape import Tape
 from strategy import MarketMaker
-from trading.amend import Amending, Policy
+from trading.amend import Amending, Policy, PriceMove
 from trading.bands import Band, Unit
 from trading.quoting import Reference, SymbolQuoting
 from trading.recipe import Recipe
@@ -105,6 +105,10 @@ def timing_of(config: Config) -> Timing:
     )
 
 
+def policy_of(config: Config) -> Policy:
+    return Policy(on_reject=OnReject(config.amend.on_reject), price=PriceMove(config.amend.price))
+
+
 def recipe_of(config: Config) -> Recipe:
     """The settings that decide, as the tape keeps them."""
     risk = config.risk
@@ -113,7 +117,7 @@ def recipe_of(config: Config) -> Recipe:
         quoting={symbol: quoting_of(config, symbol) for symbol in config.symbols},
         limits=Limits(order_notional_max=risk.order_notional_max, open_orders_max=risk.open_orders_max, loss_quote_max=risk.loss_quote_max),
         timing=timing_of(config),
-        amending=Amending(can=venue.capabilities, policy=Policy(on_reject=OnReject(config.amend.on_reject))),
+        amending=Amending(can=venue.capabilities, policy=policy_of(config)),
     )
 
 

@@ -1,7 +1,8 @@
 """What the bot wants: the market maker by bands.
 
 Who calls it: core.engine, once per changed symbol and step, on the trading thread. It reads a View and returns a Decision; the four-tick flow is its
-habit: bad orders -> cancel them all and return; pending cancels -> wait; the venue's word -> the light turns green; green -> place.
+habit: bad orders -> cancel them all and return; pending cancels -> wait; the venue's word -> the light turns green; green -> place. With the policy
+`amend.price: replace` a side whose orders are bad for nothing but their price has each of them replaced by one command instead.
 Never: I/O, time, a wait, an order it did not see in the view.
 """
 
@@ -10,6 +11,7 @@ from decimal import Decimal
 
 import msgspec
 
+from core.amendments import AmendOutcome, OnReject, Routing
 from core.commands import Slot
 from core.light import Colour
 from core.money import ZERO, ceil_to, distance_bps, floor_to, plain
@@ -45,9 +47,11 @@ class MarketMaker:
                 continue
             bad = self._bad_orders(view, symbol, side, reference, quoting)
             if bad:
-                cancels.extend(bad)
+                moves = self._moves(view, symbol, side, reference, quoting, bad, self._others(view, symbol, side, places))
+                amends.extend(moves)
+                cancels.extend(() if moves else bad)
                 self._place_first.add((symbol, side))
-                idle.append((side, "bad orders are being canceled"))
+                idle.append((side, "orders are being replaced" if moves else "bad orders are being canceled"))
                 continue
             smaller = [] if view.is_changing(symbol, side) else self._too_large(view, symbol, side, reference, quoting)
             if smaller or view.is_changing(symbol, side):
@@ -96,12 +100,62 @@ class MarketMaker:
             order_band = bands[index]
         else:
             order_band = bands[order.slot[0]]
+        if reason := self._why_unwanted(view, order, quoting):
+            return reason
+        return why_bad(order_band, order.side, order.price, reference, tick, quoting.hysteresis)
+
+    def _why_unwanted(self, view: View, order: Order, quoting: SymbolQuoting) -> str | None:
+        """Bad wherever it stood."""
         if quoting.order_age_s_max and view.now_ns - order.created_ns > quoting.order_age_s_max * NS_PER_S:
             return f"older than {quoting.order_age_s_max} s"
         if self._above_cap(view, order, quoting) and self._to_cap(view, order, quoting) is None:
             held = inventory(view, order.symbol, quoting, order.side)
             return f"inventory {held:+f} with this order would pass the cap {plain(quoting.inventory_cap)}"
-        return why_bad(order_band, order.side, order.price, reference, tick, quoting.hysteresis)
+        return None
+
+    # -- orders whose price must move ----------------------------------------------------------------
+    def _moves(
+        self,
+        view: View,
+        symbol: str,
+        side: Side,
+        reference: Decimal,
+        quoting: SymbolQuoting,
+        bad: list[WantCancel],
+        other: Decimal | None,
+    ) -> list[WantAmend]:
+        """Every bad order of the side to where its band wants it, each by one command; none where one of them cannot go that way, or not now."""
+        if not self.amending.moves or not view.light(symbol, side).is_green:
+            return []
+        by_id = {order.client_order_id: order for order in view.open_orders(symbol, side)}
+        moves = [self._move(view, by_id[one.client_order_id], one.reason, reference, quoting, other) for one in bad]
+        return [move for move in moves if move is not None] if None not in moves else []
+
+    def _move(
+        self, view: View, order: Order, why: str, reference: Decimal, quoting: SymbolQuoting, other: Decimal | None
+    ) -> WantAmend | None:
+        """What is left of the order at the target of its band; None where more than its price is bad, or where it did not go that way before."""
+        side, rules = order.side, view.rules(order.symbol)
+        before = view.amended(order.client_order_id)
+        has_failed = before is not None and before.outcome is AmendOutcome.REJECTED
+        if order.slot is None or has_failed or self._why_unwanted(view, order, quoting):
+            return None
+        routing = self.amending.reprices(rules)
+        band = quoting.bands(side)[order.slot[0]]
+        price = quote_price(view, order.symbol, side, band, reference, quoting)
+        if routing is not Routing.CANCEL_REPLACE or price is None or price <= 0 or price == order.price:
+            return None
+        is_beyond = other is not None and (price >= other if side is Side.BUY else price <= other)
+        if is_beyond or why_bad(band, side, price, reference, rules.tick, quoting.hysteresis) or not fit_quantity(order.remaining, price, rules):
+            return None
+        return WantAmend(
+            client_order_id=order.client_order_id,
+            quantity=order.quantity,
+            routing=routing,
+            on_reject=OnReject.KEEP,
+            reason=f"{why}: from {plain(order.price)} in one command",
+            price=price,
+        )
 
     # -- orders that are too large ---------------------------------------------------------------
     def _above_cap(self, view: View, order: Order, quoting: SymbolQuoting) -> Decimal:

@@ -198,6 +198,9 @@ class AmendConfig(Section):
     on_reject: Literal["resubmit", "keep"] = setting(
         "resubmit", "", "After the venue's no to a smaller order: resubmit (cancel, its word, place what is left) or keep it as it is."
     )
+    price: Literal["cancel", "replace"] = setting(
+        "cancel", "", "A quote whose price must move: cancel (and place once its side is green again) or replace (both in one command)."
+    )
 
 
 class ProofConfig(Section):

@@ -20,7 +20,7 @@ from order_book_manager import OrderBookManager
 from sim.executor import VirtualLane
 from sim.memory import CallClock, Journal, Memory
 from sim.scheduler import Scheduler
-from sim.setup import AMENDING, Setup
+from sim.setup import Setup
 from sim.venue import SimVenue
 from strategy import MarketMaker
 from trading.risk import Limits, RiskChecks
@@ -45,7 +45,7 @@ class Bot:
     ) -> None:
         self._scheduler, self._venue, self._rng = scheduler, venue, rng
         self._on_step, self._reconnect, self._timer_ms = on_step, reconnect, setup.timer_ms
-        maker = MarketMaker(setup.quoting, AMENDING)
+        maker = MarketMaker(setup.quoting, setup.amending)
         self.engine = Engine(maker, RiskChecks(Limits(open_orders_max=20)), setup.timing)
         clock = CallClock(scheduler)
         venue.on_answer = partial(setattr, clock, "as_of_ns", None)

@@ -10,8 +10,8 @@ from random import Random
 from core.books import Timing
 from core.ports import Capabilities
 from core.types import RateLimit, SymbolRules
-from sim.faults import FOREIGN, Kind
-from trading.amend import Amending
+from sim.faults import FOREIGN, REPLACE, Kind
+from trading.amend import Amending, Policy, PriceMove
 from trading.bands import Band, Unit
 from trading.quoting import SymbolQuoting
 
@@ -20,7 +20,9 @@ RECV_WINDOW_MS = 3000
 START_MS = 1_800_000_000_000
 FILL_HEAVY_KINDS = tuple(Kind)
 WEIGHT_PER_MINUTE = 6000
-AMENDING = Amending(can=Capabilities(ws_amend=True))
+CAN = Capabilities(ws_amend=True, cancel_replace=True)
+AMENDING = Amending(can=CAN)
+REPLACING = Amending(can=CAN, policy=Policy(price=PriceMove.REPLACE))
 
 
 def limits(setup: "Setup") -> tuple[RateLimit, ...]:
@@ -48,6 +50,7 @@ def rules(symbol: str, base: str, tick: str, step: str) -> SymbolRules:
         ask_multiplier_up=D(5),
         ask_multiplier_down=D("0.2"),
         amend_allowed=True,
+        replace_allowed=True,
     )
 
 
@@ -95,11 +98,12 @@ class Setup:
     mids: tuple[int, ...] = MIDS
     lots: tuple[int, ...] = LOTS
     start_ms: int = START_MS
+    amending: Amending = AMENDING
     shared: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def drawn(cls, seed: int) -> "Setup":
-        """The world of a seed: one in three has hardly enough funds, and then nobody else moves them."""
+        """The world of a seed: one in three has hardly enough funds, and then nobody else moves them; one in four replaces quotes in one command."""
         rng = Random(f"setup-{seed}")
         is_tight = rng.random() < 0.33
         fast = rng.random() < 0.7
@@ -114,6 +118,7 @@ class Setup:
         )
         tight = {"USDT": D(150), "ETH": D("0.04"), "SOL": D("0.9")}
         rich = {"USDT": D(10_000), "ETH": D(4), "SOL": D(60)}
+        replaces = seed % 8 in (6, 7)
         caps = ("0.035", "0.54") if seed % 4 == 1 else ("0.06", "0.9")  # near the cap orders are amended all the time
         return cls(
             seed=seed,
@@ -127,5 +132,6 @@ class Setup:
             orders_per_10_s=rng.choice((100, 100, 100, 20)),
             timer_ms=100 if seed % 3 == 0 else 250,  # every third as it is; half of all steps are the timer's, and a slow one misses more
             stops_in_trouble=rng.random() < 0.25,
-            allowed=tuple(kind for kind in Kind if not (is_tight and kind in FOREIGN)),
+            allowed=tuple(kind for kind in Kind if not (is_tight and kind in FOREIGN) and (replaces or kind not in REPLACE)),
+            amending=REPLACING if replaces else AMENDING,
         )

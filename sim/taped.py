@@ -15,7 +15,7 @@ from core.checkpoint import freeze, parts, state_hash
 from core.engine import Engine, Step
 from core.events import AnyEvent
 from sim.bot import Bot
-from sim.setup import AMENDING, Setup
+from sim.setup import Setup
 from sim.world import World
 from state.tape_file import SUFFIX, VERSION, Checked, Closed, Opened, Piece, Ready, Record, Stepped, digest_of, framed
 from trading.recipe import Recipe
@@ -42,7 +42,7 @@ class TapedWorld(World):
 
     def _begin(self, engine: Engine, at_ns: int) -> None:
         assert isinstance(engine.risk, RiskChecks)
-        recipe = Recipe(quoting=self.setup.quoting, limits=engine.risk.limits, timing=engine.timing, amending=AMENDING)
+        recipe = Recipe(quoting=self.setup.quoting, limits=engine.risk.limits, timing=engine.timing, amending=self.setup.amending)
         pieces = list(parts(freeze(engine)))
         number, settings = len(self.segments) + 1, msgspec.msgpack.encode(recipe)
         records: list[Record] = [Opened(version=VERSION, boot=f"s{self.setup.seed}b{self._boots}", segment=number, at_ns=at_ns, settings=settings)]

@@ -117,7 +117,12 @@ class Amending(msgspec.Struct, frozen=True, kw_only=True):
         routing = route(Change.QUANTITY_DOWN, self.can, self.policy).routing
         return routing if routing in AMENDING else None
 
-    def reprices(self, order: Order, rules: SymbolRules) -> Routing:
-        """The way of what is left of an order to another price."""
+    @property
+    def moves(self) -> bool:
+        """The person lets quotes go to their new price in one command."""
+        return self.policy.price is PriceMove.REPLACE
+
+    def reprices(self, rules: SymbolRules) -> Routing:
+        """The way of what is left of an order to another price: in one command where venue and symbol can."""
         routing = route(Change.PRICE, self.can, self.policy).routing
         return routing if rules.replace_allowed or routing is not Routing.CANCEL_REPLACE else Routing.CANCEL_RESUBMIT

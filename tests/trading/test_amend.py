@@ -3,15 +3,16 @@
 from itertools import product
 
 import pytest
+from msgspec import structs
 
 from core.amendments import Routing
 from core.orders import Order
 from core.ports import Capabilities
 from core.types import Side, SymbolRules
 from tests.core.builders import BTC, D
-from trading.amend import Amending, Change, Policy, QuantityUp, change_of, route, why_not
+from trading.amend import Amending, Change, Policy, PriceMove, QuantityUp, change_of, route, why_not
 
-WS, REST = Capabilities(ws_amend=True), Capabilities(rest_amend=True)
+WS, REST, PAIRS = Capabilities(ws_amend=True), Capabilities(rest_amend=True), Capabilities(cancel_replace=True)
 AMENDABLE = SymbolRules(**{name: getattr(BTC, name) for name in BTC.__struct_fields__ if name != "amend_allowed"}, amend_allowed=True)
 
 
@@ -34,6 +35,9 @@ def order(quantity: str = "1", executed: str = "0", amends: int = 0, price: str 
         (Change.QUANTITY_UP, WS, Policy(), Routing.SECOND_ORDER, True),
         (Change.QUANTITY_UP, WS, Policy(quantity_up=QuantityUp.REPLACE), Routing.CANCEL_RESUBMIT, False),
         (Change.PRICE, WS, Policy(), Routing.CANCEL_RESUBMIT, False),
+        (Change.PRICE, PAIRS, Policy(), Routing.CANCEL_REPLACE, False),
+        (Change.QUANTITY_UP, PAIRS, Policy(quantity_up=QuantityUp.REPLACE), Routing.CANCEL_REPLACE, False),
+        (Change.QUANTITY_UP, PAIRS, Policy(), Routing.SECOND_ORDER, True),
         (Change.TRIGGER_PRICE, WS, Policy(), Routing.CANCEL_RESUBMIT, False),
     ],
 )
@@ -80,3 +84,13 @@ def test_a_way_to_shrink() -> None:
     assert Amending(can=WS).shrinks(order(), D("0.5"), AMENDABLE) is Routing.WS_AMEND
     assert Amending(can=WS).shrinks(order(), D("1.5"), AMENDABLE) is None
     assert Amending().shrinks(order(), D("0.5"), AMENDABLE) is None
+
+
+def test_a_way_to_another_price() -> None:
+    """One command where venue and symbol can; else cancel, word, place. Whether quotes go that way by themselves is the person's word."""
+    replaceable = structs.replace(BTC, replace_allowed=True)
+    assert Amending(can=PAIRS).reprices(replaceable) is Routing.CANCEL_REPLACE
+    assert Amending(can=PAIRS).reprices(BTC) is Routing.CANCEL_RESUBMIT
+    assert Amending(can=WS).reprices(replaceable) is Routing.CANCEL_RESUBMIT
+    assert not Amending(can=PAIRS).moves
+    assert Amending(can=PAIRS, policy=Policy(price=PriceMove.REPLACE)).moves
