@@ -232,6 +232,7 @@ def test_nothing_else_in_its_slot(bench: PairBench) -> None:
     bench.desk.wait(500)
     assert (len(bench.desk.ever(Replace)), len(bench.desk.ever(Place))) == (1, 1)
     assert bench.new(pair).is_open
+    assert pair.command_id in bench.desk.books.amendments, "decided before the venue has spoken of the new order"
 
 
 def test_funds_of_the_pair() -> None:
