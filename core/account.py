@@ -205,7 +205,8 @@ class Account:
 
     def _hold(self, order: Order, asset: str) -> Decimal:
         rules = self.rules[order.symbol]
-        name, amount = hold_of(order.side, order.price, order.remaining, rules)
+        quantity = order.remaining if order.amend_asked is None else order.remaining + order.growth
+        name, amount = hold_of(order.side, order.price, quantity, rules)
         return amount if name == asset else ZERO
 
 

@@ -9,14 +9,17 @@ Source: binance-wire 3 (amend keepPriority), DESIGN 5.
 
 from collections.abc import Sequence
 
+import msgspec
+
 from core import asking, replacing
+from core.account import hold_of
 from core.amendments import Amendment, AmendmentResult, AmendOutcome, OnReject, Routing
 from core.books import MS, Books
 from core.commands import Amend
 from core.light import Colour, Light
 from core.money import ZERO, plain
 from core.notices import Amended, Said
-from core.orders import Asked, Order
+from core.orders import Asked, Evidence, Order
 from core.types import OrderStatus, OrderType, Side
 from core.view import WantAmend, WantPlace
 from core.weights import AMEND
@@ -35,8 +38,12 @@ def start(books: Books, wishes: Sequence[WantAmend], risk: asking.Risk) -> None:
         if want.routing is Routing.CANCEL_REPLACE or order is None or books.light(order.symbol, order.side).colour is Colour.RED:
             continue
         amendment = _begin(books, order, want)
-        if want.routing in (Routing.WS_AMEND, Routing.REST_AMEND):
+        if want.routing is Routing.NOT_CHANGED:
+            _decide(books, amendment, AmendOutcome.DONE, Routing.NOT_CHANGED, order.client_order_id, queue_kept=True)
+        elif want.routing in (Routing.WS_AMEND, Routing.REST_AMEND):
             _send(books, order, amendment, want.reason)
+        elif want.routing is Routing.SECOND_ORDER:
+            _add_second(books, order, amendment, want, risk)
         else:
             _resubmit(books, order, amendment, want.reason)
     lights: dict[tuple[str, Side], Light] = {}
@@ -69,6 +76,9 @@ def _begin(books: Books, order: Order, want: WantAmend) -> Amendment:
         slot=order.slot,
         since_ns=books.now_ns,
         on_reject=want.on_reject,
+        by_socket=want.routing is Routing.WS_AMEND,  # until the answer says which way it went
+        keeps_queue=want.quantity <= order.quantity and want.stop_price is None,
+        stop_price=want.stop_price,
     )
     books.amendments[number] = amendment
     return amendment
@@ -81,6 +91,10 @@ def is_under_way(books: Books, order: Order) -> bool:
 def _send(books: Books, order: Order, amendment: Amendment, reason: str) -> None:
     assert order.venue_order_id is not None
     timing = books.timing
+    if lacking := _lacking_funds(books, order, amendment):
+        _decide(books, amendment, AmendOutcome.REJECTED, Routing.NOT_CHANGED, order.client_order_id, error=lacking)
+        return
+    order.amend_quantity, order.amend_stop = amendment.quantity, amendment.stop_price
     order.amend_asked = Asked(amendment.request_id, books.now_ns, books.now_ns + timing.order_timeout_ms * MS)
     order.amends += 1
     books.budget.spend(books.now_ns, weight=AMEND)
@@ -95,8 +109,33 @@ def _send(books: Books, order: Order, amendment: Amendment, reason: str) -> None
         venue_order_id=order.venue_order_id,
         client_order_id=order.client_order_id,
         not_after_ns=books.now_ns + timing.place_not_after_ms * MS,
+        stop_price=amendment.stop_price,
     )
     asking.leave(books, command, "AMEND")
+
+
+def _lacking_funds(books: Books, order: Order, amendment: Amendment) -> str:
+    """Why a larger total cannot be promised; empty where it can."""
+    if amendment.quantity <= order.quantity:
+        return ""
+    asset, amount = hold_of(order.side, order.price, amendment.quantity - order.quantity, books.rules[order.symbol])
+    available = books.account.available(asset, books.orders)
+    return f"needs {plain(amount)} {asset} more, {plain(available)} available" if amount > available else ""
+
+
+def _add_second(books: Books, order: Order, amendment: Amendment, want: WantAmend, risk: asking.Risk) -> None:
+    """The difference as an order of its own, in its own slot and through every gate; the first one keeps its place in the queue."""
+    amendment.is_second = True
+    second = msgspec.structs.replace(
+        _successor(order, amendment, want.reason),
+        quantity=amendment.quantity - order.quantity,
+        slot=want.slot or (0, amendment.request_id),
+    )
+    denial = asking.deny(books, second, risk, amendment)
+    if denial is None:
+        amendment.new_order_id = asking.place(books, second).client_order_id
+    else:
+        _decide(books, amendment, AmendOutcome.REJECTED, Routing.NOT_CHANGED, order.client_order_id, queue_kept=True, error=denial[0])
 
 
 def _replace(books: Books, order: Order, amendment: Amendment, reason: str, risk: asking.Risk) -> None:
@@ -115,7 +154,7 @@ def _successor(order: Order, amendment: Amendment, reason: str) -> WantPlace:
         symbol=order.symbol,
         side=order.side,
         type=order.type if order.is_waiting else OrderType.LIMIT_MAKER,
-        stop_price=order.stop_price if order.is_waiting else None,
+        stop_price=(amendment.stop_price or order.stop_price) if order.is_waiting else None,
         price=amendment.price,
         quantity=amendment.quantity - max(order.executed, order.booked),
         slot=amendment.slot or (0, amendment.request_id),
@@ -134,7 +173,9 @@ def advance(books: Books, risk: asking.Risk) -> None:
     for amendment in list(books.amendments.values()):
         order = books.orders.by_client_id.get(amendment.client_order_id)
         if order is None:
-            _decide(books, amendment, AmendOutcome.REJECTED, Routing.NOT_CHANGED, error="its order is forgotten")
+            _decide(books, amendment, AmendOutcome.UNKNOWN, Routing.NOT_CHANGED, error="its order is forgotten")
+        elif amendment.is_second:
+            _after_second(books, amendment, order)
         elif amendment.is_replacing:
             _after_replace(books, amendment, order)
         elif not amendment.is_resubmitting:
@@ -149,9 +190,11 @@ def _after_amend(books: Books, amendment: Amendment, order: Order) -> None:
     if order.amend_asked is not None:
         return
     routing = Routing.WS_AMEND if amendment.by_socket else Routing.REST_AMEND
-    if order.quantity == amendment.quantity:
-        books.queue_places_kept += order.is_open
-        _decide(books, amendment, AmendOutcome.DONE, routing, order.client_order_id, queue_kept=True)
+    if amendment.is_shown_by(order.quantity, order.stop_price):
+        books.queue_places_kept += order.is_open and amendment.keeps_queue and not order.is_waiting
+        _decide(books, amendment, AmendOutcome.DONE, routing, order.client_order_id, queue_kept=amendment.keeps_queue)
+    elif order.evidence is Evidence.RESET:  # nobody can say any more what became of it
+        _decide(books, amendment, AmendOutcome.UNKNOWN, routing, error=order.evidence.value)
     elif amendment.is_refused and amendment.on_reject is OnReject.RESUBMIT and order.is_open and not order.resolve:
         text = f"{order.side:<4} amendment to {plain(amendment.quantity)} refused: {amendment.error} · canceling and placing what is left"
         books.notices.append(Said(tag="REJECT", symbol=order.symbol, text=text, order_id=order.client_order_id))
@@ -159,6 +202,19 @@ def _after_amend(books: Books, amendment: Amendment, order: Order) -> None:
     elif not order.resolve:
         why = amendment.error or ("not carried out" if order.is_open else f"the order ended {order.status.value} first")
         _decide(books, amendment, AmendOutcome.REJECTED, Routing.NOT_CHANGED, order.client_order_id * order.is_open, error=why)
+
+
+def _after_second(books: Books, amendment: Amendment, order: Order) -> None:
+    """Decided with the venue's word on the second order; the first one stands as it did."""
+    new = books.orders.by_client_id.get(amendment.new_order_id)
+    if new is not None and new.place_asked is not None:
+        return
+    standing = order.client_order_id * order.is_open
+    if new is None or (new.evidence is not None and not new.acked_ns):
+        why = amendment.error or f"the second order ended: {new.evidence.value if new is not None and new.evidence else 'forgotten'}"
+        _decide(books, amendment, AmendOutcome.REJECTED, Routing.NOT_CHANGED, standing, queue_kept=order.is_open, error=why)
+    else:
+        _decide(books, amendment, AmendOutcome.DONE, Routing.SECOND_ORDER, new.client_order_id, queue_kept=order.is_open)
 
 
 def _after_replace(books: Books, amendment: Amendment, order: Order) -> None:

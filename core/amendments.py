@@ -69,6 +69,13 @@ class Amendment:
     is_refused: bool = False
     is_replacing: bool = False
     is_resubmitting: bool = False
+    keeps_queue: bool = True  # a larger total goes to the end of its queue
+    is_second: bool = False  # the difference is placed beside the order that stands
+    stop_price: Decimal | None = None
     new_order_id: str = ""
     place_until_ns: int = 0
     error: str = ""
+
+    def is_shown_by(self, quantity: Decimal, stop_price: Decimal | None) -> bool:
+        """An order with this total and stop price has been amended as asked."""
+        return quantity == self.quantity and self.stop_price in (None, stop_price)

@@ -60,7 +60,10 @@ class Cancel(Command, frozen=True, tag=True, tag_field="kind", kw_only=True):
 
 
 class Amend(Command, frozen=True, tag=True, tag_field="kind", kw_only=True):
-    """Shrink one order of ours to `quantity`, its new total; it keeps its id, its name and its place in the queue (binance-wire 3)."""
+    """Change one order of ours to `quantity`, its new total, and where that is given to another stop price; it keeps its id and its name.
+
+    A smaller total keeps its place in the queue, and is all that Binance can do (binance-wire 3).
+    """
 
     symbol: str
     side: Side
@@ -69,6 +72,7 @@ class Amend(Command, frozen=True, tag=True, tag_field="kind", kw_only=True):
     venue_order_id: int
     client_order_id: str
     not_after_ns: int
+    stop_price: Decimal | None = None
 
 
 class Replace(Command, frozen=True, tag=True, tag_field="kind", kw_only=True):

@@ -18,6 +18,7 @@ from core.orders import Evidence, Order
 from core.types import Fill, OrderFacts, OrderStatus, OrderType
 
 CANCEL_RETRY_MS = 250
+STANDS = (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED)  # only of these an answer says whether the order works
 NOT_OPEN = "Unknown order sent"  # of an amendment: perhaps filled
 
 
@@ -34,7 +35,8 @@ def on_report(books: Books, report: ExecutionReport) -> None:
     order.reported = True
     books.unheard_since_ns = 0
     books.orders.learn_venue_id(order, report.venue_order_id)
-    books.orders.learn_quantity(order, report.quantity)
+    books.orders.learn_quantity(order, report.quantity, report.time_ms)
+    books.orders.learn_stop(order, report.stop_price)
     claim_orphans(books, order)
     if report.fill is not None:
         _book_told(books, order, report.fill)
@@ -133,7 +135,7 @@ def _facts_of(report: ExecutionReport) -> OrderFacts:
 
 def _hear(books: Books, order: Order, status: str, executed: Decimal, evidence: Evidence, is_working: bool) -> None:
     """The venue has spoken of the order: its place is answered, it may have been triggered, and it may have ended."""
-    note_trigger(books, order, is_working, executed)
+    note_trigger(books, order, is_working and status in STANDS, executed)
     unknown_before = books.orders.unknown_words
     was_canceled = order.cancel_asked is not None or bool(order.cancel_wanted)
     if order.place_asked is not None:
@@ -247,7 +249,8 @@ def mark_unknown(books: Books, order: Order, what: str, note: str) -> None:
 
 def _take_facts(books: Books, order: Order, facts: OrderFacts, evidence: Evidence) -> None:
     books.orders.learn_venue_id(order, facts.venue_order_id)
-    books.orders.learn_quantity(order, facts.quantity)
+    books.orders.learn_quantity(order, facts.quantity, facts.updated_ms)
+    books.orders.learn_stop(order, facts.stop_price)
     claim_orphans(books, order)
     for fill in facts.fills:
         book_fill(books, order, fill)
@@ -261,7 +264,8 @@ def on_amend_reply(books: Books, command: Amend, reply: Reply) -> None:
     if order is None or amendment is None or order.amend_asked is None or order.amend_asked.command_id != command.command_id:
         return
     books.touch_private()
-    amendment.by_socket = isinstance(reply.answer, OrderAnswer) and reply.answer.by_socket
+    if isinstance(reply.answer, OrderAnswer):
+        amendment.by_socket = reply.answer.by_socket
     if reply.outcome is Outcome.UNKNOWN:
         mark_unknown(books, order, "amendment", reply.note)
         return
@@ -317,7 +321,7 @@ def _settle_amendment(books: Books, order: Order) -> None:
     """Its quantity tells whether the amendment was carried out. Where not it still may be, for as long as its request may arrive: the order goes."""
     assert order.amend_asked is not None
     amendment = books.amendments.get(order.amend_asked.command_id)
-    if amendment is None or order.quantity == amendment.quantity:
+    if amendment is None or amendment.is_shown_by(order.quantity, order.stop_price):
         order.amend_asked = None
     elif order.is_open and not order.is_leaving:
         order.cancel_wanted = order.why_cancel = "its amendment has no answer"

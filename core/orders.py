@@ -88,6 +88,9 @@ class Order:
     cancel_asked: Asked | None = None
     amend_asked: Asked | None = None
     amends: int = 0  # so often amended; venues allow a few
+    amend_quantity: Decimal = ZERO  # the total that the newest amendment asked for
+    amend_stop: Decimal | None = None  # and the stop price
+    grown_ms: int = 0  # venue time of the word that an amendment had made it larger
     cancel_wanted: str = ""  # the reason, as long as a cancel is wanted and none is under way
     cancel_not_before_ns: int = 0  # a refused cancel is tried again, not at once
     why_cancel: str = ""
@@ -117,6 +120,11 @@ class Order:
     def remaining(self) -> Decimal:
         left = self.quantity - (self.booked if self.booked > self.executed else self.executed)
         return left if left > ZERO else ZERO
+
+    @property
+    def growth(self) -> Decimal:
+        """What an amendment without an answer may add to it."""
+        return max(ZERO, self.amend_quantity - self.quantity) if self.amend_asked is not None else ZERO
 
     @property
     def is_unknown_call(self) -> bool:
@@ -208,10 +216,18 @@ class Orders:
         elif 0 < newest.acked_ns < order.created_ns:
             self.want_attention(newest, 0)
 
-    def learn_quantity(self, order: Order, quantity: Decimal) -> None:
-        """An amendment only ever takes quantity away, so the smallest one heard is the newest."""
-        if 0 < quantity < order.quantity:
+    def learn_quantity(self, order: Order, quantity: Decimal, told_ms: int) -> None:
+        """The smallest one heard is the newest, unless it is from before an amendment made the order grow. It grows only to what was asked."""
+        is_growth = order.quantity < quantity == order.amend_quantity
+        if is_growth or (0 < quantity < order.quantity and told_ms >= order.grown_ms):
+            order.grown_ms = told_ms if is_growth else order.grown_ms
             order.quantity = quantity
+            self.changed[order.client_order_id] = None
+
+    def learn_stop(self, order: Order, stop_price: Decimal) -> None:
+        """Nobody but us moves it, so a new one is the one we asked for."""
+        if order.stop_price != stop_price == order.amend_stop:
+            order.stop_price = stop_price
             self.changed[order.client_order_id] = None
 
     def book(self, order: Order, fill: Fill) -> bool:

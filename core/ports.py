@@ -45,6 +45,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     rest_amend: bool = False
     amend_quantity_up: bool = False
     cancel_replace: bool = False
+    amend_trigger_price: bool = False
     oco: bool = False
     post_only: bool = True
     reduce_only: bool = False

@@ -51,7 +51,8 @@ def merge(books: Books, snapshot: AccountSnapshot, read_sent_ns: int) -> int:
 
 def _hear_listed(books: Books, order: Order, facts: OrderFacts) -> None:
     books.orders.learn_venue_id(order, facts.venue_order_id)
-    books.orders.learn_quantity(order, facts.quantity)
+    books.orders.learn_quantity(order, facts.quantity, facts.updated_ms)
+    books.orders.learn_stop(order, facts.stop_price)
     claim_orphans(books, order)
     if order.place_asked is not None:
         order.place_asked = None

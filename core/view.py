@@ -49,6 +49,8 @@ class WantAmend(msgspec.Struct, frozen=True, kw_only=True):
     on_reject: OnReject
     reason: str
     price: Decimal | None = None
+    stop_price: Decimal | None = None
+    slot: Slot | None = None  # of the second order, where that is the route
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):

@@ -70,14 +70,19 @@ ROUTES = (
     Route(Change.QUANTITY_UP, (), Routing.CANCEL_RESUBMIT, False),
     Route(Change.PRICE, ("cancel_replace",), Routing.CANCEL_REPLACE, False),
     Route(Change.PRICE, (), Routing.CANCEL_RESUBMIT, False),
+    Route(Change.TRIGGER_PRICE, ("ws_amend", "amend_trigger_price"), Routing.WS_AMEND, False),
+    Route(Change.TRIGGER_PRICE, ("rest_amend", "amend_trigger_price"), Routing.REST_AMEND, False),
+    Route(Change.TRIGGER_PRICE, ("cancel_replace",), Routing.CANCEL_REPLACE, False),
     Route(Change.TRIGGER_PRICE, (), Routing.CANCEL_RESUBMIT, False),
 )
 AMENDING = (Routing.WS_AMEND, Routing.REST_AMEND)
 
 
-def change_of(order: Order, quantity: Decimal, price: Decimal) -> Change:
+def change_of(order: Order, quantity: Decimal, price: Decimal, stop_price: Decimal | None = None) -> Change:
     if price != order.price:
         return Change.PRICE
+    if stop_price not in (None, order.stop_price):
+        return Change.TRIGGER_PRICE
     if quantity == order.quantity:
         return Change.NOTHING
     return Change.QUANTITY_DOWN if quantity < order.quantity else Change.QUANTITY_UP
@@ -116,6 +121,13 @@ class Amending(msgspec.Struct, frozen=True, kw_only=True):
             return None
         routing = route(Change.QUANTITY_DOWN, self.can, self.policy).routing
         return routing if routing in AMENDING else None
+
+    def way(self, order: Order, quantity: Decimal, price: Decimal, stop_price: Decimal | None, rules: SymbolRules) -> Routing:
+        """The way of any change; where the first row does not fit this order or its symbol, cancel and resubmit does."""
+        routing = route(change_of(order, quantity, price, stop_price), self.can, self.policy).routing
+        if routing in AMENDING and why_not(order, quantity, rules, self.policy):
+            return Routing.CANCEL_RESUBMIT
+        return routing if rules.replace_allowed or routing is not Routing.CANCEL_REPLACE else Routing.CANCEL_RESUBMIT
 
     @property
     def moves(self) -> bool:

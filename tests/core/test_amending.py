@@ -1,6 +1,7 @@
 """core.amending: an order is shrunk in place, and every way that can go wrong ends in a result."""
 
 import pytest
+from msgspec.structs import replace
 
 from core.amendments import AmendmentResult, AmendOutcome, OnReject, Routing
 from core.commands import Amend, Cancel, Place, Query, ReadAccount
@@ -9,7 +10,7 @@ from core.light import Colour
 from core.notices import Amended
 from core.types import Connection, Side
 from core.view import Decision, View, WantAmend
-from tests.core.builders import BTC, D, Desk, Script, error, facts, fill, report
+from tests.core.builders import BTC, START_MS, D, Desk, Script, error, facts, fill, report
 
 
 class Amends(Script):
@@ -231,3 +232,27 @@ def test_a_listing_does_not_answer_an_amendment(bench: Bench) -> None:
     assert bench.order.client_order_id in bench.desk.books.orders.attention
     bench.desk.wait(8000)
     assert len(bench.desk.ever(Query)) > 1
+
+
+def test_grown_by_amendment_and_an_older_report(bench: Bench) -> None:
+    """A larger total counts once the venue says so of what was asked; an older report does not take it back, a later one may make it smaller."""
+    amend = bench.amend(quantity="1.5")
+    held = bench.desk.books.account.reserved("USDT", bench.desk.books.orders)
+    assert held == D("148.5"), "what it may grow by is promised already"
+    name = bench.order.client_order_id
+    told = replace(facts(name, 11, price="99", quantity="1.5"), updated_ms=START_MS + 70_000)
+    bench.desk.reply(amend, OrderAnswer(facts=told))
+    assert (bench.results[0].outcome, bench.results[0].queue_kept) == (AmendOutcome.DONE, False)
+    bench.desk.step(report(name, 11, price="99", quantity="1"))  # of START_MS + 60 s
+    assert bench.order.quantity == D("1.5")
+    bench.desk.step(report(name, 11, price="99", quantity="2"))
+    assert bench.order.quantity == D("1.5"), "nobody asked for that"
+    bench.desk.step(replace(report(name, 11, price="99", quantity="1.2"), time_ms=START_MS + 80_000))
+    assert bench.order.quantity == D("1.2")
+
+
+def test_no_change_is_a_result_too(bench: Bench) -> None:
+    """A wish for what stands already is answered at once, and nothing leaves."""
+    bench.want("1", Routing.NOT_CHANGED)
+    assert [(one.routing, one.outcome, one.queue_kept) for one in bench.results] == [(Routing.NOT_CHANGED, AmendOutcome.DONE, True)]
+    assert not bench.desk.ever(Amend) and not bench.desk.ever(Cancel)

@@ -110,3 +110,12 @@ def test_a_cancel_that_ends_two() -> None:
     desk.reply(cancel, OrderAnswer(facts=gone[0], also=(gone[1],)))
     assert not desk.books.orders.open_ids
     assert two.evidence is not None
+
+
+def test_canceled_before_its_trigger() -> None:
+    """The answer to a cancel says nothing of the book: the order ends as one that waited."""
+    desk = Desk().connect()
+    order = waiting(desk)
+    cancel = desk.cancel(order)
+    desk.reply(cancel, OrderAnswer(facts=facts(order.client_order_id, 11, "CANCELED", side=Side.SELL, price="98")))
+    assert not order.is_open and order.is_waiting
