@@ -50,9 +50,10 @@ from state.rows import RunStart
 from state.store import FILE as STORE_FILE
 from state.store import Store
 from state.tape import Tape
-from strategy import MarketMaker
+from strategy import strategy_of
 from trading.amend import Amending, Policy, PriceMove
 from trading.bands import Band, Unit
+from trading.maker_first import MakerFirstSettings
 from trading.quoting import Reference, SymbolQuoting
 from trading.recipe import Recipe
 from trading.risk import Limits, RiskChecks
@@ -93,6 +94,13 @@ def quoting_of(config: Config, symbol: str) -> SymbolQuoting:
     )
 
 
+def maker_first_of(config: Config) -> MakerFirstSettings:
+    """Its settings, with the paper exchange's own fee where that is the venue."""
+    settings = msgspec.convert(config.maker_first.model_dump(), MakerFirstSettings)
+    fee_bps = config.paper.taker_fee * BPS if config.venue == "paper" else config.maker_first.entry.fee_bps
+    return msgspec.structs.replace(settings, entry=msgspec.structs.replace(settings.entry, fee_bps=max(Decimal(0), fee_bps)))
+
+
 def timing_of(config: Config) -> Timing:
     timing = config.timing
     return Timing(
@@ -113,10 +121,12 @@ def recipe_of(config: Config) -> Recipe:
     """The settings that decide, as the tape keeps them."""
     risk = config.risk
     venue = WsVenue if config.exchange.order_entry == "ws" else BinanceVenue
+    is_maker_first = config.strategy == "maker_first"
     return Recipe(
         quoting={symbol: quoting_of(config, symbol) for symbol in config.symbols},
         limits=Limits(order_notional_max=risk.order_notional_max, open_orders_max=risk.open_orders_max, loss_quote_max=risk.loss_quote_max),
-        timing=timing_of(config),
+        timing=msgspec.structs.replace(timing_of(config), cooldown_ms=0) if is_maker_first else timing_of(config),  # exits must not rest
+        maker_first=maker_first_of(config) if is_maker_first else None,
         amending=Amending(can=venue.capabilities, policy=policy_of(config)),
     )
 
@@ -182,7 +192,7 @@ class Session:
         self.keeper = Keeper(Store(state_dir / STORE_FILE), self.intents.path, lambda reason: self.inbox.post(StoreHealth(reason=reason)))
         self.recorder = Recorder(self.intents, self.keeper)
         self.recipe = recipe_of(config)
-        self.engine = Engine(MarketMaker(self.recipe.quoting, self.recipe.amending), RiskChecks(self.recipe.limits), self.recipe.timing)
+        self.engine = Engine(strategy_of(self.recipe), RiskChecks(self.recipe.limits), self.recipe.timing)
         sizes = {"cancel": config.lanes.cancel_workers, "place": config.lanes.place_workers, "query": config.lanes.query_workers}
         cancel, place, query = (Lane(name, workers, prepare=self.venue.sync_clock) for name, workers in sizes.items())
         self.lanes = (cancel, place, query)
@@ -252,6 +262,8 @@ class Session:
             undecided=tuple(undecided for undecided in recovery.undecided if undecided.symbol in self.config.symbols),
             known_fills=recovery.known_fills,
             attributed=recovery.attributed,
+            memories=tuple(memory for memory in recovery.memories if memory[0] in self.config.symbols),
+            told=tuple(one for one in recovery.told if one.symbol in self.config.symbols),
         )
         self._open_store(boot)
         self.intents.boot(boot, self.clock())

@@ -60,7 +60,7 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.verb == "show-config":
         return verbs.print_config(loaded)
     state_dir = loaded.config.state_path(ROOT)
-    if arguments.verb in ("status", "why", "resume"):
+    if arguments.verb in ("status", "why", "resume", "close"):
         return verbs.ask_bot(arguments.verb, state_dir, as_json=arguments.json)
     if arguments.verb == "tape":
         return print_tape(Path(arguments.argument) if arguments.argument else newest_tape(state_dir))

@@ -162,6 +162,7 @@ class Run:
             "status": lambda request: self._shown(),
             "why": lambda request: self._shown(),
             "resume": lambda request: self._operate(OperatorAction.RESUME, "resumed; quoting starts with the next green light"),
+            "close": lambda request: self._operate(OperatorAction.CLOSE, "leaving every lot; python bot.py resume enters again"),
             "halt": lambda request: self._operate(OperatorAction.HALT, "halted; python bot.py resume"),
             "cancel-all": lambda request: self._operate(OperatorAction.CANCEL_ALL, "halted and canceling our orders; python bot.py resume"),
             "proof": lambda request: self._operate(OperatorAction.PROVE, "reading the venue's books"),

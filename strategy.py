@@ -1,4 +1,4 @@
-"""What the bot wants: the market maker by bands.
+"""What the bot wants: the market maker by bands; `strategy_of` makes it or the maker-first trader (trading.maker_first), as the recipe says.
 
 Who calls it: core.engine, once per changed symbol and step, on the trading thread. It reads a View and returns a Decision; the four-tick flow is its
 habit: bad orders -> cancel them all and return; pending cancels -> wait; the venue's word -> the light turns green; green -> place. With the policy
@@ -20,9 +20,16 @@ from core.types import SIDES, OrderType, Side
 from core.view import Decision, View, WantAmend, WantCancel, WantPlace
 from trading.amend import Amending
 from trading.bands import Band, band_of, is_urgent, why_bad
+from trading.maker_first import MakerFirst
 from trading.quoting import SymbolQuoting, fit_quantity, inventory, quote_price, reference_price, room
+from trading.recipe import Recipe
 
 NS_PER_S = 1_000_000_000
+
+
+def strategy_of(recipe: Recipe) -> "MarketMaker | MakerFirst":
+    """The one that a run, or its replay, is made of."""
+    return MakerFirst(recipe.maker_first, recipe.amending) if recipe.maker_first is not None else MarketMaker(recipe.quoting, recipe.amending)
 
 
 class MarketMaker:

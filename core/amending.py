@@ -159,6 +159,7 @@ def _successor(order: Order, amendment: Amendment, reason: str) -> WantPlace:
         quantity=amendment.quantity - max(order.executed, order.booked),
         slot=amendment.slot or (0, amendment.request_id),
         reason=reason,
+        memo=order.memo,
     )
 
 

@@ -11,11 +11,12 @@ from core.account import hold_of
 from core.amendments import Amendment
 from core.books import MS, Books
 from core.commands import Cancel, CancelAll, Place, Request
+from core.events import Told
 from core.light import NOT_YET, Colour
 from core.money import ZERO, plain
 from core.notices import Sent
 from core.orders import Asked, Order
-from core.types import CONNECTIONS, OrderType, TimeInForce
+from core.types import CONNECTIONS, OrderType
 from core.view import View, WantPlace
 
 BOOK_OUT_MS_MAX = 2000  # a book out of step for longer pulls the quotes
@@ -151,6 +152,7 @@ def mark_place(books: Books, want: WantPlace, number: int) -> tuple[Order, Place
         type=want.type,
         stop_price=want.stop_price,
         is_waiting=want.type.waits,
+        memo=want.memo,
     )
     books.orders.add(order)
     books.budget.spend(books.now_ns, orders=1)
@@ -163,14 +165,17 @@ def mark_place(books: Books, want: WantPlace, number: int) -> tuple[Order, Place
         symbol=want.symbol,
         side=want.side,
         type=want.type,
-        time_in_force=None if want.type is OrderType.LIMIT_MAKER else TimeInForce.GTC,
+        time_in_force=None if want.type is OrderType.LIMIT_MAKER else want.time_in_force,
         price=want.price,
         quantity=want.quantity,
         client_order_id=client_order_id,
         slot=want.slot,
         not_after_ns=books.now_ns + timing.place_not_after_ms * MS,
         stop_price=want.stop_price,
+        memo=want.memo,
     )
+    if want.memo:
+        books.told.append(Told(symbol=want.symbol, memo=want.memo, client_order_id=client_order_id, at_ns=books.now_ns))
     return order, command
 
 

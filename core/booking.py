@@ -8,6 +8,7 @@ import msgspec
 
 from core import queue
 from core.books import MS, ORPHAN_TRADES_MAX, Books
+from core.events import Told
 from core.money import ZERO
 from core.notices import Filled, Recovered, Said
 from core.orders import Order
@@ -24,6 +25,8 @@ def book_fill(books: Books, order: Order, fill: Fill) -> None:
     if order.queue is not None:
         order.queue = queue.first(order.queue)
     books.touch_private()
+    if order.memo:
+        books.told.append(Told(symbol=order.symbol, memo=order.memo, client_order_id=order.client_order_id, at_ns=books.now_ns, fill=named))
     was_foreign = books.foreign_trades.pop(named.key, False) is None
     if not books.started or books.account.is_in_baseline(named):
         books.recovered.append(named)

@@ -16,6 +16,7 @@ from core.amendments import Amendment, AmendmentResult
 from core.budget import Budget
 from core.commands import AnyCommand, Reconnect
 from core.depth import DepthBook, Touch
+from core.events import Told
 from core.light import Light, Lights, Session, SymbolState, judge
 from core.money import ZERO
 from core.notices import Holdings, LightChanged, Notice
@@ -55,6 +56,7 @@ class SymbolBook:
     read_fails: int = 0
     behind_id: int = 0  # a snapshot showed this update id, the stream has not brought it yet
     behind_since_ns: int = 0
+    last_trade: Decimal | None = None  # the price of the newest print
 
 
 @dataclass(slots=True)
@@ -97,6 +99,7 @@ class Books:
     want_user_reconnect: str = ""  # the reason, once the user stream has gone deaf
     touched_ns: int = 0  # last time a private fact changed anything
     now_ns: int = 0
+    told: list[Told] = field(default_factory=list)  # for the strategy, within the step under way (core.memory)
     commands: list[AnyCommand] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
     numbers: "count[int]" = field(default_factory=lambda: count(1))

@@ -11,6 +11,7 @@ Source: binance-wire 4.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from core.meters import NS_PER_MS, NS_PER_S, Meter, TokenBucket, Window
 from core.types import RateLimit, VenueError
@@ -18,6 +19,7 @@ from core.types import RateLimit, VenueError
 WEIGHT, ORDERS = "REQUEST_WEIGHT", "ORDERS"
 PLACES_SHARE_PERCENT = 80  # of the weight, for places and routine reads
 READS_SHARE_PERCENT = 95  # for queries and resyncs; what is left is for cancels
+SHORT_S = 60  # what a rate counts over; a longer window is for the day to reach
 BAN_FALLBACK_S = 60  # a ban without Retry-After
 DOUBT_NS = 15 * NS_PER_S  # so long a place without an answer may still reach the venue (recvWindow + 10 s), unseen by a counter that is heard
 
@@ -150,6 +152,11 @@ class Budget:
         """A new window begins with what is unanswered of the weight: it may be counted in it. (Of orders, `carry` knows.)"""
         if isinstance(meter, Window) and meter.roll(now_ns + self.ahead_ns, self.ahead_ns):
             meter.used = self.weight_asked if meter.kind == WEIGHT else 0
+
+    def orders_per_s(self) -> Decimal:
+        """Places a second that the tightest short window allows; zero where there is none. (The day's limit is for the day to reach.)"""
+        short = (window for window in self._meters() if window.kind == ORDERS and window.interval_s <= SHORT_S)
+        return min((Decimal(window.limit) / window.interval_s for window in short), default=Decimal(0))
 
     def _orders_clear_ns(self, now_ns: int, retry_after_ms: int) -> int:
         """Without Retry-After: the end of the windows that are full by our count, else of the shortest."""

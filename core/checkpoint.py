@@ -35,7 +35,7 @@ ENGINE_PLAIN: dict[str, Any] = {
     "_changed": dict[str, None],
 }
 ENGINE_PARTS = frozenset({"uptime", "audit", "books"})
-DRAINED = frozenset({"commands", "notices"})  # handed over at the end of every step
+DRAINED = frozenset({"commands", "notices", "told"})  # handed over at the end of every step
 BOOKS_PARTS = frozenset({"orders", "market", "numbers"})
 BOOKS_LONG = frozenset({"fills", "recovered", "foreign_trades", "earlier", "orphan_not_before_ns"})  # copied at once, encoded elsewhere
 ORDERS_BY_NAME = frozenset({"by_venue_id", "open_ids"})  # the same Order objects as in by_client_id: saved as names

@@ -45,6 +45,7 @@ class Place(Command, frozen=True, tag=True, tag_field="kind", kw_only=True):
     slot: Slot | None
     not_after_ns: int
     stop_price: Decimal | None = None
+    memo: str = ""  # the strategy's word for what the order is for (core.memory); it decides nothing here
 
 
 class Cancel(Command, frozen=True, tag=True, tag_field="kind", kw_only=True):

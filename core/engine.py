@@ -9,8 +9,8 @@ from typing import Protocol
 
 import msgspec
 
-from core import amending, asking, audit, hearing, market, replacing, resolver, resync
-from core.books import ATTRIBUTED_MAX, MS, Books, Timing
+from core import amending, asking, audit, hearing, market, memory, replacing, resolver, resync
+from core.books import ATTRIBUTED_MAX, Books, Timing
 from core.commands import Amend, AnyCommand, Cancel, CancelAll, Place, Purpose, Query, ReadAccount, ReadDepth, Reconnect, Replace, Request
 from core.events import (
     AccountPosition,
@@ -35,8 +35,7 @@ from core.events import (
     Timer,
 )
 from core.money import ZERO
-from core.notices import Denied, Fact, Notice, Said, standing
-from core.orders import Asked, Order
+from core.notices import Denied, Fact, Notice, Remembered, Said, standing
 from core.types import SIDES, Connection, Side
 from core.uptime import Uptime
 from core.view import Decision, View
@@ -103,23 +102,11 @@ class Engine:
             books.orders.booked_trades[fill.key] = None
             key = (fill.symbol, fill.venue_order_id)
             books.earlier[key] = books.earlier.get(key, ZERO) + fill.quantity
-        for undecided in event.undecided:
-            order = Order(
-                symbol=undecided.symbol,
-                side=undecided.side,
-                client_order_id=undecided.client_order_id,
-                price=undecided.price,
-                quantity=undecided.quantity,
-                created_ns=undecided.sent_ms * MS,
-                venue_order_id=undecided.venue_order_id,
-                type=undecided.type,
-                stop_price=undecided.stop_price,
-                is_waiting=undecided.type.waits,
-                place_asked=Asked(0, undecided.sent_ms * MS, 0, unknown=True),
-            )
-            books.orders.want_attention(books.orders.add(order), 0)
+        resync.take_undecided(books, event, isinstance(self.strategy, memory.Remembering))
+        memory.begin(self.strategy, event)
 
     def _after_events(self, books: Books) -> None:
+        memory.tell(self.strategy, books)
         if books.want_user_reconnect:
             books.reconnect(Connection.USER, books.want_user_reconnect)
             self._gap(books, f"deaf: {books.want_user_reconnect}")
@@ -144,6 +131,7 @@ class Engine:
         self.finished = self.audit.stop_proof is not None
 
     def _drain(self, books: Books) -> Step:
+        memory.tell(self.strategy, books)
         commands = tuple(books.commands)
         notices = tuple(notice for notice in books.notices if not isinstance(notice, Fact))
         facts: list[Notice] = [notice for notice in books.notices if isinstance(notice, Fact)]
@@ -314,9 +302,12 @@ class Engine:
     def _on_operator(self, books: Books, event: AnyEvent) -> None:
         assert isinstance(event, Operator)
         if event.action is OperatorAction.RESUME:
-            books.session.halted, books.session.cancel_all_wanted = "", False
+            books.session.halted, books.session.cancel_all_wanted, books.session.is_closing = "", False, False
             books.notices.append(Said(tag="RISK", symbol="all", text="resumed by the operator"))
             self._judge_risk(books)  # a limit that is still broken halts again before anything is placed (field case 9)
+        elif event.action is OperatorAction.CLOSE:
+            books.session.is_closing = True
+            books.notices.append(Said(tag="RISK", symbol="all", text="closing all lots, by the operator · no new ones until resume"))
         elif event.action is OperatorAction.PROVE:
             self.audit.want(Purpose.PROOF, books.now_ns)
         else:
@@ -371,6 +362,9 @@ class Engine:
         for side in SIDES:
             self.idle.pop((symbol, side), None)
         self.idle.update({(symbol, side): reason for side, reason in decision.idle})
+        books.notices.extend(decision.said)
+        if decision.memory:
+            books.notices.append(Remembered(symbol=symbol, text=decision.memory))
         denied: dict[Side, tuple[str, str]] = {}
         for place in decision.places:
             if (denial := asking.deny(books, place, self.risk)) is None:

@@ -31,6 +31,18 @@ class Undecided(msgspec.Struct, frozen=True, kw_only=True):
     venue_order_id: int | None = None  # where its answer was written: the query finds it under any name
     type: OrderType = OrderType.LIMIT_MAKER
     stop_price: Decimal | None = None
+    slot: tuple[int, int] | None = None
+    memo: str = ""
+
+
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """An order with a memo was made (no `fill`), or one of its fills was booked (core.memory)."""
+
+    symbol: str
+    memo: str
+    client_order_id: str
+    at_ns: int
+    fill: Fill | None = None
 
 
 class Boot(Event, frozen=True, tag=True, tag_field="kind", kw_only=True):
@@ -46,6 +58,8 @@ class Boot(Event, frozen=True, tag=True, tag_field="kind", kw_only=True):
     undecided: tuple[Undecided, ...] = ()
     known_fills: tuple[Fill, ...] = ()  # booked by earlier runs; never booked again
     attributed: tuple[tuple[str, int], ...] = ()  # (symbol, venue order id) of orders of earlier runs, so that no search takes one for another
+    memories: tuple[tuple[str, str], ...] = ()  # (symbol, text): what the strategy wanted remembered, the newest of each
+    told: tuple[Told, ...] = ()  # what happened to its orders since
 
 
 class BookTicker(Event, frozen=True, tag=True, tag_field="kind", kw_only=True):
@@ -250,6 +264,7 @@ class OperatorAction(StrEnum):
     RESUME = "resume"
     CANCEL_ALL = "cancel-all"
     PROVE = "prove"
+    CLOSE = "close"
 
 
 class Operator(Event, frozen=True, tag=True, tag_field="kind", kw_only=True):

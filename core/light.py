@@ -57,6 +57,7 @@ class Session:
     halted: str = ""
     stopping: str = ""
     cancel_all_wanted: bool = False  # the operator's, until it leaves
+    is_closing: bool = False  # the operator wants every position left, until resume
     store_fault: str = ""  # why the database takes nothing
     symbols: dict[str, SymbolState] = field(default_factory=dict)
     cooldown_until_ns: dict[tuple[str, Side], int] = field(default_factory=dict)

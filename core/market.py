@@ -23,6 +23,7 @@ def on_ticker(books: Books, event: BookTicker) -> None:
 
 
 def on_trade(books: Books, event: MarketTrade) -> None:
+    books.market[event.symbol].last_trade = event.price
     hit = Side.BUY if event.buyer_is_maker else Side.SELL
     for order in books.orders.open(event.symbol, hit):
         if order.queue is not None and order.price == event.price:

@@ -199,6 +199,12 @@ class Holdings(Fact, frozen=True, kw_only=True):
     mids: tuple[tuple[str, Decimal], ...]
 
 
+class Remembered(Fact, frozen=True, kw_only=True):
+    """What a strategy wants known of a symbol after a restart (core.memory)."""
+
+    text: str
+
+
 def standing(order: Order) -> Standing:
     return Standing(
         symbol=order.symbol,

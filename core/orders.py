@@ -109,6 +109,7 @@ class Order:
     denied_ns: int = 0  # since when the venue denies it, though it had acknowledged it
     type: OrderType = OrderType.LIMIT_MAKER
     stop_price: Decimal | None = None
+    memo: str = ""  # what it is for, in its strategy's words
     is_waiting: bool = False  # not triggered yet, as far as we know; an order that has been triggered never waits again
 
     @property

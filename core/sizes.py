@@ -16,6 +16,7 @@ from core.booking import FOREIGN_TRADES_MAX
 from core.books import ATTRIBUTED_MAX, FILLS_KEPT_MAX, ORPHAN_TRADES_MAX
 from core.depth import BUFFERED_DIFFS_MAX, LEVELS_MAX
 from core.engine import PENDING_MAX, Engine
+from core.lots import LOTS_MAX
 from core.orders import BOOKED_MAX, CLOSED_MAX
 from core.refusing import COUNT_MAX
 
@@ -33,6 +34,7 @@ class Cap(NamedTuple):
 
 
 PER_SYMBOL, PER_SIDE, TRADED = Cap(per_symbol=1), Cap(per_symbol=2), Cap(per_symbol=2)
+LOTS = Cap(per_symbol=2 * (LOTS_MAX + 1))
 OPEN = Cap(per_symbol=OPEN_MAX)
 KNOWN = Cap(CLOSED_MAX + CLOSED_MAX // 10, 2 * OPEN_MAX)  # ended, and open or still asked about
 ASSETS = Cap(ASSETS_MAX, 3)
@@ -43,6 +45,17 @@ CAPS: dict[str, Cap] = {
     "engine._changed": PER_SYMBOL,
     "strategy.symbols": PER_SYMBOL,
     "strategy._place_first": PER_SIDE,
+    "strategy.traders": PER_SYMBOL,
+    "trader.entries": PER_SIDE,
+    "trader.exits": LOTS,
+    "trader.recheck": PER_SIDE,
+    "trader.rest_until_ns": PER_SIDE,
+    "tally.classes": Cap(per_symbol=4),  # entry and exit, maker and taker
+    "lots.open": PER_SIDE,
+    "lots.open[]": LOTS,
+    "lots.dust": PER_SIDE,
+    "lots.next_number": PER_SIDE,
+    "lots.runner": PER_SIDE,
     "uptime.light_ns": Cap(per_symbol=2 * 3),
     "uptime.quoted_ns": PER_SIDE,
     "uptime.ready_ns": PER_SIDE,
@@ -67,6 +80,7 @@ CAPS: dict[str, Cap] = {
     "books.refusals": PER_SIDE,
     "books.commands": Cap(0),  # handed over with the step
     "books.notices": Cap(0),
+    "books.told": Cap(0),
     "orders.by_client_id": KNOWN,
     "orders.by_venue_id": KNOWN,
     "orders.open_ids": OPEN,
@@ -120,6 +134,8 @@ def sizes(engine: Engine) -> list[Size]:
 
 def _found(engine: Engine) -> Iterator[tuple[str, int]]:
     named: list[tuple[str, object]] = [("engine", engine), ("strategy", engine.strategy), ("uptime", engine.uptime), ("audit", engine.audit)]
+    for trader in getattr(engine.strategy, "traders", {}).values():
+        named += [("trader", trader), ("lots", trader.lots), ("tally", trader.tally)]
     books = engine.books
     if books is not None:
         named += [("books", books), ("orders", books.orders), ("account", books.account), ("budget", books.budget)]

@@ -10,6 +10,7 @@ import msgspec
 from core.books import MS, Books
 from core.engine import Engine
 from core.light import Colour
+from core.memory import Remembering
 from core.money import plain
 from core.proof import Proof, traded_assets
 from core.types import Fill, Side
@@ -70,6 +71,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     halted: str
     stopping: str
     light_seconds: dict[str, float]
+    positions: dict[str, object] = {}  # by symbol, of a strategy that keeps them
 
 
 def picture(engine: Engine) -> Snapshot | None:
@@ -103,6 +105,7 @@ def picture(engine: Engine) -> Snapshot | None:
         halted=books.session.halted,
         stopping=books.session.stopping,
         light_seconds=light_seconds(engine),
+        positions=engine.strategy.shown() if isinstance(engine.strategy, Remembering) else {},
     )
 
 

@@ -3,7 +3,7 @@
 Who calls it: strategy.py and trading/risk.py, on the trading thread. Never: a way to change anything.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 import msgspec
@@ -11,10 +11,12 @@ import msgspec
 from core.amendments import AmendmentResult, OnReject, Routing
 from core.books import Books
 from core.commands import Slot
+from core.events import Level
 from core.light import Light
 from core.money import ZERO
+from core.notices import Notice
 from core.orders import Order
-from core.types import OrderType, Side, SymbolRules
+from core.types import OrderType, Side, SymbolRules, TimeInForce
 
 WOULD_TAKE = "immediately match"
 
@@ -30,6 +32,8 @@ class WantPlace(msgspec.Struct, frozen=True, kw_only=True):
     slot: Slot
     reason: str
     stop_price: Decimal | None = None  # for the types that wait
+    time_in_force: TimeInForce = TimeInForce.GTC  # of a LIMIT order
+    memo: str = ""
 
 
 class WantCancel(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,6 +64,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     amends: tuple[WantAmend, ...] = ()
     places: tuple[WantPlace, ...] = ()
     idle: tuple[tuple[Side, str], ...] = ()
+    said: tuple[Notice, ...] = ()  # for the person
+    memory: str = ""  # where it has changed: all that must be known of the symbol after a restart (core.memory)
 
 
 class View:
@@ -101,6 +107,37 @@ class View:
     def amended(self, client_order_id: str) -> AmendmentResult | None:
         """The newest result of a change of that order."""
         return self._books.amended.get(client_order_id)
+
+    @property
+    def is_closing(self) -> bool:
+        """The operator wants every position left."""
+        return self._books.session.is_closing
+
+    def orders_of(self, memo: str) -> tuple[Order, ...]:
+        """Live or undecided orders with this memo."""
+        return tuple(order for order in self._books.orders.open_ids.values() if order.memo == memo)
+
+    def is_undecided(self, memo: str) -> bool:
+        """An order with this memo, open or ended, has an outcome or fills that are still being asked for."""
+        orders = self._books.orders
+        return any(orders.by_client_id[client_id].memo == memo for client_id in orders.attention)
+
+    def available(self, asset: str) -> Decimal:
+        """What a new order may promise of it."""
+        return self._books.account.available(asset, self._books.orders)
+
+    def last_trade(self, symbol: str) -> Decimal | None:
+        """The price of the newest print, None before the first."""
+        price: Decimal | None = self._books.market[symbol].last_trade
+        return price
+
+    def levels(self, symbol: str, side: Side) -> Iterator[Level]:
+        """The depth book of that side, best first."""
+        return self._books.market[symbol].depth.levels(side)
+
+    def orders_per_s(self) -> Decimal:
+        """How many orders a second the venue's short windows allow; zero where it states no limit."""
+        return self._books.budget.orders_per_s()
 
     def best(self, symbol: str, side: Side) -> Decimal | None:
         """The best price of that side that is not ours alone: chasing our own quote would walk the market."""

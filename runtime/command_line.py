@@ -22,6 +22,7 @@ VERBS = {
     "why": "why each side has no quote, if it has none",
     "cancel-all": "halt the running bot and cancel its orders; without one, cancel our orders at the venue",
     "resume": "end a halt of the running bot",
+    "close": "leave every lot of the running bot (strategy: maker_first), and enter none until resume",
     "tape": "print a segment of the tape, or the intents, in words: tape FILE (default: the newest segment)",
     "report": "a run from what was recorded, also after the bot died: report RUN (default: the newest run)",
 }

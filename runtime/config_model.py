@@ -5,32 +5,15 @@ Who uses it: runtime.config builds it; bot.py and assembly.py read it. Frozen. T
 
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import BeforeValidator, Field, model_validator
 
+from runtime.config_fields import Section, section, setting, wrong
+from runtime.config_maker_first import MakerFirstConfig
 from runtime.config_values import Address, Asset, Exact, Seconds, Symbol, Tag, Text, Truth, Whole, names_of, start_or_decimal, synthetic_or_files
 
 PORT_MAX = 65_535
-
-
-def setting(default: Any, unit: str, text: str, **limits: Any) -> Any:
-    """A field: default (... = must be given), unit ('' = none), meaning, and pydantic limits (ge, gt, le, max_length)."""
-    return Field(default, description=text, json_schema_extra={"unit": unit}, **limits)
-
-
-def section(model: type[BaseModel], text: str) -> Any:
-    return Field(default_factory=model, description=text)
-
-
-def wrong(at: str, text: str) -> PydanticCustomError:
-    """A fault between fields; `at` is the field the error line points to."""
-    return PydanticCustomError("between_fields", "{text}", {"text": text, "at": at})
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 # -- exchange ------------------------------------------------------------------------------------
@@ -212,13 +195,16 @@ class ConsoleConfig(Section):
 
 
 class Config(Section):
-    strategy: Literal["market_maker"] = setting("market_maker", "", "What the bot does.")
+    strategy: Literal["market_maker", "maker_first"] = setting(
+        "market_maker", "", "What the bot does: quote both sides by bands, or take positions in lots on a signal, as a maker first."
+    )
     venue: Literal["paper", "binance_testnet", "binance_demo", "binance"] = setting(
         "paper", "", "Where it trades. paper needs no keys and no network; binance is real money and needs --live as well."
     )
     symbols: Annotated[tuple[Symbol, ...], BeforeValidator(names_of)] = setting(("BTCUSDT",), "", "What it trades.", min_length=1, max_length=50)
     quoting: QuotingConfig = section(QuotingConfig, "Where orders stand.")
     inventory: InventoryConfig = section(InventoryConfig, "How much may be held.")
+    maker_first: MakerFirstConfig = section(MakerFirstConfig, "The maker-first trader (strategy: maker_first).")
     risk: RiskConfig = section(RiskConfig, "Our own no.")
     timing: TimingConfig = section(TimingConfig, "Limits of time.")
     lanes: LanesConfig = section(LanesConfig, "Worker threads of the three lanes.")

@@ -36,6 +36,7 @@ def run_json(engine: Engine, snapshot: Snapshot, measured: Mapping[str, object])
         "inventory": {shown.symbol: shown.inventory for shown in snapshot.symbols},
         "rejects": snapshot.rejects,
         "light_seconds": snapshot.light_seconds,
+        **({"positions": snapshot.positions} if snapshot.positions else {}),
         "quote_uptime": {f"{shown.symbol} {shown.side}": shown.uptime for shown in snapshot.sides},
         "book_gaps": sum(shown.book_gaps for shown in snapshot.symbols),
         "book_crossed": sum(shown.book_crossed for shown in snapshot.symbols),

@@ -47,7 +47,7 @@ def print_schema() -> int:
 
 
 def ask_bot(verb: str, state_dir: Path, as_json: bool) -> int:
-    """status, why, resume: answered by the running bot over its control socket. A status brings a fresh proof with it."""
+    """status, why, resume, close: answered by the running bot over its control socket. A status brings a fresh proof with it."""
     place = state_dir / "control.sock"
     answer = ask(place, {"verb": verb}, ASK_TIMEOUT_S)
     if verb == "status" and answer is not None:

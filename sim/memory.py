@@ -122,6 +122,8 @@ class Memory:
             undecided=recovery.undecided,
             known_fills=recovery.known_fills,
             attributed=recovery.attributed,
+            memories=recovery.memories,
+            told=recovery.told,
         )
 
     def fills(self) -> list[Fill]:

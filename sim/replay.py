@@ -20,7 +20,7 @@ from core.checkpoint import CheckpointError, Part
 from core.engine import Engine
 from state import tape_file
 from state.tape_file import Checked, Closed, Gap, Opened, Piece, Ready, Record, Stepped, TapeCorrupt
-from strategy import MarketMaker
+from strategy import strategy_of
 from trading.recipe import Recipe
 from trading.risk import RiskChecks
 
@@ -29,7 +29,7 @@ AT_ITS_END = "its end"
 
 
 def engine_of(recipe: Recipe) -> Engine:
-    return Engine(MarketMaker(recipe.quoting, recipe.amending), RiskChecks(recipe.limits), recipe.timing)
+    return Engine(strategy_of(recipe), RiskChecks(recipe.limits), recipe.timing)
 
 
 @dataclass

@@ -80,7 +80,14 @@ class HoldingsRecord(msgspec.Struct, frozen=True, tag="holdings", tag_field="rec
     holdings: Holdings
 
 
-Record = EndRecord | BootRecord | IntentRecord | ResultRecord | FillRecord | HoldingsRecord
+class MemoryRecord(msgspec.Struct, frozen=True, tag="memory", tag_field="record", kw_only=True):
+    """What a strategy wants known of a symbol after a restart. It contains every fill that stands before it in the file, and none after it."""
+
+    symbol: str
+    text: str
+
+
+Record = EndRecord | BootRecord | IntentRecord | ResultRecord | FillRecord | HoldingsRecord | MemoryRecord
 
 
 class IntentsCorrupt(Exception):
@@ -197,6 +204,10 @@ class Intents:
     def end(self, client_order_id: str, status: str, evidence: str, is_complete: bool = True) -> None:
         """From the recorder; without it a place that had no answer is asked about again at the next start."""
         self._write_in_order(EndRecord(client_order_id=client_order_id, status=status, evidence=evidence, is_complete=is_complete))
+
+    def memory(self, symbol: str, text: str) -> None:
+        """From the recorder, in order with the fills; without it the one before and what is told after it say the same (core.memory)."""
+        self._write_in_order(MemoryRecord(symbol=symbol, text=text))
 
     def holdings(self, at_ns: int, holdings: Holdings) -> None:
         """From the recorder, now and then; the store is rebuilt from the last one."""

@@ -14,13 +14,14 @@ import msgspec
 
 from core.books import ATTRIBUTED_MAX
 from core.commands import Place, Replace
-from core.events import Outcome, Undecided
+from core.events import Outcome, Told, Undecided
 from core.types import Fill
-from state.intents import BootRecord, EndRecord, FillRecord, IntentRecord, Intents, Record, ResultRecord, read
+from state.intents import BootRecord, EndRecord, FillRecord, IntentRecord, Intents, MemoryRecord, Record, ResultRecord, read
 
 ROTATE_AT_BYTES = 32 << 20
 KNOWN_FILLS_MAX = 10_000
 CARRIED_FILLS_MAX = 1_000
+TASKS_MAX = 2_000  # orders with a memo whose fills can be told to the strategy
 INSTANCE_SEPARATOR = "."  # 4711, then 4711.2 after a reset of the venue, 4711.3 after the next
 
 
@@ -34,6 +35,8 @@ class Recovery(msgspec.Struct, frozen=True, kw_only=True):
     attributed: tuple[tuple[str, int], ...] = ()  # (symbol, venue order id) of orders whose name is known
     undecided_elsewhere: int = 0  # on other account instances in the same file
     undecided: tuple[Undecided, ...] = ()
+    memories: tuple[tuple[str, str], ...] = ()  # (symbol, text)
+    told: tuple[Told, ...] = ()  # what happened after those to orders that carry a memo
     boots: int = 0
     last_boot: str = ""
     last_number: int = 0  # of the newest place of that boot
@@ -63,6 +66,10 @@ class Ledger:
         self.attributed: deque[tuple[str, int]] = deque(maxlen=ATTRIBUTED_MAX)
         self.newest: dict[str, int] = {}  # symbol -> the highest venue order id
         self.fills: deque[Fill] = deque(maxlen=KNOWN_FILLS_MAX)
+        self.memories: dict[str, str] = {}  # by symbol
+        self._tasks: dict[str, Place] = {}  # client id -> a place with a memo
+        self._made: dict[str, None] = {}  # client ids of those that may not be in the newest memory
+        self._told: list[Told] = []  # their fills that are not
         self.boot, self.boots = "", 0
 
     def take(self, record: Record) -> None:
@@ -72,6 +79,7 @@ class Ledger:
             key = self.boot, place.command_id
             self.places[key] = place
             self._keys[place.client_order_id] = key
+            self._note_task(place)
         elif isinstance(record, ResultRecord) and record.outcome in NEVER_RESTED:
             self._forget((self.boot, record.command_id))
         elif isinstance(record, ResultRecord) and record.order is not None:
@@ -81,14 +89,46 @@ class Ledger:
             if record.canceled is not None:
                 self.attributed.append(record.canceled[:2])
             self._saw(record.order[0], record.order[1])
+        elif isinstance(record, MemoryRecord):
+            self._remember(record)
         elif isinstance(record, FillRecord):
             self.fills.append(record.fill)
+            self._tell_fill(record.fill)
             if found := self._keys.get(record.fill.client_order_id):  # the answer to the place may never have come
                 self.venue_ids[found] = record.fill.venue_order_id
             self._saw(record.fill.symbol, record.fill.venue_order_id)
             self.trades[record.fill.symbol] = max(record.fill.trade_id, self.trades.get(record.fill.symbol, -1))
         elif isinstance(record, EndRecord) and record.is_complete and (ended := self._keys.get(record.client_order_id)):
             self._forget(ended)
+
+    # -- for the strategy (core.memory) ----------------------------------------------------------
+    def _note_task(self, place: Place) -> None:
+        if not place.memo:
+            return
+        self._tasks[place.client_order_id] = place
+        self._made[place.client_order_id] = None
+        if len(self._tasks) > TASKS_MAX:
+            oldest = next(iter(self._tasks))
+            del self._tasks[oldest]
+            self._made.pop(oldest, None)
+
+    def _remember(self, record: MemoryRecord) -> None:
+        """A place may stand before a memory that does not know it yet, for the lanes write beside the recorder: only ended ones are surely in it."""
+        self.memories[record.symbol] = record.text
+        self._told = [one for one in self._told if one.symbol != record.symbol]
+        for client_id in [name for name in self._made if name not in self._keys and self._tasks[name].symbol == record.symbol]:
+            del self._made[client_id]
+
+    def _tell_fill(self, fill: Fill) -> None:
+        if (place := self._tasks.get(fill.client_order_id)) is not None:
+            at_ns = fill.time_ms * 1_000_000
+            self._told.append(Told(symbol=fill.symbol, memo=place.memo, client_order_id=place.client_order_id, at_ns=at_ns, fill=fill))
+
+    def told(self) -> tuple[Told, ...]:
+        """Orders first, then fills: a strategy that knows an order already takes no harm from hearing of it again."""
+        places = (self._tasks[client_id] for client_id in self._made)
+        made = [Told(symbol=one.symbol, memo=one.memo, client_order_id=one.client_order_id, at_ns=one.not_after_ns) for one in places]
+        return (*made, *self._told)
 
     def _forget(self, key: tuple[str, int]) -> None:
         place = self.places.pop(key, None)
@@ -116,6 +156,8 @@ class Ledger:
                 venue_order_id=self.venue_ids.get(key),
                 type=place.type,
                 stop_price=place.stop_price,
+                slot=place.slot,
+                memo=place.memo,
             )
             for key, place in self.places.items()
         )
@@ -168,6 +210,8 @@ def add_up(story: Iterable[Record], account: str) -> Recovery:
         known_fills=tuple(own.fills),
         attributed=own.others(),
         undecided=own.undecided(),
+        memories=tuple(own.memories.items()),
+        told=own.told(),
         undecided_elsewhere=sum(len(ledger.places) for ledger in ledgers.values()),
         boots=own.boots,
         last_boot=last_boot,
@@ -179,11 +223,13 @@ def add_up(story: Iterable[Record], account: str) -> Recovery:
 def rotate(path: Path, recovery: Recovery, at_bytes: int = ROTATE_AT_BYTES) -> bool:
     """At start only: put a large file aside once nothing in it is undecided, on any instance; True where it was moved.
 
-    The newest fills go over into the new file, so that they are never booked again and the trades after them are still read. A disk that refuses
-    leaves the old file in use.
+    The newest fills and the strategy's memories go over into the new file, so that they are never booked again and the trades after them are still
+    read. A disk that refuses leaves the old file in use.
     """
     is_small = not path.exists() or path.stat().st_size < at_bytes
     if is_small or recovery.undecided or recovery.undecided_elsewhere:
+        return False
+    if recovery.told:  # it needs the memos of its orders
         return False
     draft, old = path.with_suffix(".new"), path.with_suffix(".old")
     try:
@@ -206,5 +252,7 @@ def _write_carried(draft: Path, recovery: Recovery) -> None:
         writing._write(BootRecord(boot=recovery.last_boot, venue="", instance=recovery.instance, order_tag="", at_ns=0))
         for fill in dict.fromkeys([*newest.values(), *recovery.known_fills[-CARRIED_FILLS_MAX:]]):
             writing._write(FillRecord(fill=fill))
+        for symbol, text in recovery.memories:
+            writing._write(MemoryRecord(symbol=symbol, text=text))
     finally:
         writing.stop(0)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from core.notices import Ended, Filled, Holdings, Notice, Recovered, Sent, Standing
+from core.notices import Ended, Filled, Holdings, Notice, Recovered, Remembered, Sent, Standing
 from core.orders import Evidence
 from core.types import Fill
 from state.intents import Intents
@@ -55,7 +55,7 @@ class Recorder:
             self._waiting.put_nowait((at_ns, notice))
         except queue.Full:
             self.left_out += 1
-            if isinstance(notice, Filled | Recovered | Ended):
+            if isinstance(notice, Filled | Recovered | Ended | Remembered):
                 self._intents.leave_out()
 
     # -- the main thread -------------------------------------------------------------------------
@@ -125,6 +125,8 @@ class Recorder:
             fill = notice.fill
             named = fill if not notice.order_id or fill.client_order_id == notice.order_id else _renamed(notice)
             self._intents.fill(named)
+        elif isinstance(notice, Remembered):
+            self._intents.memory(notice.symbol, notice.text)
         elif isinstance(notice, Holdings) and notice.start:
             self._holdings = (at_ns, notice)
             if at_ns - self._holdings_ns >= HOLDINGS_EVERY_NS:

@@ -7,6 +7,7 @@ import msgspec
 
 from core.books import Timing
 from trading.amend import Amending
+from trading.maker_first import MakerFirstSettings
 from trading.quoting import SymbolQuoting
 from trading.risk import Limits
 
@@ -16,3 +17,4 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits
     timing: Timing
     amending: Amending = Amending()
+    maker_first: MakerFirstSettings | None = None  # None: the market maker

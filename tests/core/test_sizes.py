@@ -21,6 +21,7 @@ from runtime import inbox
 from sim.setup import quoting
 from strategy import MarketMaker
 from tests.core.builders import BTC, START_MS, D, Desk, balances, diff, fill
+from trading.maker_first import MakerFirst, MakerFirstSettings
 
 OWNERS = {"books": books.Books, "orders": Orders, "account": Account, "session": Session, "lights": Lights, "uptime": Uptime}
 
@@ -43,7 +44,8 @@ def test_every_field_has_a_cap(desk: Desk) -> None:
     }
     named = {name.removesuffix("[]") for name in CAPS if name.split(".")[0] in OWNERS}
     assert declared == named
-    assert {one.name for one in sizes(desk.engine)} == set(CAPS)
+    other = Desk(strategy=MakerFirst(MakerFirstSettings()))
+    assert {one.name for one in (*sizes(desk.engine), *sizes(other.engine))} == set(CAPS)
     assert not [one for one in sizes(desk.engine) if one.is_over]
 
 

@@ -1,0 +1,41 @@
+"""What a strategy is told of its own orders, and what it wants remembered beyond a run.
+
+Who calls it: core.engine, on the trading thread. An order may carry a memo, the strategy's word for what it is for; it stands in the intents with the
+order, before that leaves. Every order made with one, and every fill of one, is told to the strategy exactly once: in the step it happens, or at the
+next start, whichever comes first (fills are booked once by their trade ids, also across restarts; state.ledger tells those it finds written after the
+newest memory). So a strategy's position is memory + what is told, never a second truth beside orders and fills.
+Never: a decision.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol, runtime_checkable
+
+from core.books import Books
+from core.events import Boot, Told
+from core.types import SymbolRules
+
+
+@runtime_checkable
+class Remembering(Protocol):
+    """A strategy that keeps positions. `resume` comes once, before anything else: texts by symbol, as given in Decision.memory.
+
+    `shown` is plain data for a person: what it holds now.
+    """
+
+    def resume(self, rules: Sequence[SymbolRules], memories: Mapping[str, str], told: Sequence[Told]) -> None: ...
+    def hear(self, told: Told) -> None: ...
+    def shown(self) -> dict[str, object]: ...
+
+
+def begin(strategy: object, boot: Boot) -> None:
+    """What earlier runs left."""
+    if isinstance(strategy, Remembering):
+        strategy.resume(boot.rules, dict(boot.memories), boot.told)
+
+
+def tell(strategy: object, books: Books) -> None:
+    """Orders made and fills booked since the last call."""
+    told, books.told = books.told, []
+    if isinstance(strategy, Remembering):
+        for one in told:
+            strategy.hear(one)

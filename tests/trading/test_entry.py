@@ -1,0 +1,188 @@
+"""trading/entry.py and chase.py under the engine: an entry is a small machine that never blocks, never doubles, and thinks again before it takes."""
+
+from msgspec.structs import replace
+
+from core.commands import Cancel, Place, Replace
+from core.ports import Capabilities
+from core.types import Liquidity, OrderType, Side, TimeInForce
+from tests.core.builders import Desk
+from tests.trading.floor import ENTRY, D, Floor
+from trading.amend import Amending
+
+
+def floor(**given: object) -> Floor:
+    desk = Floor(**given)  # type: ignore[arg-type]
+    desk.connect()
+    return desk
+
+
+def test_an_entry_is_post_only_at_the_touch_and_never_two_on_one_side() -> None:
+    """A signal makes one LIMIT_MAKER at the own touch; the side then answers OPEN-PENDING with its age."""
+    desk = floor()
+    desk.hand.side = Side.BUY
+    desk.touch("99.99", "100.01")
+    place = desk.one(Place)
+    assert (place.type, place.price, place.quantity) == (OrderType.LIMIT_MAKER, D("99.99"), D("2.000"))
+    desk.acknowledge(place)
+    desk.touch("99.99", "100.01", after_ms=500)
+    assert desk.sent(Place) == []
+    assert "OPEN-PENDING 1, 0.5 s old" in desk.engine.idle["BTCUSDT", Side.BUY]
+
+
+def test_a_fill_commits_the_lot_and_nothing_before_it() -> None:
+    """The lot exists from the first fill on, is committed when the entry is over, and has the fill's price and quantity."""
+    desk = floor()
+    order = desk.enter()
+    assert desk.trader.lots.open[Side.BUY] == []
+    desk.trade(order, "0.5")
+    (lot,) = desk.trader.lots.open[Side.BUY]
+    assert (lot.quantity, lot.is_committed) == (D("0.5"), False)
+    desk.trade(order, "1.5")
+    (lot,) = desk.trader.lots.open[Side.BUY]
+    assert (lot.number, lot.quantity, lot.price, lot.is_committed) == (1, D(2), D("99.99"), True)
+    assert desk.trader.entries == {}
+
+
+def test_a_price_that_moved_is_followed_after_the_interval_with_a_new_id_and_what_is_left() -> None:
+    """Not before the interval; then the best route of the table; the entry keeps its partial fill and goes on under the same number."""
+    desk = floor(entry=replace(ENTRY, deadline_ms=9000), amending=Amending(can=Capabilities(cancel_replace=True)))
+    order = desk.enter()
+    desk.trade(order, "0.5")
+    desk.touch("100.03", "100.05", after_ms=100)
+    assert desk.changes() == [], "within the interval"
+    desk.touch("100.03", "100.05", after_ms=700)
+    pair = desk.one(Replace)
+    assert (pair.place.price, pair.place.quantity, pair.place.memo) == (D("100.03"), D("1.5"), order.memo)
+    assert pair.place.client_order_id != order.client_order_id
+    desk.touch("100.07", "100.09", after_ms=900)
+    assert desk.changes() == [], "the last change has no answer"
+    desk.replaced(pair)
+    assert desk.one(Replace).place.price == D("100.07")
+    assert desk.trader.entries[Side.BUY].reprices == 2
+
+
+def test_canceled_and_not_replaced_is_no_timeout_and_no_error() -> None:
+    """409: the entry goes on without a resting order and places again at the next interval."""
+    desk = floor(amending=Amending(can=Capabilities(cancel_replace=True)))
+    desk.enter()
+    desk.touch("100.04", "100.05", after_ms=700)
+    desk.replaced(desk.one(Replace), placed=False)
+    assert desk.trader.entries[Side.BUY].ending == ""
+    assert desk.changes() == []
+    desk.touch("100.04", "100.05", after_ms=700)
+    assert desk.one(Place).price == D("100.03"), "one tick back after the venue's no"
+
+
+def test_without_one_command_it_is_canceled_and_placed_by_the_same_entry() -> None:
+    """A venue without cancelReplace: cancel, its word, place, with the entry's memo."""
+    desk = floor(amending=Amending(can=Capabilities()))
+    order = desk.enter()
+    desk.touch("100.03", "100.05", after_ms=700)
+    desk.canceled(desk.one(Cancel))
+    desk.touch("100.03", "100.05", after_ms=10)
+    place = desk.ever(Place)[-1]
+    assert (place.price, place.memo) == (D("100.03"), order.memo)
+
+
+def timed_out(desk: Floor) -> None:
+    desk.enter()
+    desk.touch("99.99", "100.01", after_ms=2001)
+    desk.canceled(desk.one(Cancel))
+
+
+def test_a_timeout_clears_the_entry_and_takes_nothing_in_its_step() -> None:
+    """The deadline cancels; the venue's word ends the entry, sets the flag, and no order leaves in that step."""
+    desk = floor()
+    timed_out(desk)
+    assert desk.trader.entries == {}
+    assert desk.trader.recheck[Side.BUY].quantity == D(2)
+    assert desk.sent(Place) == []
+    assert "TIMEOUT" in {notice.tag for notice in desk.last.notices}
+
+
+def test_the_recheck_takes_once_on_a_later_tick_at_a_protected_price() -> None:
+    """A later tick with every gate open sends one IOC with a price limit under a new number; the flag is gone."""
+    desk = floor()
+    timed_out(desk)
+    desk.touch("99.99", "100.01", after_ms=50)
+    place = desk.one(Place)
+    assert (place.type, place.time_in_force, place.quantity, place.slot) == (OrderType.LIMIT, TimeInForce.IOC, D(2), (0, 2))
+    assert D("100.01") <= place.price <= D("100.05")
+    assert desk.trader.recheck == {}
+    order = desk.acknowledge(place)
+    desk.trade(order, "2", "100.01", Liquidity.TAKER)
+    desk.touch("99.99", "100.01", after_ms=50)
+    assert [lot.number for lot in desk.trader.lots.open[Side.BUY]] == [2]
+
+
+def test_a_thin_book_is_not_taken_and_the_flag_is_used_up() -> None:
+    """Where the last trade is far below the ask, the guard denies: nothing leaves and the thought is over."""
+    desk = floor()
+    timed_out(desk)
+    desk.touch("99.99", "101.00", after_ms=50)
+    assert desk.sent(Place) == []
+    assert desk.trader.recheck == {}
+    assert desk.trader.tally.fallbacks_denied == 1
+
+
+def test_a_signal_that_changed_ends_the_entry_and_earns_no_fallback() -> None:
+    """The pending entry is canceled; its end sets no flag."""
+    desk = floor()
+    desk.enter()
+    desk.hand.side = Side.SELL
+    desk.touch("99.99", "100.01", after_ms=50)
+    desk.canceled(desk.one(Cancel))
+    assert (Side.BUY in desk.trader.entries, desk.trader.recheck) == (False, {})
+
+
+def test_a_recheck_waits_for_the_signal() -> None:
+    """Every gate must pass again: without the signal the flag stays and nothing leaves."""
+    desk = floor()
+    timed_out(desk)
+    desk.hand.side = None
+    desk.touch("99.99", "100.01", after_ms=50)
+    assert desk.sent(Place) == []
+    assert Side.BUY in desk.trader.recheck
+
+
+def test_a_fill_that_races_the_deadline_cancel_is_kept() -> None:
+    """The cancel of the deadline finds the order filled: the lot is whole, and nothing is taken on top of it."""
+    desk = floor()
+    order = desk.enter()
+    desk.touch("99.99", "100.01", after_ms=2001)
+    desk.one(Cancel)
+    desk.trade(order, "2")
+    desk.touch("99.99", "100.01", after_ms=50)
+    (lot,) = desk.trader.lots.open[Side.BUY]
+    assert (lot.quantity, lot.is_committed, desk.trader.recheck) == (D(2), True, {})
+
+
+def test_a_remainder_below_the_minimum_ends_the_entry_with_what_was_filled() -> None:
+    """1.96 of 2.000 filled, the rest is worth 4 USDT: at the deadline the lot is what was filled, and no flag is set."""
+    desk = floor()
+    order = desk.enter()
+    desk.trade(order, "1.96")
+    desk.touch("99.99", "100.01", after_ms=2001)
+    desk.canceled(desk.one(Cancel))
+    (lot,) = desk.trader.lots.open[Side.BUY]
+    assert (lot.quantity, desk.trader.recheck) == (D("1.96"), {})
+
+
+def test_below_the_least_order_an_entry_is_denied_with_the_reason() -> None:
+    """Four USDT are no order."""
+    desk = floor(entry=replace(ENTRY, quote_amount=D(4)))
+    desk.hand.side = Side.BUY
+    desk.touch("99.99", "100.01")
+    assert desk.sent(Place) == []
+    assert "below the venue's least order" in desk.engine.idle["BTCUSDT", Side.BUY]
+
+
+def test_a_sell_entry_leaves_the_base_of_buy_lots_alone() -> None:
+    """With 2.5 BTC held and a BUY lot of 2, a SELL entry of 2 may use only the half that is spare."""
+    desk = floor()
+    desk.lot()
+    usdt, btc, eth = Desk.account(desk).balances
+    desk.books.account.holdings["BTC"].free = D("2.5")
+    desk.hand.side = Side.SELL
+    desk.touch("99.99", "100.01", after_ms=5000)
+    assert desk.one(Place).quantity == D("0.5")

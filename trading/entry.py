@@ -1,0 +1,138 @@
+"""Where an entry stands, when it ends, and when the market may be taken instead: price, size, the reprice interval, and the guard of the price.
+
+Who calls it: trading.maker_first, on the trading thread. Arithmetic over a View; the machine that is advanced is trading.chase.
+Never: a price that crosses the touch for a maker order; a taker order without its limit price; a fallback in the step of a timeout.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+
+import msgspec
+
+from core.events import Level
+from core.money import BPS, ONE, ZERO, away_from_mid, floor_to
+from core.types import Side, SymbolRules
+from core.view import View
+from trading.quoting import fit_quantity
+
+MS = 1_000_000
+
+
+class EntrySettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How positions are taken. Offsets count away from the own side's best price; the interval is stretched where the order budget is small."""
+
+    quote_amount: Decimal = Decimal(200)
+    lots_max: int = 3  # per side
+    offset_bps: Decimal = ZERO
+    offset_per_spread: Decimal = ZERO
+    offset_per_vol: Decimal = ZERO
+    deadline_ms: int = 8000
+    reprice: bool = True
+    reprice_ms: int = 400
+    reprice_budget_share: Decimal = Decimal("0.3")
+    rest_ms: int = 2000  # after an entry is over, before the next one of the side
+    fallback: bool = True
+    recheck_ms_max: int = 30_000
+    slippage_bps_max: Decimal = Decimal(3)
+    fee_bps: Decimal = Decimal(10)  # reserved on top of a purchase
+    take_profit_bps: Decimal = Decimal(8)
+
+
+@dataclass(slots=True)
+class Recheck:
+    """A timeout earned one more thought: on a later tick, once, and only if every gate passes again."""
+
+    quantity: Decimal
+    number: int  # the entry that timed out
+    since_ns: int
+
+
+class Protected(msgspec.Struct, frozen=True, kw_only=True):
+    """What may be taken now: up to this price, this much; `expected_bps` is what the whole was expected to cost against the touch."""
+
+    price: Decimal
+    quantity: Decimal
+    expected_bps: Decimal
+    is_whole: bool
+
+
+def offset_bps(settings: EntrySettings, spread_bps: Decimal, vol_bps: Decimal) -> Decimal:
+    return settings.offset_bps + settings.offset_per_spread * spread_bps + settings.offset_per_vol * vol_bps
+
+
+def maker_price(view: View, symbol: str, side: Side, offset: Decimal) -> Decimal | None:
+    """That many bps from the own touch, on the grid; one tick off the other side's best, and one more for each post-only refusal in a row."""
+    rules = view.rules(symbol)
+    touch, opposite = view.best(symbol, side), view.touch_price(symbol, side.opposite)
+    if touch is None or opposite is None:
+        return None
+    back = rules.tick * (1 + view.post_only_refusals(symbol, side))
+    away = touch * offset / BPS
+    price = min(touch - away, opposite - back) if side is Side.BUY else max(touch + away, opposite + back)
+    snapped = away_from_mid(price, rules.tick, side)
+    return snapped if snapped > ZERO else None
+
+
+def interval_ms(settings: EntrySettings, orders_per_s: Decimal, chasing: int) -> int:
+    """The configured interval, stretched so that all that is chased together uses at most its share of the venue's order budget."""
+    if not orders_per_s or not chasing:
+        return settings.reprice_ms
+    return max(settings.reprice_ms, int(1000 * chasing / (orders_per_s * settings.reprice_budget_share)))
+
+
+def size(settings: EntrySettings, price: Decimal, spare: Decimal, rules: SymbolRules) -> Decimal:
+    """Base for one entry: the quote amount at this price, bounded by what is spare (in base), on the step; zero where it is below the minimum."""
+    return fit_quantity(min(settings.quote_amount / price, spare), price, rules)
+
+
+def spare_base(view: View, symbol: str, side: Side, price: Decimal, owed_base: Decimal, owed_quote: Decimal, fee_bps: Decimal) -> Decimal:
+    """Base an order of this side may still be for: what the venue has for us, less what is promised elsewhere without an order at the venue.
+
+    `owed_base` is kept for sales to come, `owed_quote` for purchases; a purchase carries its fee.
+    """
+    rules = view.rules(symbol)
+    if side is Side.SELL:
+        return max(ZERO, view.available(rules.base) - owed_base)
+    return max(ZERO, view.available(rules.quote) - owed_quote) / (price * (ONE + fee_bps / BPS))
+
+
+def protect(view: View, symbol: str, side: Side, quantity: Decimal, slippage_bps_max: Decimal) -> Protected | None:
+    """The guard of a taker order: the whole where depth book and last trade allow it, a part up to the protected price, or None.
+
+    The price bound counts from the touch and from the last trade, whichever is stricter: neither a thin book nor a stale one is paid for.
+    """
+    rules, touch, last = view.rules(symbol), view.touch_price(symbol, side.opposite), view.last_trade(symbol)
+    if touch is None or last is None:
+        return None
+    sign = 1 if side is Side.BUY else -1
+    bounds = [base * (1 + sign * slippage_bps_max / BPS) for base in (touch, last)]
+    bound = min(bounds) if side is Side.BUY else max(bounds)
+    price = away_from_mid(bound, rules.tick, side)
+    available, paid, reached = walk(view.levels(symbol, side.opposite), side, price, quantity)
+    if not available:
+        return None
+    expected = sign * (paid / available - touch) / touch * BPS
+    fitted = fit_quantity(min(available, quantity), reached, rules)
+    return Protected(price=price, quantity=fitted, expected_bps=expected, is_whole=fitted == quantity) if fitted else None
+
+
+def walk(levels: Iterable[Level], side: Side, price: Decimal, quantity: Decimal) -> tuple[Decimal, Decimal, Decimal]:
+    """(base to be had up to this price and quantity, what it costs in quote, the last price reached)."""
+    taken, paid, reached = ZERO, ZERO, price
+    for level, amount in levels:
+        if (level > price if side is Side.BUY else level < price) or taken >= quantity:
+            break
+        part = min(amount, quantity - taken)
+        taken, paid, reached = taken + part, paid + part * level, level
+    return taken, paid, reached
+
+
+def slippage_bps(side: Side, paid: Decimal, quantity: Decimal, reference: Decimal) -> Decimal:
+    """How much dearer than the reference a fill was, in bps; negative for cheaper."""
+    gap = paid / quantity - reference
+    return (gap if side is Side.BUY else -gap) / reference * BPS
+
+
+def whole_steps(quantity: Decimal, rules: SymbolRules) -> Decimal:
+    return floor_to(quantity, rules.step)

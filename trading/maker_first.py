@@ -1,0 +1,360 @@
+"""The maker-first trader: takes positions in lots on a signal, enters as a maker, takes only after thinking again, leaves partially and exactly.
+
+Who calls it: core.engine, on the trading thread, once per changed symbol and step; `hear` and `resume` through core.memory. In every step results
+come first (they were heard before), then exits, then pending entries, then the thought of a new one.
+Never: a wait; a taker entry in the step of a timeout; an exit of more than its lot and dust; two entries on one side.
+"""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+
+import msgspec
+
+from core.events import Told
+from core.lots import LOTS_MAX, Lot
+from core.money import ONE, ZERO, floor_to, plain
+from core.notices import Said
+from core.types import SIDES, Side, SymbolRules
+from core.view import Decision, View, WantCancel
+from trading import entry as entering
+from trading import exits as leaving
+from trading.amend import Amending
+from trading.chase import ENTRY, EXIT, MS, Act, Chase, Move, Task
+from trading.entry import EntrySettings, Recheck
+from trading.exits import ExitSettings, Why
+from trading.quoting import fit_quantity
+from trading.signals import EwmaCross, EwmaSettings, Reading, Signal
+from trading.trader import Trader, key_of
+from trading.wanted import Wanted
+
+NS_PER_S = 1_000_000_000
+REMEMBER_BEST_BPS = 2  # a trailing stop's best price is written down again after moving so far
+
+
+class MakerFirstSettings(msgspec.Struct, frozen=True, kw_only=True):
+    entry: EntrySettings = EntrySettings()
+    exits: ExitSettings = ExitSettings()
+    signal: EwmaSettings = EwmaSettings()
+
+
+class MakerFirst:
+    def __init__(self, settings: MakerFirstSettings, amending: Amending | None = None, signal: Signal | None = None) -> None:
+        self.settings = settings
+        self.amending = amending or Amending()
+        self.signal = signal or EwmaCross(settings.signal)
+        self.traders: dict[str, Trader] = {}
+
+    # -- memory (core.memory, core.checkpoint) ---------------------------------------------------
+    def resume(self, rules: Sequence[SymbolRules], memories: Mapping[str, str], told: Sequence[Told]) -> None:
+        for rule in rules:
+            text = memories.get(rule.symbol)
+            self.traders[rule.symbol] = msgspec.json.decode(text, type=Trader) if text else Trader.of(rule)
+            self.traders[rule.symbol].is_changed = True
+        for one in told:
+            self.hear(one)
+
+    def hear(self, told: Told) -> None:
+        if (trader := self.traders.get(told.symbol)) is not None:
+            trader.hear(told, self.settings.entry.reprice_ms, self.settings.entry.fee_bps)
+
+    def save(self) -> object:
+        return {"traders": msgspec.to_builtins(self.traders), "signal": self.signal.save()}
+
+    def load(self, saved: object) -> None:
+        both = msgspec.convert(saved, dict[str, object])
+        self.traders = msgspec.convert(both.get("traders"), dict[str, Trader])
+        self.signal.load(both.get("signal"))
+
+    # -- a decision ------------------------------------------------------------------------------
+    def decide(self, view: View, symbol: str) -> Decision:
+        trader, wanted, mid = self.traders[symbol], Wanted(self.amending), view.mid(symbol)
+        reading = self.signal.read(symbol, mid, view.now_ns) if mid is not None else Reading(side=None, reason="no touch known yet")
+        self._leave_nobodys(view, symbol, wanted)
+        for side in SIDES:
+            for lot in list(trader.lots.open[side]):
+                if lot.is_committed and mid is not None:
+                    self._exit(view, trader, lot, mid, wanted)
+        self._drop_exits(view, trader, wanted)
+        for side in SIDES:
+            wanted.idle[side] = self._entry(view, trader, symbol, side, reading, mid, wanted) or "nothing to do"
+        return Decision(
+            cancels=tuple(wanted.cancels),
+            amends=tuple(wanted.amends),
+            places=tuple(wanted.places),
+            idle=tuple(wanted.idle.items()),
+            said=tuple(wanted.said),
+            memory=self._written(trader, view.now_ns),
+        )
+
+    def _written(self, trader: Trader, now_ns: int) -> str:
+        if not trader.is_changed:
+            return ""
+        trader.is_changed, trader.saved_ns = False, now_ns
+        return msgspec.json.encode(trader).decode()
+
+    def _leave_nobodys(self, view: View, symbol: str, wanted: Wanted) -> None:
+        """An order of an earlier run that no task of ours made (another strategy's, or the state folder is gone)."""
+        for side in SIDES:
+            for order in view.open_orders(symbol, side):
+                if not order.memo and not order.is_leaving:
+                    wanted.cancels.append(WantCancel(client_order_id=order.client_order_id, reason="an order of an earlier run that no lot wants"))
+
+    # -- exits -----------------------------------------------------------------------------------
+    def _exit(self, view: View, trader: Trader, lot: Lot, mid: Decimal, wanted: Wanted) -> None:
+        price = view.touch_price(trader.lots.symbol, lot.side)  # where it could be left at once
+        if price is None:
+            return
+        self._watch(trader, lot, price)
+        key = key_of(lot.side, lot.number)
+        chase = trader.exits.get(key)
+        if chase is None:
+            why = self._why_leave(view, trader, lot, price, wanted)
+            if why is None:
+                return
+            chase = trader.exits[key] = self._begin_exit(view, trader, lot, why, mid, wanted)
+        move = self._exit_move(view, trader, lot, chase)
+        if move.act is not Act.OVER:
+            wanted.carry_out(chase, move)
+            return
+        del trader.exits[key]
+        trader.is_changed = True
+        late = chase.ending == "deadline" and not chase.task.is_taker and bool(fit_quantity(chase.left, price, view.rules(trader.lots.symbol)))
+        if late and leaving.may_take(Why(chase.task.reason), lot, price):
+            task = msgspec.structs.replace(
+                chase.task, quantity=chase.left, created_ns=view.now_ns, deadline_ns=view.now_ns + 1000 * MS, reference=mid, is_taker=True
+            )
+            trader.exits[key] = chase = Chase.of(task)
+            wanted.say("TIMEOUT", chase, f"no maker took it by the deadline · {plain(chase.left)} at the market")
+            wanted.carry_out(chase, self._exit_move(view, trader, lot, chase))
+
+    def _watch(self, trader: Trader, lot: Lot, price: Decimal) -> None:
+        before = lot.best
+        active = leaving.watch(lot, price, self.settings.exits)
+        moved = lot.is_trailing and before and abs(lot.best - before) / before * 10_000 >= REMEMBER_BEST_BPS
+        trader.is_changed = trader.is_changed or active or bool(moved)
+
+    def _why_leave(self, view: View, trader: Trader, lot: Lot, price: Decimal, wanted: Wanted) -> Why | None:
+        rules = view.rules(trader.lots.symbol)
+        dust = trader.lots.sweep(lot, rules, price)
+        if dust is not None:
+            trader.is_changed = True
+            text = f"{lot.side:<4} lot {lot.number} closed · {plain(dust.quantity)} {rules.base} is too little to leave and goes to the dust at cost"
+            wanted.said.append(Said(tag="FILL", symbol=rules.symbol, text=text))
+            return None
+        is_runner = trader.lots.runner[lot.side] == lot.number
+        return leaving.why_leave(lot, price, self.settings.exits, view.now_ns, is_runner, view.is_closing)
+
+    def _begin_exit(self, view: View, trader: Trader, lot: Lot, why: Why, mid: Decimal, wanted: Wanted) -> Chase:
+        rules, settings = view.rules(trader.lots.symbol), self.settings.exits
+        whole = trader.lots.leavable(lot, rules) if not self._is_dust_taken(trader, lot) else floor_to(lot.quantity, rules.step)
+        part = floor_to(lot.quantity * settings.share, rules.step) if why is Why.TAKE_PROFIT else whole
+        rest = fit_quantity(whole - part, mid, rules)
+        task = Task(
+            task=EXIT,
+            symbol=rules.symbol,
+            side=lot.side,
+            number=lot.number,
+            quantity=part if rest and fit_quantity(part, mid, rules) else whole,
+            created_ns=view.now_ns,
+            deadline_ns=view.now_ns + leaving.deadline_ms(why, settings) * MS,
+            reason=why.value,
+            reference=mid,
+        )
+        trader.is_changed = True
+        trader.tally.exits += 1
+        chase = Chase.of(task)
+        gain = leaving.gain_bps(lot, view.touch_price(rules.symbol, lot.side) or mid)
+        wanted.say("PENDING", chase, f"{plain(task.quantity)} of {plain(lot.quantity)} · {why.value} at {gain:+.1f} bps")
+        return chase
+
+    def _is_dust_taken(self, trader: Trader, lot: Lot) -> bool:
+        """The dust of a side leaves with one exit at a time."""
+        return any(chase.task.side is lot.side and chase.task.number != lot.number for chase in trader.exits.values())
+
+    def _exit_move(self, view: View, trader: Trader, lot: Lot, chase: Chase) -> Move:
+        """Reduce-only on spot is ours: never more than the lot and the dust of its side."""
+        rules, side, settings = view.rules(trader.lots.symbol), chase.task.order_side, self.settings.exits
+        if chase.task.is_taker:
+            guard = entering.protect(view, rules.symbol, side, chase.left, settings.slippage_bps_max)
+            move = chase.step_taker(view, guard.price if guard else ZERO, guard.quantity if guard else ZERO)
+        else:
+            price = entering.maker_price(view, rules.symbol, side, ZERO)
+            move = chase.step(view, rules, price, settings.reprice_ms)
+        if move.act is not Act.PLACE:
+            return move
+        quantity = min(move.quantity, trader.lots.leavable(lot, rules))
+        return msgspec.structs.replace(move, quantity=quantity) if quantity > ZERO else Move(act=Act.WAIT, reason="nothing to take at the price")
+
+    def _drop_exits(self, view: View, trader: Trader, wanted: Wanted) -> None:
+        """A lot that was closed has nothing to leave any more; what an order of its exit still asks for is the dust's, and can wait."""
+        for key, chase in list(trader.exits.items()):
+            if trader.lots.find(chase.task.side, chase.task.number) is not None:
+                continue
+            orders = view.orders_of(chase.memo)
+            for order in orders:
+                if not order.is_leaving:
+                    wanted.cancels.append(WantCancel(client_order_id=order.client_order_id, reason=f"{chase.task.name}: the lot is closed"))
+            if not orders and not view.is_undecided(chase.memo):
+                del trader.exits[key]
+                trader.is_changed = True
+
+    # -- entries ---------------------------------------------------------------------------------
+    def _entry(self, view: View, trader: Trader, symbol: str, side: Side, reading: Reading, mid: Decimal | None, wanted: Wanted) -> str:
+        """Advance the pending entry of the side, or think of a new one; the reason where neither has an order."""
+        chase = trader.entries.get(side)
+        if chase is None:
+            if mid is None or reading.side is not side:
+                return reading.reason
+            denial, chase = self._open(view, trader, symbol, side, reading, mid, wanted)
+            if chase is None:
+                return denial
+        elif reading.side is side.opposite or (chase.task.is_taker and reading.side is not side):
+            chase.ending = chase.ending or "signal"
+        move = self._entry_move(view, trader, chase, reading)
+        if move.act is Act.OVER:
+            self._entry_over(view, trader, chase, wanted)
+            return chase.ending
+        if side in wanted.urgent and move.act in (Act.CANCEL, Act.REPRICE):
+            return "an exit goes first"
+        wanted.carry_out(chase, move)
+        age_s = Decimal(view.now_ns - chase.task.created_ns) / NS_PER_S
+        return f"OPEN-PENDING {chase.task.number}, {age_s:.1f} s old{' · ' + move.reason if move.reason else ''}"
+
+    def _entry_move(self, view: View, trader: Trader, chase: Chase, reading: Reading) -> Move:
+        settings, task = self.settings.entry, chase.task
+        rules = view.rules(task.symbol)
+        if task.is_taker:
+            guard = entering.protect(view, task.symbol, task.side, chase.left, settings.slippage_bps_max)
+            if guard is None and not chase.placed and not chase.ending:
+                chase.ending = "the price left its guard"
+            return chase.step_taker(view, guard.price if guard else ZERO, guard.quantity if guard else ZERO)
+        price = entering.maker_price(view, task.symbol, task.side, self._offset(view, task.symbol, reading))
+        chasing = len(trader.entries) + len(trader.exits)
+        interval = entering.interval_ms(settings, view.orders_per_s(), chasing)
+        if not settings.reprice and view.orders_of(chase.memo):
+            price = None  # it stands where it was placed
+        return chase.step(view, rules, price, interval)
+
+    def _offset(self, view: View, symbol: str, reading: Reading) -> Decimal:
+        bid, ask = view.best(symbol, Side.BUY), view.best(symbol, Side.SELL)
+        spread_bps = (ask - bid) / bid * 10_000 if bid and ask else ZERO
+        return entering.offset_bps(self.settings.entry, spread_bps, reading.vol_bps)
+
+    def _entry_over(self, view: View, trader: Trader, chase: Chase, wanted: Wanted) -> None:
+        """The lot is what was filled. A timeout may earn a recheck, on a later tick; never a fallback in this step."""
+        task, tally, settings = chase.task, trader.tally, self.settings.entry
+        del trader.entries[task.side]
+        trader.is_changed = True
+        trader.rest_until_ns[task.side] = view.now_ns + settings.rest_ms * MS
+        lot = trader.lots.commit(task.side, task.number, self.settings.exits.runner)
+        took_s = Decimal(view.now_ns - task.created_ns) / NS_PER_S
+        tally.reprices += chase.reprices if not task.is_taker else 0
+        if lot is not None:
+            tally.filled += not task.is_taker
+            tally.waited_ns += 0 if task.is_taker else view.now_ns - task.created_ns
+            how = "taker" if task.is_taker else f"maker · {chase.reprices} reprices"
+            price = plain(lot.price.quantize(view.rules(task.symbol).tick))
+            text = f"lot of {plain(lot.quantity)} at {price} · {how} · {chase.ending} after {took_s:.1f} s"
+            wanted.say("FILL", chase, text)
+        if chase.ending == "signal":
+            tally.signal_ends += 1
+        if chase.ending == "deadline" and not task.is_taker:
+            tally.timeouts += 1
+            left = fit_quantity(chase.left, task.reference, view.rules(task.symbol)) if settings.fallback else ZERO
+            if left:
+                trader.recheck[task.side] = Recheck(quantity=left, number=task.number, since_ns=view.now_ns)
+            then = f"{plain(left)} to be thought over on a later tick" if left else "no fallback"
+            wanted.say("TIMEOUT", chase, f"{chase.reprices} reprices in {took_s:.1f} s · {plain(chase.filled)} filled · {then}")
+
+    def _open(self, view: View, trader: Trader, symbol: str, side: Side, reading: Reading, mid: Decimal, wanted: Wanted) -> tuple[str, Chase | None]:
+        """A new entry where every gate passes: (why not, None) or ("", entry)."""
+        settings, light = self.settings.entry, view.light(symbol, side)
+        if not light.is_green or not view.may_place():
+            return light.reason if not light.is_green else "the venue's order count is used up", None
+        if len(trader.lots.open[side]) >= min(settings.lots_max, LOTS_MAX):
+            return f"{settings.lots_max} lots are open", None
+        if view.is_closing:
+            return "lots are being closed by the operator", None
+        flag = trader.recheck.get(side)
+        if flag is not None and view.now_ns > flag.since_ns:
+            return self._think_again(view, trader, symbol, side, reading, mid, wanted, flag)
+        if view.now_ns < trader.rest_until_ns.get(side, 0):
+            return "resting after the last entry", None
+        price = entering.maker_price(view, symbol, side, self._offset(view, symbol, reading))
+        if price is None:
+            return "no touch known yet", None
+        spare = self._spare(view, trader, symbol, side, price)
+        quantity = entering.size(settings, price, spare, view.rules(symbol))
+        if not quantity:
+            return f"{plain(min(settings.quote_amount, spare * price).quantize(ONE))} {trader.quote} is below the venue's least order", None
+        trader.tally.entries += 1
+        return "", self._begin_entry(view, trader, symbol, side, reading, mid, quantity, wanted)
+
+    def _think_again(
+        self, view: View, trader: Trader, symbol: str, side: Side, reading: Reading, mid: Decimal, wanted: Wanted, flag: Recheck
+    ) -> tuple[str, Chase | None]:
+        """The flag is used once, whatever comes of it: the market at a protected price, or nothing."""
+        settings = self.settings.entry
+        del trader.recheck[side]
+        trader.is_changed = True
+        age_ms = (view.now_ns - flag.since_ns) // MS
+        if age_ms > settings.recheck_ms_max:
+            return f"the timeout of entry {flag.number} is {age_ms} ms old", None
+        spare = self._spare(view, trader, symbol, side, view.touch_price(symbol, side.opposite) or mid)
+        guard = entering.protect(view, symbol, side, min(flag.quantity, floor_to(spare, view.rules(symbol).step)), settings.slippage_bps_max)
+        if guard is None:
+            trader.tally.fallbacks_denied += 1
+            text = (
+                f"{side:<4} entry {flag.number}: thought over after {age_ms} ms · the market is not taken: more than {settings.slippage_bps_max} bps"
+            )
+            wanted.said.append(Said(tag="TIMEOUT", symbol=symbol, text=text))
+            return "the price guard denies the fallback", None
+        trader.tally.fallbacks += 1
+        return "", self._begin_entry(view, trader, symbol, side, reading, mid, guard.quantity, wanted, f"after the timeout of {flag.number}")
+
+    def _begin_entry(
+        self,
+        view: View,
+        trader: Trader,
+        symbol: str,
+        side: Side,
+        reading: Reading,
+        mid: Decimal,
+        quantity: Decimal,
+        wanted: Wanted,
+        fallback: str = "",
+    ) -> Chase:
+        task = Task(
+            task=ENTRY,
+            symbol=symbol,
+            side=side,
+            number=trader.lots.number(side),
+            quantity=quantity,
+            created_ns=view.now_ns,
+            deadline_ns=view.now_ns + (1000 if fallback else self.settings.entry.deadline_ms) * MS,
+            reason=fallback or reading.reason,
+            reference=mid,
+            take_profit_bps=self.settings.entry.take_profit_bps,
+            is_taker=bool(fallback),
+        )
+        chase = trader.entries[side] = Chase.of(task)
+        trader.is_changed = True
+        wanted.say("PENDING", chase, f"{plain(quantity)} · {task.reason}{' · taker' if fallback else ''}")
+        return chase
+
+    def _spare(self, view: View, trader: Trader, symbol: str, side: Side, price: Decimal) -> Decimal:
+        """What an entry of this side may use, in base: what lots and pending entries of all symbols will need is not spare."""
+        fee_bps, rules = self.settings.entry.fee_bps, view.rules(symbol)
+        on_order = {side: sum((order.remaining for order in view.open_orders(symbol, side)), ZERO) for side in SIDES}
+        owed_base = max(ZERO, trader.owed_base() - on_order[Side.SELL])
+        owed_quote = ZERO
+        for name, one in self.traders.items():
+            if one.quote == rules.quote:
+                at = view.touch_price(name, Side.SELL) or ZERO
+                standing = sum((order.remaining * order.price for order in view.open_orders(name, Side.BUY)), ZERO)
+                owed_quote += max(ZERO, one.owed_quote(at, fee_bps) - standing)
+        return entering.spare_base(view, symbol, side, price, owed_base, owed_quote, fee_bps)
+
+    # -- what a person may see -------------------------------------------------------------------
+    def shown(self) -> dict[str, object]:
+        return {symbol: trader.shown() for symbol, trader in self.traders.items()}
