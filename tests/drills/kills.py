@@ -29,7 +29,7 @@ HOW_OFTEN = (0.15, 0.2, 0.65)
 FIRST_LINE_S = 10.0
 ASK_S, POLL_STATUS_S = 1.0, 0.05
 OVERRIDES = ("timing.order_timeout_ms=1000", "exchange.read_timeout_ms=1000", "quoting.cooldown_ms=50")
-OPERATIONS = ["order.place", "order.cancel"]
+OPERATIONS = ["order.place", "order.cancel", "order.cancelReplace"]
 
 
 @dataclass(frozen=True)

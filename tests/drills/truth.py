@@ -96,8 +96,8 @@ class Tail:
         if kind == "boot":
             self._boot = record["boot"]
             self.boots[self._boot] += 1
-        elif kind == "intent" and record["command"]["kind"] == "Place":
-            command = record["command"]
+        elif kind == "intent" and record["command"]["kind"] in ("Place", "Replace"):
+            command = record["command"].get("place", record["command"])
             self.places[command["client_order_id"]] = command
             self._calls[self._boot, command["command_id"]] = command["client_order_id"]
         elif kind == "result" and record["outcome"] in DECIDED and (self._boot, record["command_id"]) in self._calls:

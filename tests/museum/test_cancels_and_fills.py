@@ -13,6 +13,7 @@ from core.types import OrderStatus, Side
 from core.view import WantCancel
 from sim.director import CRASHES
 from sim.faults import FOREIGN, Kind
+from sim.setup import REPLACING
 from tests.core.builders import BOOT, BTC, LIMITS, OLDER_BOOT, START_MS, TAG, D, Desk, balances, error, facts, fill, report, ticker, want
 from tests.museum.scenes import Stage, acknowledge, listed, maker, ready, setup
 from trading.quoting import SymbolQuoting
@@ -103,7 +104,7 @@ def test_row_15_lost_cancels_stack_no_orders() -> None:
 # -- row 16 --------------------------------------------------------------------------------------
 def test_row_16_a_replacement_has_its_own_id() -> None:
     """nautilus #4288: four id collisions in cancel-replace = double exposure. Ours: new id per replacement; the old order holds its slot until
-    the word on its cancel. (The one-command cancelReplace waits for the amend issue.)"""
+    the word on its cancel. (The way in one command: the test below.)"""
     desk = ready(maker())
     buy, sell = desk.sent(Place) or desk.ever(Place)
     old = acknowledge(desk, buy)
@@ -128,6 +129,22 @@ def test_row_16_a_replacement_has_its_own_id() -> None:
         assert place.client_order_id not in seen
         seen.add(place.client_order_id)
         old = acknowledge(desk, place)
+
+
+def test_row_16_one_command_has_its_own_id_too() -> None:
+    """nautilus #4288 by one command: a new id for each pair, both orders in one slot, and under every loss never two of them open at the venue."""
+    stage = Stage(setup(amending=REPLACING), drift_ms=250).opened()
+    most = 0
+    for kind in (Kind.REPLACE_LOST, Kind.REPLACE_REPLY_LOST, Kind.REPLACE_LATE, Kind.REPLACE_HALF):
+        stage.strike(kind, times=2)
+        for _ in range(20):
+            stage.pass_s(0.3)
+            most = max(most, max((len(stage.matching.open_orders(symbol)) for symbol in stage.books.rules), default=0))
+        stage.recovers()
+    assert most == 2, "one order per side, never more"
+    stage.ends_well()
+    assert stage.oracle.checks["I9"] > 10
+    assert stage.oracle.checks["I11"] > 10
 
 
 # -- row 20 --------------------------------------------------------------------------------------
