@@ -101,6 +101,11 @@ def send_cancel_all(books: Books) -> None:
 
 def deny(books: Books, want: WantPlace, risk: Risk, amendment: Amendment | None = None) -> tuple[str, str] | None:
     """(reason, clears when) where this place may not leave now. A slot whose order is being resubmitted belongs to that `amendment`."""
+    return deny_slot(books, want, amendment) or deny_entry(books, want, risk)
+
+
+def deny_slot(books: Books, want: WantPlace, amendment: Amendment | None = None) -> tuple[str, str] | None:
+    """The light, and whose the slot is."""
     light = books.light(want.symbol, want.side)
     if light.colour is not Colour.GREEN:
         return light.reason, light.clears_when
@@ -109,14 +114,17 @@ def deny(books: Books, want: WantPlace, risk: Risk, amendment: Amendment | None 
     for one in books.amendments.values():
         if one is not amendment and one.is_resubmitting and (one.symbol, one.side, one.slot) == (want.symbol, want.side, want.slot):
             return f"slot {want.slot} is being changed", "the amendment's result"
-    return deny_entry(books, want, risk)
+    return None
 
 
-def deny_entry(books: Books, want: WantPlace, risk: Risk, freed: Decimal = ZERO) -> tuple[str, str] | None:
-    """Risk, budget and funds. `freed` of them is held by the order that this place replaces, which the venue cancels first."""
+def deny_entry(books: Books, want: WantPlace, risk: Risk, freed: Decimal = ZERO, orders: int = 1) -> tuple[str, str] | None:
+    """Risk, budget and funds. `freed` of them is held by the order that this place replaces, which the venue cancels first.
+
+    `orders` leave together, this one among them.
+    """
     if denial := risk.check(want, View(books)):
         return denial
-    if budget := books.budget.place_denied(books.now_ns):
+    if budget := books.budget.place_denied(books.now_ns, orders):
         return budget[0], f"in {(budget[1] - books.now_ns) // 1_000_000_000 + 1} s"
     asset, amount = hold_of(want.side, want.price, want.quantity, books.rules[want.symbol])
     available = books.account.available(asset, books.orders) + freed
@@ -128,17 +136,25 @@ def deny_entry(books: Books, want: WantPlace, risk: Risk, freed: Decimal = ZERO)
     return None
 
 
-def place(books: Books, want: WantPlace) -> Order:
-    order, command = mark_place(books, want, books.number())
+def place(books: Books, want: WantPlace, number: int | None = None, partner: str = "") -> Order:
+    order, command = mark_place(books, want, books.number() if number is None else number, partner)
     leave(books, command, "PLACE")
     return order
 
 
-def mark_place(books: Books, want: WantPlace, number: int) -> tuple[Order, Place]:
-    """A new order, marked as asked: its funds, its slot and its share of the budget are taken from now on."""
+def name_of(books: Books, number: int) -> str:
+    """The client id of the order that is placed under this number."""
+    return f"{books.tag}-{books.boot}-{number}"
+
+
+def mark_place(books: Books, want: WantPlace, number: int, partner: str = "", list_number: int | None = None) -> tuple[Order, Place]:
+    """A new order, marked as asked: its funds, its slot and its share of the budget are taken from now on.
+
+    `list_number` is the number of the command that asks for it, where that is one for both legs of a list.
+    """
     timing = books.timing
-    client_order_id = f"{books.tag}-{books.boot}-{number}"
-    asked = Asked(number, books.now_ns, books.now_ns + timing.order_timeout_ms * MS)
+    client_order_id = name_of(books, number)
+    asked = Asked(number if list_number is None else list_number, books.now_ns, books.now_ns + timing.order_timeout_ms * MS)
     order = Order(
         symbol=want.symbol,
         side=want.side,
@@ -153,6 +169,8 @@ def mark_place(books: Books, want: WantPlace, number: int) -> tuple[Order, Place
         stop_price=want.stop_price,
         is_waiting=want.type.waits,
         memo=want.memo,
+        partner=partner,
+        is_listed=list_number is not None,
     )
     books.orders.add(order)
     books.budget.spend(books.now_ns, orders=1)
@@ -173,6 +191,8 @@ def mark_place(books: Books, want: WantPlace, number: int) -> tuple[Order, Place
         not_after_ns=books.now_ns + timing.place_not_after_ms * MS,
         stop_price=want.stop_price,
         memo=want.memo,
+        partner=partner,
+        is_listed=list_number is not None,
     )
     if want.memo:
         books.told.append(Told(symbol=want.symbol, memo=want.memo, client_order_id=client_order_id, at_ns=books.now_ns))

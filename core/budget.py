@@ -120,13 +120,13 @@ class Budget:
                 self._roll(window, now_ns)
                 window.carried = sum(window.index_of(at_ns + self.ahead_ns) < window.index for at_ns in sent)
 
-    def place_denied(self, now_ns: int) -> tuple[str, int] | None:
-        """(reason, clears at) where one more place would break a limit or eat the reserve."""
+    def place_denied(self, now_ns: int, orders: int = 1) -> tuple[str, int] | None:
+        """(reason, clears at) where so many more places would break a limit or eat the reserve."""
         if now_ns < self.places_until_ns:
             return "order count limit of the venue (-1015)", self.places_until_ns
         for meter in self._meters():
             self._roll(meter, now_ns)
-            if clears_ns := meter.clears_ns(now_ns, 1, PLACES_SHARE_PERCENT if meter.kind == WEIGHT else 100):
+            if clears_ns := meter.clears_ns(now_ns, orders, PLACES_SHARE_PERCENT if meter.kind == WEIGHT else 100):
                 return self._words(meter, now_ns), clears_ns
         return None
 

@@ -32,7 +32,8 @@ class Command(msgspec.Struct, frozen=True, tag=True, tag_field="kind", kw_only=T
 class Place(Command, frozen=True, tag=True, tag_field="kind", kw_only=True):
     """Create one order. Past `not_after_ns` (engine clock) it must not leave: the decision behind it is stale.
 
-    With a `stop_price` it waits outside the book until a trade meets that price.
+    With a `stop_price` it waits outside the book until a trade meets that price. `partner` is the client id of the other leg of a pair of which one
+    cancels the other; `is_listed` says that the venue knows the two as one list.
     """
 
     symbol: str
@@ -46,6 +47,8 @@ class Place(Command, frozen=True, tag=True, tag_field="kind", kw_only=True):
     not_after_ns: int
     stop_price: Decimal | None = None
     memo: str = ""  # the strategy's word for what the order is for (core.memory); it decides nothing here
+    partner: str = ""
+    is_listed: bool = False
 
 
 class Cancel(Command, frozen=True, tag=True, tag_field="kind", kw_only=True):

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import msgspec
 
-from core import amending, asking, audit, hearing, market, memory, replacing, resolver, resync
+from core import amending, asking, audit, hearing, market, memory, pairing, replacing, resolver, resync
 from core.books import ATTRIBUTED_MAX, Books, Timing
 from core.commands import Amend, AnyCommand, Cancel, CancelAll, Place, Purpose, Query, ReadAccount, ReadDepth, Reconnect, Replace, Request
 from core.events import (
@@ -115,6 +115,7 @@ class Engine:
             self._show_lights(books)
             return
         asking.pull_quotes(books)
+        pairing.advance(books)
         amending.advance(books, self.risk)
         asking.send_cancels(books)
         asking.send_cancel_all(books)
@@ -366,6 +367,11 @@ class Engine:
         if decision.memory:
             books.notices.append(Remembered(symbol=symbol, text=decision.memory))
         denied: dict[Side, tuple[str, str]] = {}
+        for pair in decision.ocos:
+            if (denial := pairing.deny(books, pair, self.risk)) is None:
+                pairing.place(books, pair)
+            else:
+                denied[pair.profit.side] = denial
         for place in decision.places:
             if (denial := asking.deny(books, place, self.risk)) is None:
                 asking.place(books, place)

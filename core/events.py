@@ -33,6 +33,8 @@ class Undecided(msgspec.Struct, frozen=True, kw_only=True):
     stop_price: Decimal | None = None
     slot: tuple[int, int] | None = None
     memo: str = ""
+    partner: str = ""
+    is_listed: bool = False
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True):

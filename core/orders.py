@@ -110,6 +110,8 @@ class Order:
     type: OrderType = OrderType.LIMIT_MAKER
     stop_price: Decimal | None = None
     memo: str = ""  # what it is for, in its strategy's words
+    partner: str = ""  # client id of the other leg of a pair of which one cancels the other
+    is_listed: bool = False  # the venue knows the two as one list
     is_waiting: bool = False  # not triggered yet, as far as we know; an order that has been triggered never waits again
 
     @property
@@ -121,6 +123,11 @@ class Order:
     def remaining(self) -> Decimal:
         left = self.quantity - (self.booked if self.booked > self.executed else self.executed)
         return left if left > ZERO else ZERO
+
+    @property
+    def has_begun(self) -> bool:
+        """It has executed something, or was triggered: of a pair it is the one that stays."""
+        return self.executed > ZERO or (self.type.waits and not self.is_waiting)
 
     @property
     def growth(self) -> Decimal:

@@ -1,7 +1,8 @@
 """Merging an account read into the books: the same function at boot, after every reconnect, and after every gap.
 
-Who calls it: core.engine, on the trading thread, with the reply to ReadAccount. Everything it does is idempotent: fills are booked once by trade id,
-balances yield to newer ones, statuses follow the tables. An order the venue did not list is never closed here: it is queried.
+Who calls it: core.engine, on the trading thread, with the reply to ReadAccount (`merge`), and at boot with what the intents name
+(`take_undecided`). Everything `merge` does is idempotent: fills are booked once by trade id, balances yield to
+newer ones, statuses follow the tables. An order the venue did not list is never closed here: it is queried.
 Never: a terminal status.
 Source: binance-wire 6 ("subscribe first, then snapshot, then apply events newer than the snapshot").
 """
@@ -111,6 +112,8 @@ def take_undecided(books: Books, boot: Boot, with_slots: bool) -> None:
             is_waiting=undecided.type.waits,
             slot=undecided.slot if with_slots and undecided.memo else None,
             memo=undecided.memo,
+            partner=undecided.partner,
+            is_listed=undecided.is_listed,
             place_asked=Asked(0, undecided.sent_ms * MS, 0, unknown=True),
         )
         books.orders.want_attention(books.orders.add(order), 0)

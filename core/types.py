@@ -106,6 +106,7 @@ class SymbolRules(msgspec.Struct, frozen=True):
     status: str = "TRADING"
     amend_allowed: bool = False
     replace_allowed: bool = False
+    oco_allowed: bool = False
     order_types: tuple[str, ...] = ()
 
 

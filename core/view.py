@@ -36,6 +36,17 @@ class WantPlace(msgspec.Struct, frozen=True, kw_only=True):
     memo: str = ""
 
 
+class WantOco(msgspec.Struct, frozen=True, kw_only=True):
+    """A pair of which one cancels the other: `profit` rests or waits, `stop` waits; one symbol, side and quantity, two slots.
+
+    `is_listed`: as one list of the venue's (trading.pairs says where that can be); else the engine cancels the other leg on the venue's word.
+    """
+
+    profit: WantPlace
+    stop: WantPlace
+    is_listed: bool
+
+
 class WantCancel(msgspec.Struct, frozen=True, kw_only=True):
     client_order_id: str
     reason: str
@@ -63,6 +74,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     cancels: tuple[WantCancel, ...] = ()
     amends: tuple[WantAmend, ...] = ()
     places: tuple[WantPlace, ...] = ()
+    ocos: tuple[WantOco, ...] = ()
     idle: tuple[tuple[Side, str], ...] = ()
     said: tuple[Notice, ...] = ()  # for the person
     memory: str = ""  # where it has changed: all that must be known of the symbol after a restart (core.memory)

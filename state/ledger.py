@@ -158,6 +158,8 @@ class Ledger:
                 stop_price=place.stop_price,
                 slot=place.slot,
                 memo=place.memo,
+                partner=place.partner,
+                is_listed=place.is_listed,
             )
             for key, place in self.places.items()
         )
