@@ -75,6 +75,15 @@ class MarketMaker:
                 idle.append((side, reason))
         return Decision(cancels=tuple(cancels), amends=tuple(amends), places=tuple(places), idle=tuple(idle))
 
+    def rests_on(self, view: View, symbol: str) -> tuple[Decimal | None, ...]:
+        """Best prices that are not ours alone, and the touch."""
+        return (
+            view.best(symbol, Side.BUY),
+            view.best(symbol, Side.SELL),
+            view.touch_price(symbol, Side.BUY),
+            view.touch_price(symbol, Side.SELL),
+        )
+
     def save(self) -> object:
         """The sides that are owed a place, for a checkpoint."""
         return sorted((symbol, side.value) for symbol, side in self._place_first)

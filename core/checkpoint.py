@@ -19,7 +19,7 @@ import msgspec
 from core.books import FILLS_KEPT_MAX, Books, SymbolBook
 from core.commands import AnyCommand
 from core.depth import DepthBook, Touch
-from core.engine import Engine
+from core.engine import DecidedOn, Engine
 from core.events import DepthDiff, Level
 from core.orders import Asked, Order, Orders
 from core.types import Side
@@ -32,6 +32,7 @@ ENGINE_PLAIN: dict[str, Any] = {
     "denials": dict[tuple[str, Side], tuple[str, str]],
     "idle": dict[tuple[str, Side], str],
     "finished": bool,
+    "decided_on": dict[str, DecidedOn | None],
     "_changed": dict[str, None],
 }
 ENGINE_PARTS = frozenset({"uptime", "audit", "books"})

@@ -4,7 +4,8 @@ Who calls it: the trading loop (runtime.loop), the simulator and replay, on one 
 Never: a clock, a socket, a file, a log line, randomness; never a second thread.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal
 from typing import Protocol
 
 import msgspec
@@ -34,6 +35,7 @@ from core.events import (
     StreamUp,
     Timer,
 )
+from core.light import Colour
 from core.money import ZERO
 from core.notices import Denied, Fact, Notice, Remembered, Said, standing
 from core.types import SIDES, Connection, Side
@@ -42,12 +44,19 @@ from core.view import Decision, View
 from core.weights import weight_of
 
 PENDING_MAX = 10_000
+MARKET_DATA = frozenset({BookTicker, DepthDiff, MarketTrade})
+Basis = tuple[Decimal | None, ...]
+DecidedOn = tuple[Basis, tuple[Colour, ...]]  # the newest decision's basis, and the lights of both sides
 
 
 class Strategy(Protocol):
-    """`save` gives what it remembers from step to step as plain data (lists, dicts, texts, whole numbers), `load` takes it back."""
+    """`save` gives what it remembers from step to step as plain data (lists, dicts, texts, whole numbers), `load` takes it back.
+
+    `rests_on` names the market data a decision rests on: while it stays equal, market data alone does not ask again. None: every event asks.
+    """
 
     def decide(self, view: View, symbol: str) -> Decision: ...
+    def rests_on(self, view: View, symbol: str) -> Basis | None: ...
     def save(self) -> object: ...
     def load(self, saved: object) -> None: ...
 
@@ -71,22 +80,33 @@ class Engine:
         self.denials: dict[tuple[str, Side], tuple[str, str]] = {}
         self.idle: dict[tuple[str, Side], str] = {}
         self.finished = False
+        self.decided_on: dict[str, DecidedOn | None] = {}
         self._changed: dict[str, None] = {}
         self._handlers: dict[type, Callable[[Books, AnyEvent], None]] = self._table()
 
     # -- the step --------------------------------------------------------------------------------
     def step(self, time_ns: int, events: Sequence[AnyEvent]) -> Step:
-        """One drained batch: take every event, then decide each changed symbol once."""
+        """One drained batch: take every event, then decide each changed symbol once.
+
+        Market data alone moves books, lights and decisions of its symbols; whatever hangs on time or on words about our orders waits for the next
+        batch that has more, a timer's at the latest.
+        """
         if self.books is None:
             self._boot(time_ns, events[0])
             events = events[1:]
         books = self.books
         assert books is not None
         books.now_ns = time_ns
-        self.uptime.advance(time_ns, {key: light.colour for key, light in books.lights.shown.items()}, books.orders)
+        is_market_only = bool(events) and all(type(event) in MARKET_DATA for event in events)
+        if not is_market_only:
+            self.uptime.advance(time_ns, {key: light.colour for key, light in books.lights.shown.items()}, books.orders)
         for event in events:
             self._handlers[type(event)](books, event)
-        self._after_events(books)
+        if is_market_only:
+            self._after_market_data(books)
+        else:
+            self._after_events(books)
+        self._changed.clear()
         return self._drain(books)
 
     def _boot(self, time_ns: int, event: AnyEvent) -> None:
@@ -112,7 +132,7 @@ class Engine:
             self._gap(books, f"deaf: {books.want_user_reconnect}")
             books.want_user_reconnect = ""
         if books.budget.is_banned(books.now_ns):
-            self._show_lights(books)
+            self._show_lights(books, books.rules)
             return
         asking.pull_quotes(books)
         pairing.advance(books)
@@ -121,15 +141,17 @@ class Engine:
         asking.send_cancel_all(books)
         if books.started:
             resolver.ask(books)
-        market.ask(books)
+        market.ask(books, books.rules)
         self.audit.ask(books, bool(books.session.stopping))
-        self._show_lights(books)
-        if books.started and not books.session.stopping:
-            books.budget.carry(books.now_ns, (order.created_ns for order in books.orders.open() if order.place_asked is not None))
-            for symbol in self._changed:
-                self._decide(books, symbol)
-        self._changed.clear()
+        self._show_lights(books, books.rules)
+        self._decide_changed(books, is_market_only=False)
         self.finished = self.audit.stop_proof is not None
+
+    def _after_market_data(self, books: Books) -> None:
+        market.ask(books, self._changed)
+        self._show_lights(books, self._changed)
+        if not books.budget.is_banned(books.now_ns):
+            self._decide_changed(books, is_market_only=True)
 
     def _drain(self, books: Books) -> Step:
         memory.tell(self.strategy, books)
@@ -339,14 +361,30 @@ class Engine:
         self._changed.update(dict.fromkeys(books.rules))
 
     # -- deciding --------------------------------------------------------------------------------
-    def _show_lights(self, books: Books) -> None:
-        for symbol in books.rules:
+    def _show_lights(self, books: Books, symbols: Iterable[str]) -> None:
+        """A light that turns is a reason to decide."""
+        for symbol in tuple(symbols):
             for side in SIDES:
-                books.light(symbol, side)
+                before = books.lights.shown.get((symbol, side))
+                if books.light(symbol, side) is not before:
+                    self._changed[symbol] = None
 
-    def _decide(self, books: Books, symbol: str) -> None:
+    def _decide_changed(self, books: Books, is_market_only: bool) -> None:
+        if not books.started or books.session.stopping:
+            return
+        books.budget.carry(books.now_ns, (order.created_ns for order in books.orders.open() if order.place_asked is not None))
+        for symbol in self._changed:
+            self._decide(books, symbol, is_market_only)
+
+    def _decide(self, books: Books, symbol: str, is_market_only: bool) -> None:
         try:
-            decision = self.strategy.decide(View(books), symbol)
+            view = View(books)
+            basis = self.strategy.rests_on(view, symbol)
+            state = None if basis is None else (basis, tuple(books.lights.shown[symbol, side].colour for side in SIDES))
+            if is_market_only and state and state == self.decided_on.get(symbol):
+                return
+            self.decided_on[symbol] = state
+            decision = self.strategy.decide(view, symbol)
         except Exception as error:  # a fault in a strategy halts quoting; orders are canceled and the bot stays up
             if not books.session.halted:  # said once, not at every step
                 self._halt(books, f"an error in the strategy: {type(error).__name__}: {error}")

@@ -4,6 +4,8 @@ Who calls it: core.engine, on the trading thread. A book counts as fresh by evid
 stream, or a snapshot whose update id the stream has reached. Never: a decision about orders.
 """
 
+from collections.abc import Iterable
+
 from core import queue
 from core.books import MS, Books, SymbolBook
 from core.commands import ReadDepth
@@ -112,11 +114,12 @@ def _confirm(books: Books, symbol: str, market: SymbolBook, reply: Reply) -> Non
         market.behind_id, market.behind_since_ns = snapshot.last_update_id, books.now_ns
 
 
-def ask(books: Books) -> None:
-    """Depth reads that are due: to build a book, or to confirm one that has been silent for half its allowed age."""
+def ask(books: Books, symbols: Iterable[str]) -> None:
+    """Depth reads of these symbols that are due: to build a book, or to confirm one that has been silent for half its allowed age."""
     if not books.session.up[Connection.MARKET] or books.session.stopping:
         return
-    for symbol, market in books.market.items():
+    for symbol in symbols:
+        market = books.market[symbol]
         if market.read_asked is not None and books.now_ns < market.read_deadline_ns:
             continue
         if books.now_ns < market.read_not_before_ns:

@@ -43,6 +43,7 @@ CAPS: dict[str, Cap] = {
     "engine.denials": PER_SIDE,
     "engine.idle": PER_SIDE,
     "engine._changed": PER_SYMBOL,
+    "engine.decided_on": PER_SYMBOL,
     "strategy.symbols": PER_SYMBOL,
     "strategy._place_first": PER_SIDE,
     "strategy.traders": PER_SYMBOL,

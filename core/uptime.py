@@ -1,6 +1,6 @@
 """Seconds per light colour and quoting up-time per side, added up from step to step.
 
-Who calls it: core.engine at the start of each step. Never: a clock.
+Who calls it: core.engine at the start of each step that hears of more than market data (a timer comes at least every 100 ms). Never: a clock.
 """
 
 from dataclasses import dataclass, field

@@ -215,6 +215,9 @@ class Script:
             places=tuple(place for place in self.places if place.symbol == symbol),
         )
 
+    def rests_on(self, view: View, symbol: str) -> None:
+        return None
+
     def save(self) -> object:
         return self.calls
 

@@ -1,0 +1,70 @@
+"""When core.engine asks the strategy: what of the market a decision rests on, lights that turn, and time."""
+
+from decimal import Decimal
+
+import pytest
+
+from core.events import AnyEvent, Operator, OperatorAction, Timer
+from core.types import Side
+from core.view import View
+from tests.core.builders import BTC, Desk, Script, diff, ticker
+
+
+class Rests(Script):
+    """Asked again only where the best bid moved."""
+
+    def rests_on(self, view: View, symbol: str) -> tuple[Decimal | None, ...]:  # type: ignore[override]
+        return (view.best(symbol, Side.BUY),)
+
+
+@pytest.mark.parametrize(
+    ("event", "is_asked"),
+    [
+        (ticker(900, size="7"), False),
+        (ticker(900, ask="100.02"), False),
+        (ticker(900, bid="99.98"), True),
+        (diff(101, 102, bids=(("90", "1"),)), False),
+        (Timer(), True),
+    ],
+)
+def test_market_data_asks_only_where_a_decision_rests_on_it(event: AnyEvent, is_asked: bool) -> None:
+    """While what a decision rests on stays equal, market data asks for no other one; a timer always does."""
+    script = Rests()
+    desk = Desk(script, symbols=(BTC,)).connect()
+    desk.step(ticker(899))
+    calls = script.calls
+    desk.step(event)
+    assert (script.calls > calls) == is_asked
+
+
+def test_a_strategy_that_names_nothing_is_always_asked() -> None:
+    """Without a basis every event of the market asks."""
+    desk = Desk().connect()
+    desk.step(ticker(899))
+    calls = desk.script.calls
+    desk.step(ticker(900))
+    assert desk.script.calls == calls + 1
+
+
+def test_a_light_that_turns_asks() -> None:
+    """What turns a light is a reason to decide in the same step, also where it was market data that leaves the best prices alone."""
+    script = Rests()
+    desk = Desk(script, symbols=(BTC,)).connect()
+    desk.wait(10_500)  # the book grows stale
+    assert desk.light().reason.startswith("book is stale")
+    calls = script.calls
+    desk.step(diff(101, 102, bids=(("90", "1"),)))
+    assert desk.light().is_green and script.calls == calls + 1
+
+
+def test_the_whole_house_waits_for_more_than_market_data() -> None:
+    """A halt pulls quotes in its own step; the market alone moves nothing that hangs on time or on our orders."""
+    desk = Desk().connect()
+    order = desk.rest()
+    desk.step(Operator(action=OperatorAction.HALT))
+    assert order.is_leaving
+    advanced_ns = desk.engine.uptime.last_ns
+    desk.step(ticker(901, bid="99.97"), after_ms=50)
+    assert desk.engine.uptime.last_ns == advanced_ns
+    desk.step(Timer(), after_ms=50)
+    assert desk.engine.uptime.last_ns > advanced_ns
