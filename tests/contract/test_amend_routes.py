@@ -57,6 +57,9 @@ class Wishes:
         self.places, self.amends = (), ()
         return wanted
 
+    def rests_on(self, view: View, symbol: str) -> None:
+        return None
+
     def save(self) -> object:
         return None
 
