@@ -5,13 +5,11 @@ Never: a clock, a socket, a file, a log line, randomness; never a second thread.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from decimal import Decimal
-from typing import Protocol
 
 import msgspec
 
-from core import amending, asking, audit, hearing, market, memory, pairing, replacing, resolver, resync
-from core.books import ATTRIBUTED_MAX, Books, Timing
+from core import amending, asking, audit, hearing, market, memory, opening, pairing, replacing, resolver, resync
+from core.books import Books, Timing
 from core.commands import Amend, AnyCommand, Cancel, CancelAll, Place, Purpose, Query, ReadAccount, ReadDepth, Reconnect, Replace, Request
 from core.events import (
     AccountPosition,
@@ -36,8 +34,8 @@ from core.events import (
     Timer,
 )
 from core.light import Colour
-from core.money import ZERO
 from core.notices import Denied, Fact, Notice, Remembered, Said, standing
+from core.ports import Basis, Strategy
 from core.types import SIDES, Connection, Side
 from core.uptime import Uptime
 from core.view import Decision, View
@@ -45,20 +43,7 @@ from core.weights import weight_of
 
 PENDING_MAX = 10_000
 MARKET_DATA = frozenset({BookTicker, DepthDiff, MarketTrade})
-Basis = tuple[Decimal | None, ...]
 DecidedOn = tuple[Basis, tuple[Colour, ...]]  # the newest decision's basis, and the lights of both sides
-
-
-class Strategy(Protocol):
-    """`save` gives what it remembers from step to step as plain data (lists, dicts, texts, whole numbers), `load` takes it back.
-
-    `rests_on` names the market data a decision rests on: while it stays equal, market data alone does not ask again. None: every event asks.
-    """
-
-    def decide(self, view: View, symbol: str) -> Decision: ...
-    def rests_on(self, view: View, symbol: str) -> Basis | None: ...
-    def save(self) -> object: ...
-    def load(self, saved: object) -> None: ...
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -86,16 +71,10 @@ class Engine:
 
     # -- the step --------------------------------------------------------------------------------
     def step(self, time_ns: int, events: Sequence[AnyEvent]) -> Step:
-        """One drained batch: take every event, then decide each changed symbol once.
-
-        Market data alone moves books, lights and decisions of its symbols; whatever hangs on time or on words about our orders waits for the next
-        batch that has more, a timer's at the latest.
-        """
+        """One drained batch: take every event, then decide each changed symbol once. What hangs on time waits while there is only market data."""
         if self.books is None:
-            self._boot(time_ns, events[0])
-            events = events[1:]
+            self.books, events = self._opened(time_ns, events[0]), events[1:]
         books = self.books
-        assert books is not None
         books.now_ns = time_ns
         is_market_only = bool(events) and all(type(event) in MARKET_DATA for event in events)
         if not is_market_only:
@@ -109,21 +88,11 @@ class Engine:
         self._changed.clear()
         return self._drain(books)
 
-    def _boot(self, time_ns: int, event: AnyEvent) -> None:
+    def _opened(self, time_ns: int, event: AnyEvent) -> Books:
         if not isinstance(event, Boot):
             raise ValueError(f"the first event of a run is Boot, not {type(event).__name__}")
-        self.books = books = Books.new(event.boot, event.tag, event.rules, self.timing)
-        books.budget.learn(event.limits, time_ns)
-        books.budget.count(event.limits, time_ns)
-        books.proven_trade_id.update({rule.symbol: None for rule in event.rules})
-        books.proven_trade_id.update(dict(event.last_trade_ids))
-        books.attributed = dict.fromkeys(event.attributed[-ATTRIBUTED_MAX:])
-        for fill in event.known_fills:
-            books.orders.booked_trades[fill.key] = None
-            key = (fill.symbol, fill.venue_order_id)
-            books.earlier[key] = books.earlier.get(key, ZERO) + fill.quantity
-        resync.take_undecided(books, event, isinstance(self.strategy, memory.Remembering))
         memory.begin(self.strategy, event)
+        return opening.books_of(event, self.timing, time_ns, isinstance(self.strategy, memory.Remembering))
 
     def _after_events(self, books: Books) -> None:
         memory.tell(self.strategy, books)
@@ -155,9 +124,8 @@ class Engine:
 
     def _drain(self, books: Books) -> Step:
         memory.tell(self.strategy, books)
-        commands = tuple(books.commands)
+        commands, facts = tuple(books.commands), [notice for notice in books.notices if isinstance(notice, Fact)]
         notices = tuple(notice for notice in books.notices if not isinstance(notice, Fact))
-        facts: list[Notice] = [notice for notice in books.notices if isinstance(notice, Fact)]
         by_id = books.orders.by_client_id
         facts.extend(standing(by_id[client_id]) for client_id in books.orders.changed if client_id in by_id)
         books.orders.changed.clear()
@@ -404,6 +372,10 @@ class Engine:
         books.notices.extend(decision.said)
         if decision.memory:
             books.notices.append(Remembered(symbol=symbol, text=decision.memory))
+        self._note_denials(books, symbol, self._place(books, decision))
+
+    def _place(self, books: Books, decision: Decision) -> dict[Side, tuple[str, str]]:
+        """One after the other: each is judged with those before it marked. Returns who was denied, and why."""
         denied: dict[Side, tuple[str, str]] = {}
         for pair in decision.ocos:
             if (denial := pairing.deny(books, pair, self.risk)) is None:
@@ -415,13 +387,12 @@ class Engine:
                 asking.place(books, place)
             else:
                 denied[place.side] = denial
-        self._note_denials(books, symbol, denied)
+        return denied
 
     def _note_denials(self, books: Books, symbol: str, denied: dict[Side, tuple[str, str]]) -> None:
         for side in SIDES:
-            denial = denied.get(side)
             before = self.denials.get((symbol, side))
-            if denial is None:
+            if (denial := denied.get(side)) is None:
                 self.denials.pop((symbol, side), None)
                 continue
             self.denials[symbol, side] = denial

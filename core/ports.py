@@ -4,6 +4,7 @@ Who implements them: exchange/ (Venue), state/ (Journal), strategy.py (Strategy)
 """
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Generic, Protocol, TypeAlias, TypeVar
 
 import msgspec
@@ -11,6 +12,7 @@ import msgspec
 from core.commands import Amend, AnyCommand, Cancel, CancelAll, Place, Query, ReadAccount, ReadDepth, Replace, Request
 from core.events import AccountSnapshot, AnyEvent, CancelAllAnswer, DepthSnapshot, OrderAnswer, ReplaceAnswer, Reply, RequestAnswer
 from core.types import RateLimit, VenueError
+from core.view import Decision, View
 
 
 class NotSent(Exception):
@@ -27,6 +29,7 @@ class Refused(Exception):
 
 
 T = TypeVar("T")
+Basis: TypeAlias = tuple[Decimal | None, ...]
 
 
 class Answered(msgspec.Struct, Generic[T], frozen=True):
@@ -84,3 +87,15 @@ Post: TypeAlias = Callable[[AnyEvent], None]
 ClockNs: TypeAlias = Callable[[], int]
 # The outcome of a request that was underway: the answer, or what a call would have raised; when it was sent; when it was known (engine clock, ns).
 Settle: TypeAlias = Callable[[Request, "Answered[RequestAnswer] | Exception", int, int], None]
+
+
+class Strategy(Protocol):
+    """`save` gives what it remembers from step to step as plain data (lists, dicts, texts, whole numbers), `load` takes it back.
+
+    `rests_on` names the market data a decision rests on: while it stays equal, market data alone does not ask again. None: every event asks.
+    """
+
+    def decide(self, view: View, symbol: str) -> Decision: ...
+    def rests_on(self, view: View, symbol: str) -> Basis | None: ...
+    def save(self) -> object: ...
+    def load(self, saved: object) -> None: ...

@@ -9,10 +9,10 @@ Source: binance-wire 6 ("subscribe first, then snapshot, then apply events newer
 
 from core.account import hold_of
 from core.booking import book_fill, claim_orphans, count_early_fills, keep_orphan
-from core.books import MS, Books
-from core.events import AccountSnapshot, Boot
+from core.books import Books
+from core.events import AccountSnapshot
 from core.hearing import adopt, note_trigger
-from core.orders import Asked, Evidence, Order
+from core.orders import Evidence, Order
 from core.types import Fill, OrderFacts
 
 
@@ -91,29 +91,3 @@ def _doubt_unlisted(books: Books, listed: set[tuple[str, int]], read_sent_ns: in
             continue
         if (order.symbol, order.venue_order_id) not in listed and 0 < order.acked_ns < read_sent_ns:
             books.orders.want_attention(order, books.now_ns)
-
-
-def take_undecided(books: Books, boot: Boot, with_slots: bool) -> None:
-    """Places of earlier runs whose end was never written: each is asked about before anything is believed of it.
-
-    `with_slots`: the strategy remembers what its slots meant (core.memory); to another they say nothing.
-    """
-    for undecided in boot.undecided:
-        order = Order(
-            symbol=undecided.symbol,
-            side=undecided.side,
-            client_order_id=undecided.client_order_id,
-            price=undecided.price,
-            quantity=undecided.quantity,
-            created_ns=undecided.sent_ms * MS,
-            venue_order_id=undecided.venue_order_id,
-            type=undecided.type,
-            stop_price=undecided.stop_price,
-            is_waiting=undecided.type.waits,
-            slot=undecided.slot if with_slots and undecided.memo else None,
-            memo=undecided.memo,
-            partner=undecided.partner,
-            is_listed=undecided.is_listed,
-            place_asked=Asked(0, undecided.sent_ms * MS, 0, unknown=True),
-        )
-        books.orders.want_attention(books.orders.add(order), 0)

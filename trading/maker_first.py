@@ -57,6 +57,9 @@ class MakerFirst:
         if (trader := self.traders.get(told.symbol)) is not None:
             trader.hear(told, self.settings.entry.reprice_ms, self.settings.entry.fee_bps)
 
+    def rests_on(self, view: View, symbol: str) -> None:
+        """Every trade and every change of the book counts."""
+
     def save(self) -> object:
         return {"traders": msgspec.to_builtins(self.traders), "signal": self.signal.save()}
 

@@ -15,7 +15,7 @@ from core.amendments import AmendmentResult
 from core.asking import Risk
 from core.books import MS, Books, Timing
 from core.commands import Amend, AnyCommand, Cancel, CancelAll, Place, Query, ReadAccount, ReadDepth, Replace
-from core.engine import Engine, Step, Strategy
+from core.engine import Engine, Step
 from core.events import (
     AccountSnapshot,
     AnyEvent,
@@ -34,7 +34,7 @@ from core.events import (
 from core.light import Light
 from core.notices import Amended
 from core.orders import Order, Orders
-from core.ports import Answered, Capabilities, NotSent, Refused
+from core.ports import Answered, Capabilities, NotSent, Refused, Strategy
 from core.types import Balance, Connection, OrderFacts, RateLimit, Side, SymbolRules, VenueError
 from exchange.paper.matching import Matching
 from exchange.paper.model import ListReport, OrderReport, PaperOrder, PlaceRequest, Reject

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from core.asking import Risk
 from core.books import Books, Timing
 from core.commands import AnyCommand, Cancel, Place, Purpose, Query, ReadAccount, ReadDepth
-from core.engine import Engine, Step, Strategy
+from core.engine import Engine, Step
 from core.events import (
     AccountPosition,
     AccountSnapshot,
@@ -32,6 +32,7 @@ from core.events import (
 )
 from core.light import Light
 from core.orders import Order
+from core.ports import Strategy
 from core.types import Balance, Connection, Fill, Liquidity, OrderFacts, OrderType, RateLimit, Side, SymbolRules, VenueError
 from core.view import Decision, View, WantCancel, WantPlace
 

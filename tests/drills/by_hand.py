@@ -42,6 +42,9 @@ class ByHand:
         self.wish = None
         return wish(view.open_orders(symbol, Side.BUY))
 
+    def rests_on(self, view: View, symbol: str) -> None:
+        """Every trade and every change of the book counts."""
+
     def save(self) -> object:
         return None
 
