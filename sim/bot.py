@@ -11,7 +11,7 @@ from random import Random
 import msgspec
 
 from core.commands import Reconnect
-from core.engine import Engine, Step
+from core.engine import Engine, Step, Strategy
 from core.events import AnyEvent, Reply, Timer
 from core.light import Light
 from core.orders import Orders
@@ -19,6 +19,7 @@ from core.types import Side
 from order_book_manager import OrderBookManager
 from sim.executor import VirtualLane
 from sim.memory import CallClock, Journal, Memory
+from sim.pairs import WithPairs
 from sim.scheduler import Scheduler
 from sim.setup import Setup
 from sim.venue import SimVenue
@@ -45,7 +46,9 @@ class Bot:
     ) -> None:
         self._scheduler, self._venue, self._rng = scheduler, venue, rng
         self._on_step, self._reconnect, self._timer_ms = on_step, reconnect, setup.timer_ms
-        maker = MarketMaker(setup.quoting, setup.amending)
+        maker: Strategy = MarketMaker(setup.quoting, setup.amending)
+        if setup.with_pairs:
+            maker = WithPairs(maker, venue.capabilities)
         self.engine = Engine(maker, RiskChecks(Limits(open_orders_max=20)), setup.timing)
         clock = CallClock(scheduler)
         venue.on_answer = partial(setattr, clock, "as_of_ns", None)

@@ -57,7 +57,9 @@ class LightMarket:
         self._show(symbol, now_ms)
 
     def hit(self, order: PaperOrder, share: Decimal, now_ms: int) -> None:
-        """Trade as much as reaches `share` of what is left of this resting order, taking all that stands before it."""
+        """Trade as much as reaches `share` of what is left of this resting order, taking all that stands before it; one that waits is not met."""
+        if order.is_waiting:
+            return
         rules = self._rules[order.symbol]
         book = self._matching.books[order.symbol]
         tick = int(order.price / rules.tick)

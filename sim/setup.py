@@ -99,11 +99,15 @@ class Setup:
     lots: tuple[int, ...] = LOTS
     start_ms: int = START_MS
     amending: Amending = AMENDING
+    with_pairs: bool = False  # a second strategy wants pairs of which one cancels the other
     shared: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def drawn(cls, seed: int) -> "Setup":
-        """The world of a seed: one in three has hardly enough funds, and then nobody else moves them; one in four replaces quotes in one command."""
+        """The world of a seed: one in three has hardly enough funds, and then nobody else moves them; one in four replaces quotes in one command.
+
+        One in eight wants pairs of which one cancels the other.
+        """
         rng = Random(f"setup-{seed}")
         is_tight = rng.random() < 0.33
         fast = rng.random() < 0.7
@@ -134,4 +138,5 @@ class Setup:
             stops_in_trouble=rng.random() < 0.25,
             allowed=tuple(kind for kind in Kind if not (is_tight and kind in FOREIGN) and (replaces or kind not in REPLACE)),
             amending=REPLACING if replaces else AMENDING,
+            with_pairs=seed % 8 == 5,
         )
