@@ -78,6 +78,9 @@ class WithPairs:
         )
         return pair(profit, stop, self.can, rules)
 
+    def rests_on(self, view: View, symbol: str) -> None:
+        """On the touch and on the time: every event asks."""
+
     def save(self) -> object:
         return self.inner.save()
 
