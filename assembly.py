@@ -23,6 +23,7 @@ from core.ports import Venue
 from core.reset import WHY as RESET
 from core.types import Connection, RateLimit, Side, SymbolRules
 from exchange.binance.clock import VenueClock
+from exchange.binance.gate import Gate
 from exchange.binance.market_stream import market_stream
 from exchange.binance.rest import Rest
 from exchange.binance.signing import Signer
@@ -186,6 +187,7 @@ class Session:
             private_key=keys.private_key,
             connect_timeout_s=connect_s,
             call_timeout_s=config.exchange.read_timeout_ms / 1000,
+            gate=(gate := Gate()),
         )
         self.venue = BinanceVenue(self.rest, config.symbols)
         self.intents = Intents(state_dir / "intents.log")
@@ -196,13 +198,13 @@ class Session:
         sizes = {"cancel": config.lanes.cancel_workers, "place": config.lanes.place_workers, "query": config.lanes.query_workers}
         cancel, place, query = (Lane(name, workers, prepare=self.venue.sync_clock) for name, workers in sizes.items())
         self.lanes = (cancel, place, query)
-        over_ws = WsVenue(self.venue, self.venue_clock, self.clock) if config.exchange.order_entry == "ws" else None
+        over_ws = WsVenue(self.venue, self.venue_clock, self.clock, gate) if config.exchange.order_entry == "ws" else None
         entry: Venue = over_ws or self.venue
         self.manager = OrderBookManager(entry, self.intents, self.inbox.post, self.clock, self.lanes, self._orders, self._light)
-        rng, silence_ms = random.Random(self.boot), config.exchange.silence_ms_max
-        self.market = market_stream(urls.stream, config.symbols, self.inbox.post, self.clock, rng, silence_ms)
+        rng, silence_ms, settle = random.Random(self.boot), config.exchange.silence_ms_max, self.manager.settle
+        self.market = market_stream(urls.stream, config.symbols, self.inbox.post, self.clock, rng, silence_ms, gate)
         signer = Signer(keys.api_key, keys.api_secret, keys.private_key)
-        self.user = user_stream(urls.ws_api, signer, self.venue_clock, self.inbox.post, self.clock, rng, silence_ms, self.manager.settle, over_ws)
+        self.user = user_stream(urls.ws_api, signer, self.venue_clock, self.inbox.post, self.clock, rng, silence_ms, settle, over_ws, gate)
         self.beat: Callable[[], None] = lambda: None  # told at every turn of the trading thread
         self.warn: Callable[[str], None] = lambda text: None  # told by the tape's thread of a gap
         self.say: Callable[[str], None] = lambda text: None  # told on the main thread why a start takes long

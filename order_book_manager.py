@@ -202,7 +202,7 @@ class OrderBookManager:
             answer, limits = outcome.answer, outcome.limits
             return Reply(command_id=number, outcome=Outcome.DONE, answer=answer, limits=limits, sent_ns=sent_ns, received_ns=received_ns)
         if isinstance(outcome, NotSent):
-            return Reply(command_id=number, outcome=Outcome.NOT_SENT, note=str(outcome), received_ns=received_ns)
+            return Reply(command_id=number, outcome=Outcome.NOT_SENT, note=str(outcome), error=outcome.error, received_ns=received_ns)
         if isinstance(outcome, Refused):
             error, limits = outcome.error, outcome.limits
             return Reply(command_id=number, outcome=Outcome.REFUSED, error=error, limits=limits, sent_ns=sent_ns, received_ns=received_ns)

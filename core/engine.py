@@ -234,7 +234,7 @@ class Engine:
         if command is None:
             return
         self._hear_limits(books, command, event)
-        if event.outcome is Outcome.REFUSED and event.error is not None:
+        if event.error is not None:
             self._on_refusal(books, event)
         if isinstance(command, Place):
             hearing.on_place_reply(books, command, event)

@@ -243,8 +243,8 @@ Answer: TypeAlias = OrderAnswer | ReplaceAnswer | AccountSnapshot | DepthSnapsho
 class Reply(Event, frozen=True, tag=True, tag_field="kind", kw_only=True):
     """Exactly one per submitted command, whatever happened.
 
-    DONE carries `answer`, REFUSED carries `error`, UNKNOWN and NOT_SENT carry `note`. Times are the engine clock's, in ns; `sent_ns` is 0 when
-    nothing left.
+    DONE carries `answer`, REFUSED carries `error`, UNKNOWN and NOT_SENT carry `note`; NOT_SENT also the `error` of a ban that holds. Times are the
+    engine clock's, in ns; `sent_ns` is 0 when nothing left.
     """
 
     command_id: int

@@ -16,7 +16,14 @@ from core.view import Decision, View
 
 
 class NotSent(Exception):
-    """Nothing left this process. Raised by a venue or by the manager's own checks; the only exception that is not *unknown*."""
+    """Nothing left this process. Raised by a venue or by the manager's own checks; the only exception that is not *unknown*.
+
+    `error` is an earlier no of the venue that still holds (a ban), where that is why.
+    """
+
+    def __init__(self, note: str, error: VenueError | None = None) -> None:
+        super().__init__(note)
+        self.error = error
 
 
 class Refused(Exception):

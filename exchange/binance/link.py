@@ -24,11 +24,12 @@ NS_PER_MS = 1_000_000
 
 
 class Gone(Exception):
-    """The connection is of no use any more; the text says why in plain words. `retry_after_s` is what the venue asked for, else 0."""
+    """The connection is of no use any more; the text says why in plain words. `retry_after_s` is what the venue asked for, else 0;
+    `http_status` is that of a refused handshake, else 0."""
 
-    def __init__(self, reason: str, retry_after_s: float = 0.0) -> None:
+    def __init__(self, reason: str, retry_after_s: float = 0.0, http_status: int = 0) -> None:
         super().__init__(reason)
-        self.reason = reason
+        self.reason, self.http_status = reason, http_status
         self.retry_after_s = retry_after_s
 
 
@@ -207,7 +208,7 @@ def dial(url: str, timeout_s: float, silence_ms_max: int, on_socket: Callable[[s
         ws.connect(url, socket=_Bounded(sock, ends_s), redirect_limit=0, suppress_origin=True)  # type: ignore[no-untyped-call]
     except websocket.WebSocketBadStatusException as error:
         _free(sock)
-        raise Gone(f"refused with HTTP {error.status_code}", _retry_after_s(error.resp_headers)) from None
+        raise Gone(f"refused with HTTP {error.status_code}", _retry_after_s(error.resp_headers), error.status_code) from None
     except (WebSocketException, OSError, ValueError) as error:
         _free(sock)
         raise Gone(f"cannot connect ({_short(error)})") from None

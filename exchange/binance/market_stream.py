@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from core.ports import ClockNs, Post
 from core.types import Connection
 from exchange.binance import frames
+from exchange.binance.gate import Gate
 from exchange.binance.link import Link
 from exchange.binance.socket_loop import SocketLoop
 from exchange.binance.talk import Confirmed, Feed, Leave
@@ -37,10 +38,16 @@ class _Feed(Feed):
 
 
 def market_stream(
-    stream_url: str, symbols: Iterable[str], post: Post, clock_ns: ClockNs, rng: random.Random, silence_ms_max: int = 5000
+    stream_url: str,
+    symbols: Iterable[str],
+    post: Post,
+    clock_ns: ClockNs,
+    rng: random.Random,
+    silence_ms_max: int = 5000,
+    gate: Gate | None = None,
 ) -> SocketLoop:
     """The reader of `stream_url` (Urls.stream) for these symbols; at most 341 of them (1024 streams per connection, binance-wire 4)."""
     names = [f"{symbol.lower()}@{kind}" for symbol in symbols for kind in KINDS]
     assert 0 < len(names) <= 1024, "a connection carries 1 to 1024 streams"
     url = f"{stream_url.rstrip('/')}/stream?streams={'/'.join(names)}"
-    return SocketLoop(THREAD, Connection.MARKET, url, lambda: _Feed(post), post, clock_ns, rng, silence_ms_max)
+    return SocketLoop(THREAD, Connection.MARKET, url, lambda: _Feed(post), post, clock_ns, rng, silence_ms_max, gate=gate)

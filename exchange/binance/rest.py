@@ -22,6 +22,7 @@ from core.ports import NotSent, Refused
 from core.types import RateLimit
 from exchange.binance import errors, wire
 from exchange.binance.clock import VenueClock
+from exchange.binance.gate import Gate
 from exchange.binance.transport import Adapter, LiveSockets, begin_call
 
 READ_TRIES_MAX = 3
@@ -85,6 +86,7 @@ class Rest:
         recv_window_ms: int = 3000,
         connect_timeout_s: float = 1.0,
         call_timeout_s: float = 10.0,
+        gate: Gate | None = None,
     ) -> None:
 
         self.clock = clock
@@ -95,6 +97,7 @@ class Rest:
         self._recv_window_ms = recv_window_ms
         self._connect_timeout_s = connect_timeout_s
         self._call_timeout_s = call_timeout_s  # one call of a read of several never takes the time of all
+        self._gate = gate or Gate()
         self._mine = threading.local()
         self._live = LiveSockets()
         self._known_limits: dict[tuple[str, int], int] = {}
@@ -135,7 +138,9 @@ class Rest:
 
     def know_limits(self, limits: Iterable[RateLimit]) -> None:
         """The sizes of the limits (exchangeInfo); the headers tell only counts."""
-        self._known_limits = {(limit.kind, limit.interval_s): limit.limit for limit in limits}
+        known = tuple(limits)
+        self._known_limits = {(limit.kind, limit.interval_s): limit.limit for limit in known}
+        self._gate.know_limits(known)
 
     def shut(self) -> None:
         """Shut all sockets and refuse further calls as not sent. Idempotent, any thread, returns at once."""
@@ -151,6 +156,7 @@ class Rest:
         left_s = min(ends_s - time.monotonic(), self._call_timeout_s)
         if self._shut or left_s <= 0:
             raise NotSent("stopping" if self._shut else "no time left to send")
+        self._gate.take(ends_s, is_read=method == "get")
         try:
             response = self._exchange(method, path, params, left_s, signed=signed, sapi=sapi)
             body = response.content
@@ -161,8 +167,10 @@ class Rest:
         if 200 <= response.status_code < 300:
             return Answer(body, limits)
         told = errors.from_answer(response.status_code, body, response.headers.get("Retry-After"), self.clock.now_ms(), limits, is_place=is_place)
-        if isinstance(told, Refused) and errors.is_about_time(told.error.code, told.error.message):
-            self.clock.doubt()
+        if isinstance(told, Refused):
+            self._gate.hear(told.error)
+            if errors.is_about_time(told.error.code, told.error.message):
+                self.clock.doubt()
         raise told
 
     def _exchange(self, method: str, path: str, params: Mapping[str, str], left_s: float, *, signed: bool, sapi: bool) -> requests.Response:
@@ -179,7 +187,8 @@ class Rest:
         try:
             self.sync_clock(ends_s - time.monotonic())
         except (Refused, NotSent, errors.UnknownOutcome) as error:
-            raise NotSent(f"the venue's clock could not be measured: {error}") from None
+            held = error.error if isinstance(error, NotSent) else None
+            raise NotSent(f"the venue's clock could not be measured: {error}", held) from None
 
     def _client(self) -> Client:
         client: Client | None = getattr(self._mine, "client", None)
@@ -212,4 +221,4 @@ def _is_worth_another(error: BaseException) -> bool:
     """True for a read that met a broken line or an unmeasured clock; a refusal is an answer."""
     if isinstance(error, Refused):
         return errors.is_about_time(error.error.code, error.error.message)
-    return isinstance(error, NotSent | errors.UnknownOutcome)
+    return isinstance(error, errors.UnknownOutcome) or (isinstance(error, NotSent) and error.error is None)

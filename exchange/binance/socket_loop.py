@@ -15,6 +15,7 @@ from collections.abc import Callable
 from core.events import StreamDown, StreamGap, StreamUp
 from core.ports import ClockNs, Post
 from core.types import Connection
+from exchange.binance.gate import Gate
 from exchange.binance.handover import Handover
 from exchange.binance.link import Gone, Link, dial, shut
 from exchange.binance.talk import Confirmed, Feed, Leave, Move, Talk, Word, readable
@@ -61,6 +62,7 @@ class SocketLoop:
         rng: random.Random,
         silence_ms_max: int = 5000,
         life_s_max: float | None = None,
+        gate: Gate | None = None,
     ) -> None:
         self.name = name
         self.pong_ms_max: float | None = None
@@ -71,6 +73,7 @@ class SocketLoop:
         self._clock_ns = clock_ns
         self._silence_ms_max = silence_ms_max
         self._life_s_max = life_s_max
+        self._gate = gate or Gate()
         self._backoff = Backoff(rng)
         self._wake = threading.Event()
         self._stopping = False
@@ -158,7 +161,14 @@ class SocketLoop:
             self._handover.end(reason)
 
     def _dial(self, on_socket: Callable[[socket.socket], None]) -> Link:
-        return dial(self._url, CONNECT_TIMEOUT_S, self._silence_ms_max, on_socket)
+        left_s = self._gate.left_s()
+        if left_s:
+            raise Gone("the venue has banned this address", left_s)
+        try:
+            return dial(self._url, CONNECT_TIMEOUT_S, self._silence_ms_max, on_socket)
+        except Gone as gone:
+            self._gate.hear_status(gone.http_status, gone.retry_after_s)
+            raise
 
     def _talk_over(self, link: Link) -> Talk:
         return Talk(link, self._new_feed(), self._on_gap, self._clock_ns, self._silence_ms_max)
@@ -210,7 +220,7 @@ class SocketLoop:
         if lived_s >= STABLE_S:
             self._backoff.reset()
         wait_s = 0.0 if leave.at_once and lived_s >= AT_ONCE_LIFE_S else self._backoff.next_s()
-        wait_s = min(max(wait_s, leave.wait_s), WAIT_S_MAX)
+        wait_s = min(max(wait_s, leave.wait_s, self._gate.left_s()), WAIT_S_MAX)
         if not self._down_said:
             self._down_said = True
             self._post(StreamDown(connection=self._connection, reason=leave.reason, retry_in_ms=round(wait_s * 1000)))

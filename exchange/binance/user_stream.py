@@ -20,6 +20,7 @@ from core.types import Connection, RateLimit
 from exchange.binance import errors, frames, order_lists, wire, wire_pairs
 from exchange.binance.clock import VenueClock
 from exchange.binance.errors import HalfDone, UnknownOutcome
+from exchange.binance.gate import Gate
 from exchange.binance.in_flight import Added, InFlight, Waiting
 from exchange.binance.link import Gone, Link, NeverLeft
 from exchange.binance.signing import Signer
@@ -54,9 +55,10 @@ class ApiSession(Feed):
         clock_ns: ClockNs,
         settle: Settle,
         entry: "OrderEntry | None",
+        gate: Gate,
     ) -> None:
         self._requests, self._clock, self._post, self._clock_ns = requests, clock, post, clock_ns
-        self._settle, self._entry = settle, entry
+        self._settle, self._entry, self._gate = settle, entry, gate
         self._link: Link | None = None
         self._in_flight = InFlight()
         self._asked: dict[str, str] = {}  # own requests without an answer: id -> what
@@ -187,6 +189,8 @@ class ApiSession(Feed):
             self._clock.doubt()
         is_place = isinstance(command, Place | Replace)
         told = errors.from_error(reply.status, reply.error, 0, self._clock.now_ms(), reply.limits, is_place=is_place)
+        if isinstance(told, Refused):
+            self._gate.hear(told.error)
         if isinstance(told, HalfDone):
             return _answered(command, told.error.data, told.limits)
         return told
@@ -217,7 +221,9 @@ class ApiSession(Feed):
         wait_ms = 0
         if reply.status in (418, 429):
             refusal = errors.from_error(reply.status, error, 0, self._clock.now_ms())
-            wait_ms = refusal.error.retry_after_ms if isinstance(refusal, Refused) else 0
+            if isinstance(refusal, Refused):
+                self._gate.hear(refusal.error)
+                wait_ms = refusal.error.retry_after_ms
         return Leave(f"user stream refused ({told})", wait_s=wait_ms / 1000)
 
     # -- own requests ----------------------------------------------------------------------------
@@ -262,15 +268,17 @@ def user_stream(
     silence_ms_max: int = 5000,
     settle: Settle = no_requests,
     entry: OrderEntry | None = None,
+    gate: Gate | None = None,
 ) -> SocketLoop:
     """The reader of `ws_api_url` (Urls.ws_api); StreamUp is posted only after the subscription was answered with status 200."""
     requests = Requests(signer)
+    held = gate or Gate()
     life_s = LIFE_S_MAX + rng.uniform(0, LIFE_S_SPREAD)
 
     def new_session() -> ApiSession:
-        return ApiSession(requests, clock, post, clock_ns, settle, entry)
+        return ApiSession(requests, clock, post, clock_ns, settle, entry, held)
 
-    return SocketLoop(THREAD, Connection.USER, ws_api_url, new_session, post, clock_ns, rng, silence_ms_max, life_s)
+    return SocketLoop(THREAD, Connection.USER, ws_api_url, new_session, post, clock_ns, rng, silence_ms_max, life_s, held)
 
 
 def _answered(command: Request, result: bytes | msgspec.Raw, limits: tuple[RateLimit, ...]) -> Answered[RequestAnswer] | UnknownOutcome:

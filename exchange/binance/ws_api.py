@@ -12,6 +12,7 @@ from core.commands import Amend, Cancel, CancelAll, Place, Query, ReadAccount, R
 from core.events import AccountSnapshot, CancelAllAnswer, DepthSnapshot, OrderAnswer, ReplaceAnswer
 from core.ports import Answered, ClockNs, NotSent, Underway
 from exchange.binance.clock import VenueClock
+from exchange.binance.gate import Gate
 from exchange.binance.in_flight import Waiting
 from exchange.binance.params import amend_params, cancel_params, place_params, replace_params
 from exchange.binance.user_stream import ApiSession
@@ -31,8 +32,8 @@ class WsVenue:
     name = BinanceVenue.name
     capabilities = msgspec.structs.replace(BinanceVenue.capabilities, ws_amend=True)
 
-    def __init__(self, rest: BinanceVenue, clock: VenueClock, clock_ns: ClockNs) -> None:
-        self._rest, self._clock, self._clock_ns = rest, clock, clock_ns
+    def __init__(self, rest: BinanceVenue, clock: VenueClock, clock_ns: ClockNs, gate: Gate | None = None) -> None:
+        self._rest, self._clock, self._clock_ns, self._gate = rest, clock, clock_ns, gate or Gate()
         self._session: ApiSession | None = None
 
     def stands(self, session: ApiSession, is_standing: bool) -> None:
@@ -77,7 +78,8 @@ class WsVenue:
         return self._rest.read_depth(command, timeout_s)
 
     def _sent(self, command: Request, method: str, params: Params, timeout_s: float) -> bool:
-        """False where the connection is down, or where the venue's clock must be measured first, which REST does on the way."""
+        """False where the connection is down, or where the venue's clock must be measured first, which REST does on the way. Raises NotSent."""
+        self._gate.check()
         session = self._session
         if session is None or self._clock.suspect:
             return False

@@ -90,6 +90,7 @@ def subject_of(call: Call) -> Subject:
 
 def plan(desk: Desk, call: Call) -> Plan | None:
     """The faults for this call; None (almost always) means `conduct_now`."""
+    desk.door.knocked(f"{call.transport} {call.operation.name}")
     faults = desk.faults
     if not faults.any_on():
         return None

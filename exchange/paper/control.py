@@ -35,6 +35,7 @@ class Control:
         self._routes: dict[tuple[str, str], Callable[[object, Query], object]] = {
             ("GET", "/paper/stats"): self._stats,
             ("GET", "/paper/log"): self._log,
+            ("GET", "/paper/knocks"): self._knocks,
             ("GET", "/paper/faults"): self._list_faults,
             ("POST", "/paper/faults"): self._add_faults,
             ("DELETE", "/paper/faults"): self._clear_faults,
@@ -71,6 +72,9 @@ class Control:
 
     def _log(self, body: object, query: Query) -> object:
         return {"log": self._server.desk.door.since(int(query.get("after", "0")))}
+
+    def _knocks(self, body: object, query: Query) -> object:
+        return {"knocks": self._server.desk.door.knocks(int(query.get("since_ns", "0")))}
 
     # --- faults ---------------------------------------------------------------------------------------------------
 

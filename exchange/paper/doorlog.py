@@ -1,4 +1,4 @@
-"""The door log: every request that could change an order, as it arrived. The oracle of tests.
+"""The door log: every request that could change an order, as it arrived, and what else came by name. The oracle of tests.
 
 Event loop only; bounded. It records what reached the venue, whatever became of the reply.
 """
@@ -50,7 +50,16 @@ class DoorLog:
 
     def __init__(self) -> None:
         self._entries: deque[DoorEntry] = deque(maxlen=ENTRIES_MAX)
+        self._knocks: deque[tuple[int, str]] = deque(maxlen=ENTRIES_MAX)
         self._sequence = 0
+
+    def knocked(self, what: str) -> None:
+        """Somebody came: any request, or a connection, whatever becomes of it."""
+        self._knocks.append((time.time_ns(), what))
+
+    def knocks(self, since_ns: int) -> list[dict[str, object]]:
+        """Everything that came from this time on, oldest first."""
+        return [{"time_ns": time_ns, "what": what} for time_ns, what in self._knocks if time_ns >= since_ns]
 
     def arrived(self, call: Call) -> DoorEntry:
         """Write one arrival down; the handler fills in the outcome."""

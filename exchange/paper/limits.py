@@ -167,8 +167,6 @@ class Limits:
 
     def admit_connection(self, kind: str, now_ms: int) -> bool:
         """Whether one more connection of this kind (`stream`, `ws_api`) is allowed in this 5 minute window."""
-        if now_ms < self._banned_until_ms:
-            return False
         return self._connections[kind].add(1, now_ms) <= self.settings.connections_5m
 
     def headers(self, now_ms: int, with_orders: bool) -> dict[str, str]:

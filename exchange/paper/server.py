@@ -19,6 +19,7 @@ from exchange.paper import list_orders, market_data, orders, queries
 from exchange.paper.connection import ConnectionSettings, Register
 from exchange.paper.control import Control
 from exchange.paper.desk import Desk
+from exchange.paper.limits import Limited
 from exchange.paper.operation import Operation
 from exchange.paper.pacer import Pacer
 from exchange.paper.persist import Saver
@@ -132,6 +133,12 @@ class Server:
     async def _handle_websocket(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
         kind = "ws_api" if path.startswith("/ws-api/") else "stream"
         now_ms, limits = self.desk.now_ms(), self.desk.limits
+        self.desk.door.knocked(f"{kind} connect")
+        try:
+            limits.check_ban(now_ms)
+        except Limited as banned:
+            wait_s = -(-(banned.retry_at_ms - now_ms) // 1000)
+            return web.Response(status=418, text=banned.message, headers={"Retry-After": str(wait_s)})
         if not limits.admit_connection(kind, now_ms):
             return web.Response(status=429, text="Too many connections", headers={"Retry-After": "300"})
         query = parse_qs(request.raw_path.partition("?")[2])

@@ -15,6 +15,7 @@ from core.orders import Orders
 from core.ports import Answered, NotSent
 from core.types import OrderType, Side
 from exchange.binance.clock import VenueClock
+from exchange.binance.gate import Gate
 from exchange.binance.signing import Signer
 from exchange.binance.user_stream import user_stream
 from exchange.binance.venue import BinanceVenue
@@ -92,14 +93,15 @@ class Bench:
         self.rest, self.diary, self.clock = NotedRest(), Diary(), VenueClock()
         self.replies: Queue[Reply] = Queue()
         self.events: Queue[AnyEvent] = Queue()
-        self.venue = WsVenue(self.rest, self.clock, time.time_ns)  # type: ignore[arg-type]
+        self.gate = Gate()
+        self.venue = WsVenue(self.rest, self.clock, time.time_ns, self.gate)  # type: ignore[arg-type]
         self.lanes = tuple(Lane(name, workers) for name in ("cancel", "place", "query"))
         cancel, place, query = self.lanes
         orders, light = Orders(), Desk().connect().books.light
         self.manager = OrderBookManager(self.venue, self.diary, self._post, time.time_ns, (cancel, place, query), lambda: orders, light)
         signer = Signer(KEY, "" if private_key else SECRET, private_key)
         self.stream = user_stream(
-            server.url, signer, self.clock, self._post, time.time_ns, random.Random(1), silence_ms, self.manager.settle, self.venue
+            server.url, signer, self.clock, self._post, time.time_ns, random.Random(1), silence_ms, self.manager.settle, self.venue, self.gate
         )
         self.stream._life_s_max = life_s
 
