@@ -169,7 +169,8 @@ def closing(world: DayWorld, day: Day, elapsed_s: float, cpu_s: float) -> list[s
         "up-time: " + " · ".join(f"{symbol} {side} {uptime.share(symbol, side) * 100:.1f} %" for symbol in books.rules for side in Side),
         "lights: " + " · ".join(f"{colour} {share * 100:.1f} %" for colour, share in light_shares(world).items()),
         f"proofs equal: {world.engine.audit.equal_proofs} · account reads {world.engine.audit.reads}",
-        f"limits of the venue: {world.weight.limit} weight a minute, {world.order_count.limit} orders in 10 s · the bot's own refusals, by reason:",
+        budget_used(world, day, books.placed),
+        "the bot's own refusals, by reason:",
         *(f"  {count:6} {reason}" for reason, count in sorted(world.denied.items(), key=lambda item: -item[1])),
         "every container: the most it held, looked at every minute, and its cap",
         *(f"  {one.name:<28} {one.size:>7} of {one.cap}" for one in world.sizes_max.values()),
@@ -180,6 +181,17 @@ def closing(world: DayWorld, day: Day, elapsed_s: float, cpu_s: float) -> list[s
         *day.failures,
         "all held" if day.has_held else "FAILED",
     ]
+
+
+def budget_used(world: DayWorld, day: Day, placed: int) -> str:
+    """Against the venue's limits; places and routine reads stop at 80 % of the weight by the bot's own will."""
+    weight, orders = max(one.weight_peak for one in day.hours), max(one.orders_peak for one in day.hours)
+    most_weight, most_orders = world.weight.limit, world.order_count.limit
+    return (
+        f"budget used on {len(world.setup.rules)} symbols: weight {sum(one.weight for one in day.hours)} in all, at most {weight} of {most_weight}"
+        f" in a minute ({weight * 100 / most_weight:.0f} %) · {placed} orders, at most {orders} of {most_orders} counted in 10 s"
+        f" ({orders * 100 / most_orders:.0f} %)"
+    )
 
 
 def light_shares(world: DayWorld) -> dict[str, float]:

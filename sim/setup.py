@@ -98,6 +98,7 @@ class Setup:
     mids: tuple[int, ...] = MIDS
     lots: tuple[int, ...] = LOTS
     start_ms: int = START_MS
+    maker_fee: Decimal = D("0.001")
     amending: Amending = AMENDING
     with_pairs: bool = False  # a second strategy wants pairs of which one cancels the other
     shared: dict[str, str] = field(default_factory=dict)

@@ -41,7 +41,7 @@ STOP_MS = 4500  # then the last line is printed and the process ends (DESIGN 7)
 REBIRTH_MS_MAX = 2500
 PAUSE_MS, PAUSES_MAX = 100, 200  # a stop and a new boot fit into all of them several times
 REST_S = 6
-FEE = Decimal("0.001")
+TAKER_FEE = Decimal("0.001")
 MAKER_CREDIT = 5  # of the unfilled order count, at the first fill of an order; a taker gives one back (binance-wire 4)
 
 
@@ -72,7 +72,7 @@ class World:
         self.scheduler = Scheduler(setup.start_ms * MS, Random(f"stalls-{seed}"))
         self.faults = Faults(seed, RECV_WINDOW_MS, setup.allowed, setup.fault_wait_ms, setup.only)
         paper = [paper_rules(rule) for rule in setup.rules]
-        self.matching = Matching(paper, setup.balances, FEE, FEE)
+        self.matching = Matching(paper, setup.balances, setup.maker_fee, TAKER_FEE)
         self.market = self._new_market(paper)
         self.memory = Memory()
         self.links = {

@@ -26,6 +26,7 @@ BACKOFF_S_MAX = 8.0  # inside the liveness bound of DESIGN 4
 STABLE_S = 60.0
 AT_ONCE_LIFE_S = 1.0  # a connection that lived shorter is not reopened at once, whatever the reason
 WAIT_S_MAX = 3 * 86_400.0  # the longest ban (binance-wire 4)
+AFTER_BAN_S = 0.5  # after a ban cancels leave first
 BOTH_S = 0.05  # the longest wait while two connections are read
 
 
@@ -163,7 +164,7 @@ class SocketLoop:
     def _dial(self, on_socket: Callable[[socket.socket], None]) -> Link:
         left_s = self._gate.left_s()
         if left_s:
-            raise Gone("the venue has banned this address", left_s)
+            raise Gone("the venue has banned this address", left_s + AFTER_BAN_S)
         try:
             return dial(self._url, CONNECT_TIMEOUT_S, self._silence_ms_max, on_socket)
         except Gone as gone:
@@ -220,7 +221,8 @@ class SocketLoop:
         if lived_s >= STABLE_S:
             self._backoff.reset()
         wait_s = 0.0 if leave.at_once and lived_s >= AT_ONCE_LIFE_S else self._backoff.next_s()
-        wait_s = min(max(wait_s, leave.wait_s, self._gate.left_s()), WAIT_S_MAX)
+        banned_s = self._gate.left_s()
+        wait_s = min(max(wait_s, leave.wait_s, banned_s and banned_s + AFTER_BAN_S), WAIT_S_MAX)
         if not self._down_said:
             self._down_said = True
             self._post(StreamDown(connection=self._connection, reason=leave.reason, retry_in_ms=round(wait_s * 1000)))

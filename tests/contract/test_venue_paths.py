@@ -17,6 +17,7 @@ from core.types import OrderFacts, OrderType, Side, TimeInForce
 from exchange.binance import user_stream as session
 from exchange.binance import ws_api
 from exchange.binance.clock import VenueClock
+from exchange.binance.gate import Gate
 from exchange.binance.rest import Rest
 from exchange.binance.signing import Signer
 from exchange.binance.user_stream import user_stream
@@ -289,10 +290,12 @@ def test_limits(path: Way) -> None:
         error = path.reply(path.place()).error
         assert error is not None and (error.code, error.http_status) == (code, status)
         assert 5000 < error.retry_after_ms <= 7100
+        path.rest._gate = Gate()  # as if the time had passed
     path.exchange.fault("banned", match=PLACES, count=1, ban_s=30)
     error = path.reply(path.place()).error
     assert error is not None and (error.code, error.http_status) == (-1003, 418)
     assert 28_000 < error.retry_after_ms <= 30_100
+    path.rest._gate = Gate()
 
 
 def test_a_clock_that_jumps(path: Way) -> None:

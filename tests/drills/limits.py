@@ -50,11 +50,13 @@ def too_much(drill: Rig, heavy_s: float, ban_s: float) -> tuple[Silence, Silence
     wait_until(lambda: banned_until_ns(drill) > first_end_ns, 5.0, "the second ban")
     second_end_ns = banned_until_ns(drill)
     _refresh_clock(drill)
+    wait_until(lambda: drill.bot.mark() > second_end_ns - int(ban_s * NS) + NS // 4, 2.0)
+    left = len(drill.bot.books()["open_orders"])  # cancels that came in the same moment as the first may have been carried out
     wait_until(lambda: drill.bot.mark() > second_end_ns, ban_s + 3.0)
-    wait_until(lambda: len(_asked(drill, after, second_end_ns)) >= working, 5.0, f"{working} cancels")
+    wait_until(lambda: len(_asked(drill, after, second_end_ns)) >= left, 5.0, f"{left} cancels")
     begun_ns = second_end_ns - int(ban_s * NS)
     heavy = _silence(drill, _red(drill, mark, "429"), first_end_ns, heavy_s, working, _asked(drill, after, first_end_ns, begun_ns))
-    ban = _silence(drill, _red(drill, mark, "418"), second_end_ns, ban_s, working, _asked(drill, after, second_end_ns)[: working + 1])
+    ban = _silence(drill, _red(drill, mark, "418"), second_end_ns, ban_s, left, _asked(drill, after, second_end_ns)[: left + 1])
     return heavy, ban
 
 

@@ -10,7 +10,7 @@ def test_ban_is_silence_then_cancels_first(drill: Rig) -> None:
     assert heavy.said and ban.said
     assert heavy.came == ban.came == (), "came during the ban"
     assert heavy.working and set(heavy.first) == {"order.cancel"}, heavy
-    assert ban.first[: ban.working] == ("order.cancel",) * ban.working, ban
+    assert ban.working and ban.first[: ban.working] == ("order.cancel",) * ban.working, ban
     drill.venue.clear()
     drill.venue.pause(False)
     drill.check(bound_s=drill.bound_s)
