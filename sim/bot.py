@@ -11,10 +11,11 @@ from random import Random
 import msgspec
 
 from core.commands import Reconnect
-from core.engine import Engine, Step, Strategy
+from core.engine import Engine, Step
 from core.events import AnyEvent, Reply, Timer
 from core.light import Light
 from core.orders import Orders
+from core.ports import Strategy
 from core.types import Side
 from order_book_manager import OrderBookManager
 from sim.executor import VirtualLane

@@ -10,10 +10,9 @@ from decimal import Decimal
 import msgspec
 
 from core.books import Books
-from core.engine import Strategy
 from core.money import floor_to
 from core.orders import Order
-from core.ports import Capabilities
+from core.ports import Capabilities, Strategy
 from core.types import OrderType, Side
 from core.view import Decision, View, WantOco, WantPlace
 from trading.pairs import pair
