@@ -7,13 +7,15 @@ import pytest
 
 from core.commands import Replace
 from core.events import Half, Outcome, ReplaceAnswer, Reply
+from core.notices import Sent
 from core.ports import NotSent
 from core.types import OrderFacts, OrderStatus, Side, VenueError
 from state.intents import Intents, read
 from state.ledger import recover
 from state.rebuild import project
-from state.rows import OrderRow
+from state.rows import OrderRow, Rows, run_row, take
 from state.words import lines
+from tests.state.store_builders import RUN, SCOPE
 from tests.state.test_intents import HERE, boot, cancel, intents, place, reply, undecided
 
 __all__ = ["intents"]
@@ -108,6 +110,14 @@ def test_rebuilt_rows(intents: Intents) -> None:
         rows.update({name: row for (_, name), row in group.orders.items()})
     assert (rows[OLD].status, rows[OLD].venue_order_id) == (OrderStatus.CANCELED.value, 5)
     assert (rows[NEW].status, rows[NEW].venue_order_id) == (OrderStatus.NEW.value, 6)
+
+
+def test_told_rows() -> None:
+    """A pair that leaves is a row of its new order for the store, as a place is."""
+    rows = Rows()
+    take(rows, run_row(RUN), 1, Sent(tag="REPRICE", symbol="BTCUSDT", order_id=NEW, command=pair()))
+    row = rows.orders[SCOPE, NEW]
+    assert (Decimal(row.price), row.status, row.reason) == (Decimal("60000.1"), OrderStatus.UNSEEN.value, "quote")
 
 
 def test_in_words(intents: Intents) -> None:
