@@ -15,16 +15,15 @@ from core.engine import Engine, Step
 from core.events import AnyEvent, Reply, Timer
 from core.light import Light
 from core.orders import Orders
-from core.ports import Strategy
 from core.types import Side
 from order_book_manager import OrderBookManager
 from sim.executor import VirtualLane
+from sim.lot_worlds import strategy_of
 from sim.memory import CallClock, Journal, Memory
 from sim.pairs import WithPairs
 from sim.scheduler import Scheduler
 from sim.setup import Setup
 from sim.venue import SimVenue
-from strategy import MarketMaker
 from trading.risk import Limits, RiskChecks
 
 WAKE_MS = 0.3
@@ -47,10 +46,10 @@ class Bot:
     ) -> None:
         self._scheduler, self._venue, self._rng = scheduler, venue, rng
         self._on_step, self._reconnect, self._timer_ms = on_step, reconnect, setup.timer_ms
-        maker: Strategy = MarketMaker(setup.quoting, setup.amending)
+        strategy = strategy_of(setup)
         if setup.with_pairs:
-            maker = WithPairs(maker, venue.capabilities)
-        self.engine = Engine(maker, RiskChecks(Limits(open_orders_max=20)), setup.timing)
+            strategy = WithPairs(strategy, venue.capabilities)
+        self.engine = Engine(strategy, RiskChecks(Limits(open_orders_max=20)), setup.timing)
         clock = CallClock(scheduler)
         venue.on_answer = partial(setattr, clock, "as_of_ns", None)
         self.lanes = tuple(VirtualLane(scheduler, venue, clock, workers, on_kill) for workers in WORKERS)

@@ -14,6 +14,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+from sim import lot_worlds
 from sim.faults import Kind
 from sim.setup import Setup
 from sim.shrink import shrink
@@ -71,6 +72,11 @@ def run_seeds(seeds: Iterable[int], verbose: bool = False, change: Change | None
     finally:
         gc.enable()
     return results
+
+
+def changed(setup: Setup, only: frozenset[int] | None, quote_ns: int | None, maker_first: bool) -> Setup:
+    """The drawn setup as the command line wants it."""
+    return replace(lot_worlds.drawn(setup.seed) if maker_first else setup, only=only, quote_ns=quote_ns)
 
 
 def chunks(first: int, last: int) -> Iterator[range]:
@@ -132,13 +138,14 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--shrink", action="store_true", help="of each failing world, leave out every fault that its failure does not need")
     parser.add_argument("--only-faults", metavar="N,N", help="of the schedule only these numbers (as --shrink prints them)")
     parser.add_argument("--quote-ns", type=int, help="quote for so long, however little happens (as --shrink prints it)")
+    parser.add_argument("--maker-first", action="store_true", help="worlds of the maker-first trader (sim.lot_worlds)")
     options = parser.parse_args(argv)
     first, _, last = options.seeds.partition(":")
     if not first.isdigit() or not last.isdigit() or int(first) >= int(last):
         parser.error("--seeds wants A:B with A below B")
     only = None if options.only_faults is None else frozenset(int(number) for number in options.only_faults.split(",") if number)
     begun = time.perf_counter()
-    change = partial(replace, only=only, quote_ns=options.quote_ns)
+    change = partial(changed, only=only, quote_ns=options.quote_ns, maker_first=options.maker_first)
     tally = run_range(int(first), int(last), options.jobs, options.verbose, change)
     print(report(tally, time.perf_counter() - begun, options.json))
     if options.shrink:

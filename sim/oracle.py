@@ -4,7 +4,6 @@ Who calls it: sim.world after every step and at the end, sim.venue at its door. 
 Never: a repair, a belief of the bot taken as truth. Invariant numbers are those of DESIGN 11.
 """
 
-import zlib
 from collections.abc import Callable, Container, Sequence
 from decimal import Decimal
 
@@ -33,7 +32,8 @@ from core.types import Connection, Fill, Side, VenueError
 from core.weights import weight_of
 from exchange.paper.matching import Matching
 from sim.faults import FOREIGN, Faults, Kind, Plan
-from sim.requests import Requests
+from sim.lot_worlds import LotJudge
+from sim.requests import Requests, is_written
 from sim.scheduler import MS, Scheduler
 
 FAILURES_MAX = 20
@@ -42,19 +42,8 @@ SILENCE_GRACE_MS = 600  # a snapshot from before the silence may still be on its
 SIZES_EVERY = 10  # looks
 HEARD_KEPT = 10_000  # replies; a second one of an older call is a fault of its own
 PULL_MS_MAX = 3000  # from a stale book to the venue's word on the last cancel
-INTENT_REACH = 8192  # bytes; an intent stands at the end of the file when its place leaves
 PRICE_FILTERS = (-1013, -1111)
 INSUFFICIENT = "Account has insufficient balance for requested action."
-
-
-def is_written(intents: bytearray, client_order_id: str) -> bool:
-    """Does the end of these bytes hold a whole intent of this id? Read here from the format's description alone (state.intents)."""
-    at = intents.rfind(b'"client_order_id":"%b"' % client_order_id.encode(), max(0, len(intents) - INTENT_REACH))
-    begin = intents.rfind(b'{"record":"intent"', 0, max(at, 0))
-    if begin < 8:
-        return False
-    payload = intents[begin : begin + int.from_bytes(intents[begin - 8 : begin - 4], "big")]
-    return begin + len(payload) > at and zlib.crc32(payload) == int.from_bytes(intents[begin - 4 : begin], "big")
 
 
 def boot_of(client_order_id: str) -> str:
@@ -67,6 +56,7 @@ class Oracle:
     def __init__(self, scheduler: Scheduler, matching: Matching, faults: Faults, recv_window_ms: int) -> None:
         self._scheduler, self._matching, self._faults = scheduler, matching, faults
         self.requests = Requests(matching, recv_window_ms)
+        self.lots = LotJudge(self.check)
         self.failures: list[str] = []
         self.checks: dict[str, int] = {}
         self.intents = bytearray()  # the bot's, as they are on its disk
@@ -167,6 +157,7 @@ class Oracle:
         now_ns = self._scheduler.now_ns
         self._hear(events, now_ns)
         self._judge_endings(engine)
+        self.lots.after_step(engine, step)
         for command in step.commands:
             self._judge_command(engine, command, now_ns)
         for notice in step.notices:
@@ -250,8 +241,9 @@ class Oracle:
                     del self.requests.alive[other]
                 continue
             assert isinstance(alive, Place | Replace)
-            slot = alive.place.slot if isinstance(alive, Replace) else alive.slot
-            same = (alive.symbol, alive.side, slot) == (place.symbol, place.side, place.slot) and boot_of(other) == boot
+            alive = alive.place if isinstance(alive, Replace) else alive
+            same = (alive.symbol, alive.side, alive.slot) == (place.symbol, place.side, place.slot) and boot_of(other) == boot
+            self.lots.beside(place, alive, replaced)
             self.check("I9", not same or other == replaced, f"{place.client_order_id} beside {other} in slot {place.slot}")
 
     def _judge_endings(self, engine: Engine) -> None:
@@ -363,8 +355,7 @@ class Oracle:
         self.check("I3", len(ours) == len(set(ours)), "a trade was booked twice")
         self.check("I2", set(theirs) <= set(ours), f"lost fills {sorted(set(theirs) - set(ours))[:5]}")
         self.check("I2", set(ours) <= set(theirs), f"fills of nobody {sorted(set(ours) - set(theirs))[:5]}")
-        made = (trade.is_maker or self._matching.order(symbol, trade.order_id).is_algo for symbol, trade in own)
-        self.check("I12", all(made), "a post-only order took")
+        self.lots.at_rest(engine, self._matching, own)
         self._judge_money(engine, fills, start, foreign)
         for client_id, order in books.orders.by_client_id.items():
             self._judge_final(client_id, order)

@@ -3,6 +3,7 @@
 Who calls it: sim.oracle. Pure. Never: the bot's own opinion of a request.
 """
 
+import zlib
 from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 
@@ -12,6 +13,18 @@ from exchange.paper.matching import Matching
 from exchange.paper.model import Reject
 from sim.faults import Plan
 from sim.scheduler import MS
+
+INTENT_REACH = 8192  # bytes; an intent stands at the end of the file when its place leaves
+
+
+def is_written(intents: bytearray, client_order_id: str) -> bool:
+    """Does the end of these bytes hold a whole intent of this id? Read here from the format's description alone (state.intents)."""
+    at = intents.rfind(b'"client_order_id":"%b"' % client_order_id.encode(), max(0, len(intents) - INTENT_REACH))
+    begin = intents.rfind(b'{"record":"intent"', 0, max(at, 0))
+    if begin < 8:
+        return False
+    payload = intents[begin : begin + int.from_bytes(intents[begin - 8 : begin - 4], "big")]
+    return begin + len(payload) > at and zlib.crc32(payload) == int.from_bytes(intents[begin - 4 : begin], "big")
 
 
 @dataclass(slots=True)

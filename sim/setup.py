@@ -13,6 +13,7 @@ from core.types import RateLimit, SymbolRules
 from sim.faults import FOREIGN, REPLACE, Kind
 from trading.amend import Amending, Policy, PriceMove
 from trading.bands import Band, Unit
+from trading.maker_first import MakerFirstSettings
 from trading.quoting import SymbolQuoting
 
 D = Decimal
@@ -101,6 +102,7 @@ class Setup:
     maker_fee: Decimal = D("0.001")
     amending: Amending = AMENDING
     with_pairs: bool = False  # a second strategy wants pairs of which one cancels the other
+    maker_first: MakerFirstSettings | None = None  # None: the market maker (sim.lot_worlds)
     shared: dict[str, str] = field(default_factory=dict)
 
     @classmethod

@@ -78,6 +78,7 @@ class Move(msgspec.Struct, frozen=True, kw_only=True):
     order: Order | None = None
     price: Decimal = ZERO
     quantity: Decimal = ZERO
+    next_ns: int = 0  # no earlier reprice after this one
 
 
 @dataclass(slots=True)
@@ -128,8 +129,7 @@ class Chase:
             return Move(act=Act.WAIT, reason="waiting for the venue's word")
         if price == order.price or now_ns < self.next_ns or not fit_quantity(self.left, price, rules):
             return Move(act=Act.WAIT)
-        self.next_ns = now_ns + interval_ms * MS
-        return Move(act=Act.REPRICE, order=order, price=price, quantity=order.quantity, reason=f"reprice {self.placed}")
+        return Move(act=Act.REPRICE, order=order, price=price, quantity=order.quantity, next_ns=now_ns + interval_ms * MS)
 
     def _why_over(self, now_ns: int) -> str:
         if self.left <= ZERO:

@@ -72,7 +72,7 @@ class MakerFirst:
     def decide(self, view: View, symbol: str) -> Decision:
         trader, wanted, mid = self.traders[symbol], Wanted(self.amending), view.mid(symbol)
         reading = self.signal.read(symbol, mid, view.now_ns) if mid is not None else Reading(side=None, reason="no touch known yet")
-        self._leave_nobodys(view, symbol, wanted)
+        self._leave_nobodys(view, trader, symbol, wanted)
         for side in SIDES:
             for lot in list(trader.lots.open[side]):
                 if lot.is_committed and mid is not None:
@@ -95,12 +95,13 @@ class MakerFirst:
         trader.is_changed, trader.saved_ns = False, now_ns
         return msgspec.json.encode(trader).decode()
 
-    def _leave_nobodys(self, view: View, symbol: str, wanted: Wanted) -> None:
-        """An order of an earlier run that no task of ours made (another strategy's, or the state folder is gone)."""
+    def _leave_nobodys(self, view: View, trader: Trader, symbol: str, wanted: Wanted) -> None:
+        """An order that no task under way has made: another strategy's of an earlier run, or the state folder is gone."""
+        known = {chase.memo for chase in (*trader.entries.values(), *trader.exits.values())}
         for side in SIDES:
             for order in view.open_orders(symbol, side):
-                if not order.memo and not order.is_leaving:
-                    wanted.cancels.append(WantCancel(client_order_id=order.client_order_id, reason="an order of an earlier run that no lot wants"))
+                if order.memo not in known and not order.is_leaving:
+                    wanted.cancels.append(WantCancel(client_order_id=order.client_order_id, reason="no entry and no exit wants it"))
 
     # -- exits -----------------------------------------------------------------------------------
     def _exit(self, view: View, trader: Trader, lot: Lot, mid: Decimal, wanted: Wanted) -> None:

@@ -5,7 +5,7 @@ Who calls it: trading.maker_first, on the trading thread; it lives for one decis
 
 from dataclasses import dataclass, field
 
-from core.amendments import Routing
+from core.amendments import OnReject, Routing
 from core.money import ZERO, plain
 from core.notices import Notice, Said
 from core.types import Side
@@ -37,21 +37,29 @@ class Wanted:
             self._reprice(chase, move)
 
     def _reprice(self, chase: Chase, move: Move) -> None:
-        """By the best route of the table. One command says REPRICE itself, when it leaves."""
+        """By the best route of the table. One command says REPRICE itself, when it leaves.
+
+        Without one the order is canceled, and the task places anew after the venue's word, at the price of then. Nobody else may do that for it, not
+        even after a venue's no to the one command: a task that has ended meanwhile would find an order of its own.
+        """
         assert move.order is not None
-        routing = route(Change.PRICE, self.amending.can, self.amending.policy).routing
+        order_id, task = move.order.client_order_id, chase.task
+        reason = f"{task.task} {task.number} repriced from {plain(move.order.price)}"
+        if route(Change.PRICE, self.amending.can, self.amending.policy).routing is not Routing.CANCEL_REPLACE:
+            self.cancels.append(WantCancel(client_order_id=order_id, reason=reason))
+            self.say("REPRICE", chase, f"{plain(move.order.price)} -> {plain(move.price)}", order_id)
+            return
+        chase.next_ns = move.next_ns
         self.amends.append(
             WantAmend(
-                client_order_id=move.order.client_order_id,
+                client_order_id=order_id,
                 quantity=move.quantity,
                 price=move.price,
-                routing=routing,
-                on_reject=self.amending.policy.on_reject,
-                reason=f"{chase.task.task} {chase.task.number} repriced from {plain(move.order.price)}",
+                routing=Routing.CANCEL_REPLACE,
+                on_reject=OnReject.KEEP,
+                reason=reason,
             )
         )
-        if routing is Routing.CANCEL_RESUBMIT:
-            self.say("REPRICE", chase, f"{plain(move.order.price)} -> {plain(move.price)}", move.order.client_order_id)
 
     def say(self, tag: str, chase: Chase, text: str, order_id: str = "") -> None:
         task = chase.task

@@ -151,6 +151,8 @@ def test_a_fill_that_races_the_deadline_cancel_is_kept() -> None:
     order = desk.enter()
     desk.touch("99.99", "100.01", after_ms=2001)
     desk.one(Cancel)
+    desk.touch("99.99", "100.01", after_ms=10)
+    assert Side.BUY in desk.trader.entries, "it may still fill"
     desk.trade(order, "2")
     desk.touch("99.99", "100.01", after_ms=50)
     (lot,) = desk.trader.lots.open[Side.BUY]

@@ -165,3 +165,15 @@ def test_a_trailing_stop_is_active_from_its_gain_on_and_follows_the_best_price()
     assert lot.best == D("100.20")
     assert why_leave(lot, D("100.17"), settings, 0, True, False) is None
     assert why_leave(lot, D("100.15"), settings, 0, True, False) is Why.TRAILING
+
+
+def test_a_take_profit_that_no_longer_pays_does_not_take() -> None:
+    """At its deadline the price is back at the lot's own: the maker exit is canceled, nothing is taken, the lot waits for the next reason."""
+    desk = floor()
+    desk.lot()
+    desk.touch("100.10", "100.12", after_ms=50)
+    desk.acknowledge(desk.one(Place))
+    desk.touch("99.99", "100.01", after_ms=1001)
+    desk.canceled(desk.one(Cancel))
+    assert desk.sent(Place) == []
+    assert len(desk.trader.lots.open[Side.BUY]) == 1
