@@ -107,7 +107,7 @@ def _told(world: RecordedWorld, policy: str, setup: Setup) -> Run:
         quantity=sum((trade.quantity for trade in trades), ZERO),
         turnover=sum((trade.quote_quantity for trade in trades), ZERO),
         fees=sum((trade.commission * worth[trade.commission_asset] for trade in trades), ZERO),
-        pnl=sum(((held[asset] - setup.balances[asset] - world.stranger.moved.get(asset, ZERO)) * price for asset, price in worth.items()), ZERO),
+        pnl=sum(((held[asset] - setup.balances[asset] - world.stranger.moved_of(asset)) * price for asset, price in worth.items()), ZERO),
         failures=tuple(world.oracle.failures),
     )
 

@@ -172,11 +172,11 @@ class Account:
         return self.baseline.get(asset, ZERO) + self.own_change.get(asset, ZERO) + self.movements.get(asset, ZERO)
 
     def reserved(self, asset: str, orders: Orders) -> Decimal:
-        """What our live-or-undecided orders hold of it, and what ended ones have paid in fills we have not booked yet."""
+        """What our live-or-undecided orders hold of it, and what any of them has paid in fills we have not booked yet."""
         held = sum((self._hold(order, asset) for order in orders.open_ids.values()), ZERO)
         for client_id in orders.attention:
             order = orders.by_client_id[client_id]
-            if not order.is_open and order.booked < order.executed:
+            if order.booked < order.executed:
                 name, amount = hold_of(order.side, order.price, order.executed - order.booked, self.rules[order.symbol])
                 held += amount if name == asset else ZERO
         return held

@@ -9,7 +9,7 @@ from core.orders import Evidence, Order
 from core.types import OrderStatus, Side, VenueError
 
 BRAKE_AFTER_EQUAL_REJECTS = 2
-BRAKE_MS_FIRST, BRAKE_MS_MAX = 1000, 30_000
+BRAKE_MS_FIRST, BRAKE_MS_MAX = 1000, 8_000  # inside the liveness bound of DESIGN 4
 COUNT_MAX = 64
 
 

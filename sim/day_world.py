@@ -230,8 +230,8 @@ class DayWorld(World):
         oracle.check("I12", not self.trades.takers, f"a post-only order took {self.trades.takers} times")
         for asset, (free, locked) in self.matching.balances().items():
             venue = free + locked
-            moves = (self.trades.ours, self.trades.foreign, self.stranger.moved)
-            ours = self.setup.balances[asset] + sum(sums.get(asset, Decimal(0)) for sums in moves)
+            traded = sum(sums.get(asset, Decimal(0)) for sums in (self.trades.ours, self.trades.foreign))
+            ours = self.setup.balances[asset] + self.stranger.moved_of(asset) + traded
             oracle.check("I1", ours == venue, f"{asset}: {ours} by all trades, {venue} at the venue")
             oracle.check("I1", books.account.expected(asset) == venue, f"{asset}: {books.account.expected(asset)} expected, {venue} at the venue")
             booked, sold = books.account.own_change.get(asset, Decimal(0)), self.trades.ours.get(asset, Decimal(0))

@@ -4,7 +4,7 @@ Who calls it: sim.world after every step and at the end, sim.venue at its door. 
 Never: a repair, a belief of the bot taken as truth. Invariant numbers are those of DESIGN 11.
 """
 
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from decimal import Decimal
 
 from core.commands import Amend, AnyCommand, Cancel, CancelAll, Place, ReadAccount, ReadDepth, Reconnect, Replace
@@ -37,6 +37,7 @@ from sim.requests import Requests, is_written
 from sim.scheduler import MS, Scheduler
 
 FAILURES_MAX = 20
+Foreign = Callable[[Mapping[str, int] | None], dict[str, Decimal]]  # sim.stranger.foreign
 STRANGER = "web_"
 SILENCE_GRACE_MS = 600  # a snapshot from before the silence may still be on its way; the age is judged at the latest with the next Timer
 SIZES_EVERY = 10  # looks
@@ -330,9 +331,7 @@ class Oracle:
             del self._heard[command_id]
 
     # -- at the end ------------------------------------------------------------------------------
-    def at_rest(
-        self, engine: Engine, fills: Sequence[Fill], start: dict[str, Decimal], foreign: dict[str, Decimal], calls: dict[int, None]
-    ) -> None:
+    def at_rest(self, engine: Engine, fills: Sequence[Fill], start: dict[str, Decimal], foreign: Foreign, calls: dict[int, None]) -> None:
         """Everything has arrived: fills (those written down, by all boots), money, calls and orders must agree to the last digit."""
         books = engine.books
         assert books is not None
@@ -344,12 +343,8 @@ class Oracle:
         owed = sum(weight_of(one, len(books.rules)) for one in pending), sum(isinstance(one, Place | Replace) for one in pending)
         asked = books.budget.weight_asked, books.budget.places_asked
         self.check("I8", asked == owed, f"weight and places without a reply: {asked} by the budget, {owed} under way")
-        own = [
-            (symbol, trade)
-            for symbol in books.rules
-            for trade in self._matching.trades(symbol)
-            if not self._first_name(symbol, trade.order_id).startswith(STRANGER)
-        ]
+        trades = [(symbol, trade) for symbol in books.rules for trade in self._matching.trades(symbol)]
+        own = [(symbol, trade) for symbol, trade in trades if not self._first_name(symbol, trade.order_id).startswith(STRANGER)]
         theirs = sorted((symbol, trade.trade_id) for symbol, trade in own)
         ours = sorted(fill.key for fill in fills)
         self.check("I3", len(ours) == len(set(ours)), "a trade was booked twice")
@@ -362,18 +357,20 @@ class Oracle:
         still = [order.client_order_id for order in self._matching.open_orders() if not order.client_order_id.startswith(STRANGER)]
         self.check("I10", not still, f"open after the stop: {still}")
 
-    def _judge_money(self, engine: Engine, fills: Sequence[Fill], start: dict[str, Decimal], foreign: dict[str, Decimal]) -> None:
+    def _judge_money(self, engine: Engine, fills: Sequence[Fill], start: dict[str, Decimal], foreign: Foreign) -> None:
+        """What a stranger did after the bot's last balance was read, while that answer was on its way, nobody tells a bot that has ended."""
         books = engine.books
         assert books is not None
-        change: dict[str, Decimal] = {}
+        change = dict[str, Decimal]()
+        all_of_it, unheard = foreign(None), foreign({asset: holding.update_ms for asset, holding in books.account.holdings.items()})
         for fill in fills:
             rules, sign = books.rules[fill.symbol], 1 if fill.side is Side.BUY else -1
             for asset, delta in ((rules.base, sign * fill.quantity), (rules.quote, -sign * fill.price * fill.quantity), (fill.fee_asset, -fill.fee)):
                 change[asset] = change.get(asset, Decimal(0)) + delta
         for asset, (free, locked) in self._matching.balances().items():
-            ours = start[asset] + change.get(asset, Decimal(0)) + foreign.get(asset, Decimal(0))
+            ours = start[asset] + change.get(asset, Decimal(0)) + all_of_it.get(asset, Decimal(0))
             self.check("I1", ours == free + locked, f"{asset}: {ours} by our fills, {free + locked} at the venue")
-            expected = books.account.expected(asset)
+            expected = books.account.expected(asset) + unheard.get(asset, Decimal(0))
             self.check("I1", expected == free + locked, f"{asset}: {expected} expected, {free + locked} at the venue")
 
     def _judge_final(self, client_id: str, order: Order) -> None:

@@ -76,10 +76,10 @@ class RecordedWorld(World):
 
     def _move(self) -> None:
         if self._market_goes:
-            base, moved = self.setup.rules[0].base, self.stranger.moved
-            delta = -self._flow if moved.get(base) else self._flow
+            base = self.setup.rules[0].base
+            delta = -self._flow if self.stranger.moved_of(base) else self._flow
             self.matching.deposit(base, delta, self.scheduler.now_ms)
-            moved[base] = moved.get(base, Decimal(0)) + delta
+            self.stranger.note_moved(base, delta)
             self.links[Connection.USER].send(partial(_told, base, delta, self.scheduler.now_ms))
             self.publish()
             self.scheduler.after(self._flow_s * 1000, self._move)

@@ -3,7 +3,7 @@
 Who calls it: sim.world, when a fault says so. Never: an order that carries our tag.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from functools import partial
 from random import Random
@@ -25,7 +25,7 @@ class Stranger:
         self._publish, self._rng = publish, rng
         self._number = 0
         self.is_gone = False  # once the bot has finished, nobody may move what it has proven
-        self.moved: dict[str, Decimal] = {}
+        self.moved: list[tuple[int, str, Decimal]] = []  # venue time in ms, asset, by how much
 
     def name(self) -> str:
         self._number += 1
@@ -91,22 +91,30 @@ class Stranger:
             self._matching.deposit("USDT", delta, self._scheduler.now_ms)
         except Reject:
             return None
-        self.moved["USDT"] = self.moved.get("USDT", Decimal(0)) + delta
+        self.note_moved("USDT", delta)
         return delta
 
-    def foreign(self) -> dict[str, Decimal]:
-        """Movements and what its own trades did, per asset."""
-        total = dict(self.moved)
+    def note_moved(self, asset: str, delta: Decimal) -> None:
+        self.moved.append((self._scheduler.now_ms, asset, delta))
+
+    def moved_of(self, asset: str) -> Decimal:
+        return sum((delta for _, name, delta in self.moved if name == asset), Decimal(0))
+
+    def foreign(self, after_ms: Mapping[str, int] | None = None) -> dict[str, Decimal]:
+        """Movements and what its own trades did, per asset; of each asset only what came after that venue time, if one is given."""
+        total: dict[str, Decimal] = {}
+        for at_ms, asset, delta in (*self.moved, *self._by_trades()):
+            if after_ms is None or at_ms > after_ms[asset]:
+                total[asset] = total.get(asset, Decimal(0)) + delta
+        return total
+
+    def _by_trades(self) -> Iterator[tuple[int, str, Decimal]]:
         for symbol, rules in self._matching.rules.items():
             for trade in self._matching.trades(symbol):
                 order = self._matching.order(symbol, trade.order_id)
                 if not (order.original_client_order_id or order.client_order_id).startswith(STRANGER):
                     continue
                 sign = 1 if trade.is_buyer else -1
-                for asset, delta in (
-                    (rules.base, sign * trade.quantity),
-                    (rules.quote, -sign * trade.quote_quantity),
-                    (trade.commission_asset, -trade.commission),
-                ):
-                    total[asset] = total.get(asset, Decimal(0)) + delta
-        return total
+                yield trade.time_ms, rules.base, sign * trade.quantity
+                yield trade.time_ms, rules.quote, -sign * trade.quote_quantity
+                yield trade.time_ms, trade.commission_asset, -trade.commission

@@ -309,7 +309,7 @@ class World:
 
     def _judge_rest(self) -> None:
         self.bot.journal.close()
-        self.oracle.at_rest(self.engine, self.memory.fills(), dict(self.setup.balances), self.stranger.foreign(), self.bot.lane_calls())
+        self.oracle.at_rest(self.engine, self.memory.fills(), dict(self.setup.balances), self.stranger.foreign, self.bot.lane_calls())
 
     def _trouble_s(self) -> int:
         """What is left of the last fault, and then the liveness bound."""

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from core.books import ATTRIBUTED_MAX
-from core.commands import Place, Replace
+from core.commands import Amend, Cancel, Place, Replace
 from core.events import Outcome, Told, Undecided
 from core.types import Fill
 from state.intents import BootRecord, EndRecord, FillRecord, IntentRecord, Intents, MemoryRecord, Record, ResultRecord, read
@@ -75,11 +75,8 @@ class Ledger:
     def take(self, record: Record) -> None:
         if isinstance(record, BootRecord):
             self.boot, self.boots = record.boot, self.boots + 1
-        elif isinstance(record, IntentRecord) and (place := placed_by(record)) is not None:
-            key = self.boot, place.command_id
-            self.places[key] = place
-            self._keys[place.client_order_id] = key
-            self._note_task(place)
+        elif isinstance(record, IntentRecord):
+            self._take_intent(record)
         elif isinstance(record, ResultRecord) and record.outcome in NEVER_RESTED:
             self._forget((self.boot, record.command_id))
         elif isinstance(record, ResultRecord) and record.order is not None:
@@ -100,6 +97,18 @@ class Ledger:
             self.trades[record.fill.symbol] = max(record.fill.trade_id, self.trades.get(record.fill.symbol, -1))
         elif isinstance(record, EndRecord) and record.is_complete and (ended := self._keys.get(record.client_order_id)):
             self._forget(ended)
+
+    def _take_intent(self, record: IntentRecord) -> None:
+        command = record.command
+        if isinstance(command, Cancel | Amend | Replace):
+            named = command.cancel if isinstance(command, Replace) else command
+            if found := self._keys.get(named.client_order_id):  # known by a report, where the answer to the place never came
+                self.venue_ids[found] = named.venue_order_id
+        if (place := placed_by(record)) is not None:
+            key = self.boot, place.command_id
+            self.places[key] = place
+            self._keys[place.client_order_id] = key
+            self._note_task(place)
 
     # -- for the strategy (core.memory) ----------------------------------------------------------
     def _note_task(self, place: Place) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from core.account import Account, FillTotals, Holding, hold_of
 from core.commands import ReadAccount
 from core.events import StreamUp
-from core.orders import Asked, Order, Orders
+from core.orders import Asked, Evidence, Order, Orders
 from core.types import Balance, Connection, OrderStatus, Side
 from tests.core.builders import BTC, ETH, START_MS, D, Desk, fill, position, report
 
@@ -198,3 +198,13 @@ def test_the_books_begin_with_the_end_of_a_ms() -> None:
     desk.step(late, position(START_MS + 5, Balance(asset="USDT", free=D(860), locked=D(0))))
     account = desk.books.account
     assert account.expected("USDT") == account.total("USDT") == 860
+
+
+@pytest.mark.parametrize("status", [OrderStatus.PARTIALLY_FILLED, OrderStatus.CANCELED])
+def test_what_was_executed_but_not_booked_is_spent(status: OrderStatus) -> None:
+    """An answer tells that an order has executed before its fill is known: that part is promised to nobody, open or ended (seed 14821 of 1b17d89)."""
+    orders, account = Orders(), Account(rules=RULES)
+    account.on_position([Balance(asset="USDT", free=D(100), locked=D(0))], START_MS)
+    order = make(orders, 1, "BTCUSDT", Side.BUY, 10, 4, 0, False)
+    orders.hear(order, status.value, D(3), Evidence.QUERY, 1)
+    assert account.available("USDT", orders) == (60 if order.is_open else 70)

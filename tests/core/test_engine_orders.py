@@ -85,9 +85,9 @@ def test_refused_place_ends_with_evidence() -> None:
 
 
 def test_equal_refusals_brake_the_side() -> None:
-    """The second equal refusal in a row makes the side wait, each further one twice as long, and a yes resets the count."""
-    desk = ready()
-    for wait_ms in (0, 1000, 2000):
+    """The second equal refusal in a row makes the side wait, each further one twice as long up to 8 s (seed 6016), and a yes resets the count."""
+    desk = Desk(timing=Timing(book_age_ms_max=3_600_000)).connect()
+    for wait_ms in (0, 1000, 2000, 4000, 8000, 8000):
         desk.refuse(desk.place(), error(-2010, "Order would immediately match and take."))
         assert desk.light().colour is (Colour.AMBER if wait_ms else Colour.GREEN)
         desk.step(after_ms=wait_ms)

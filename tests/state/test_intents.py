@@ -385,13 +385,3 @@ def test_zeroed_bytes_are_damage(intents: Intents) -> None:
     intents.path.write_bytes(bytes(data))
     with pytest.raises(IntentsCorrupt):
         list(read(intents.path))
-
-
-def test_a_fill_tells_the_venue_id_of_its_place(intents: Intents) -> None:
-    """The answer to a place was lost, a fill written before the kill: the next start asks by the venue's id, which no rename hides (seed 2286)."""
-    intents.intent(place(1))
-    intents.fill(fill(9))
-    recovery = recover(intents.path, HERE)
-    (left,) = recovery.undecided
-    assert left.venue_order_id == 5
-    assert ("BTCUSDT", 5) not in recovery.attributed

@@ -86,12 +86,11 @@ def test_nothing_was_done(intents: Intents, outcome: Outcome) -> None:
 
 
 def test_the_new_venue_id_is_remembered(intents: Intents) -> None:
-    """The answer's venue id goes with the undecided order; the old order's id belongs to nobody's search."""
+    """The answer's venue id goes with the undecided new order, the one the pair was sent with goes with the old: both are asked about by id."""
     begin(intents)
     intents.result(answered(CANCELED, PLACED))
     found = recover(intents.path, HERE)
-    assert [one.venue_order_id for one in found.undecided if one.client_order_id == NEW] == [6]
-    assert ("BTCUSDT", 5) in found.attributed
+    assert {one.client_order_id: one.venue_order_id for one in found.undecided} == {OLD: 5, NEW: 6}
 
 
 def test_not_sent_without_a_record(tmp_path: Path) -> None:
