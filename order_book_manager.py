@@ -81,8 +81,9 @@ class OrderBookManager:
         self._submit(self._cancel_lane, self._run_cancel_all, command)
 
     def read(self, commands: Iterable[ReadCommand]) -> None:
+        asked_ns = self._clock_ns()
         for command in commands:
-            self._submit(self._query_lane, self._run_read, command)
+            self._submit(self._query_lane, partial(self._run_read, asked_ns), command)
 
     def hand_over(self, commands: Iterable[AnyCommand]) -> None:
         """Cancels first, then amendments, replacements, places, reads. A Reconnect is not ours: the loop gives it to its stream."""
@@ -168,7 +169,10 @@ class OrderBookManager:
     def _run_cancel_all(self, command: CancelAll) -> Reply | None:
         return self._call(command, self._venue.cancel_all, journaled=True)
 
-    def _run_read(self, command: ReadCommand) -> Reply | None:
+    def _run_read(self, asked_ns: int, command: ReadCommand) -> Reply | None:
+        """What waited for a worker as long as it may take is not asked any more: the engine asks again, and a silent venue would fill the lane."""
+        if self._clock_ns() - asked_ns >= command.timeout_ms * 1_000_000:
+            return self._outcome(command, NotSent("no worker was free in time"), 0, self._clock_ns())
         if isinstance(command, Query):
             return self._call(command, self._venue.query, journaled=False)
         if isinstance(command, ReadAccount):

@@ -349,6 +349,20 @@ def test_reads_are_not_journaled(bench: Bench, make: Callable[[], AnyCommand]) -
     assert bench.diary == [f"send {make().command_id}"]
 
 
+def test_a_read_that_waited_too_long_is_not_asked(bench: Bench) -> None:
+    """A read whose time-out passed while it waited for a worker ends unasked: the engine asks again, and a silent venue cannot fill the lane."""
+    bench.venue.gate.clear()
+    send(bench, query(1), query(2))
+    for _ in range(2):
+        assert bench.venue.entered.acquire(timeout=WAIT_S)
+    send(bench, read_depth(3))
+    bench.now_ns += 3_000_000_000
+    bench.venue.gate.set()
+    outcomes = {reply.command_id: reply.outcome for reply in (bench.reply() for _ in range(3))}
+    assert outcomes == {1: Outcome.DONE, 2: Outcome.DONE, 3: Outcome.NOT_SENT}
+    assert len(bench.venue.timeouts_s) == 2
+
+
 @pytest.mark.parametrize(("left_ms", "timeout_s"), [(10_000, 3.0), (2000, 1.5), (600, 0.1)])
 def test_stop_by_bounds_every_timeout(bench: Bench, left_ms: int, timeout_s: float) -> None:
     """After stop_by a call's time-out ends half a second before the deadline, so that no worker outlives the stop."""
