@@ -8,7 +8,7 @@ Never: a decision.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from core.books import Books
 from core.events import Boot, Told
@@ -24,7 +24,7 @@ class Remembering(Protocol):
 
     def resume(self, rules: Sequence[SymbolRules], memories: Mapping[str, str], told: Sequence[Told]) -> None: ...
     def hear(self, told: Told) -> None: ...
-    def shown(self) -> dict[str, object]: ...
+    def shown(self) -> dict[str, dict[str, Any]]: ...
 
 
 def begin(strategy: object, boot: Boot) -> None:

@@ -35,6 +35,10 @@ class Said(Notice, frozen=True, kw_only=True):
         return self.text
 
 
+class Fresh(Said, frozen=True, kw_only=True):
+    """A fact of trading in words: said each time, also where it differs from the last one in numbers alone."""
+
+
 class Sent(Notice, frozen=True, kw_only=True):
     """An order command, at its place in the story of the step."""
 

@@ -4,6 +4,7 @@ Who makes it: the trading loop, on the trading thread, a few times a second (`pi
 Who reads it: console, control socket, summary - any thread, because it never changes. Never: a way back into the engine.
 """
 
+from typing import Any
 
 import msgspec
 
@@ -71,7 +72,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     halted: str
     stopping: str
     light_seconds: dict[str, float]
-    positions: dict[str, object] = {}  # by symbol, of a strategy that keeps them
+    positions: dict[str, dict[str, Any]] = {}  # by symbol, of a strategy that keeps them
 
 
 def picture(engine: Engine) -> Snapshot | None:

@@ -19,7 +19,7 @@ from typing import Literal, TextIO
 import msgspec
 
 from core.commands import AnyCommand
-from core.notices import Notice
+from core.notices import Fresh, Notice
 from runtime.config import Config
 from runtime.console_lines import COMMAND_TAGS, LEVELS, NEVER_DROPPED, SHOWN_WHEN_QUIET, Line, Redactor, Repeats, command_words, level_of, one_row
 from runtime.logfiles import LogFiles
@@ -201,6 +201,7 @@ class Console(Worker):
             order_id=one_row(clean(entry.order_id)),
             level=entry.level,
             trace=clean(trace),
+            is_fresh=isinstance(entry.payload, Fresh),
         )
 
     def _say(self, line: Line) -> None:

@@ -70,6 +70,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     order_id: str = ""
     level: int
     trace: str = ""
+    is_fresh: bool = False  # a fact of trading: never folded
 
     def columns(self, colour: bool = False) -> str:
         """`HH:MM:SS.mmm TAG     SYMBOL   text   id`, local time."""
@@ -132,7 +133,7 @@ class Repeats:
 
     def admits(self, line: Line) -> bool:
         """True where the line is to be said now; False where it was counted instead."""
-        if line.tag in NEVER_FOLDED:
+        if line.tag in NEVER_FOLDED or line.is_fresh:
             return True
         key = (line.tag, line.symbol, _DIGITS.sub("#", line.text))
         fold = self._open.get(key)

@@ -9,6 +9,7 @@ from decimal import Decimal
 from core.commands import Purpose
 from core.engine import Engine
 from core.money import plain
+from core.position_words import side_lines, tally_lines
 from core.proof import Proof
 from core.snapshot import Snapshot, books_of, fees_of
 
@@ -67,6 +68,8 @@ def run_lines(summary: Mapping[str, object], snapshot: Snapshot, quote: str) -> 
         f"{shown.symbol:<8} bought {shown.bought} · sold {shown.sold} · inventory {Decimal(shown.inventory).normalize():+f}"
         for shown in snapshot.symbols[:6]
     )
+    for symbol, shown_position in snapshot.positions.items():
+        lines.extend(tally_lines(symbol, shown_position["tally"], quote))
     lines.append("quoting  " + " · ".join(f"{side.symbol} {side.side} {side.uptime:.1%}" for side in snapshot.sides[:6]))
     lines.append("light    " + " · ".join(f"{colour} {seconds:.1f} s" for colour, seconds in snapshot.light_seconds.items()))
     lines.append(f"rejects  {_pairs(snapshot.rejects) or 'none'} · weight {snapshot.weight_used}/{snapshot.weight_limit}")
@@ -111,6 +114,8 @@ def status_lines(snapshot: Snapshot) -> list[str]:
         )
     for shown in snapshot.symbols:
         lines.append(f"{shown.symbol} {shown.bid}/{shown.ask} · inventory {plain(Decimal(shown.inventory))} · book {shown.book_age_ms} ms old")
+    for symbol, position in snapshot.positions.items():
+        lines.extend([*side_lines(symbol, position, snapshot.at_ns), *tally_lines(symbol, position["tally"])])
     if snapshot.proof:
         proof = snapshot.proof
         verdict = f"equal: {', '.join(proof.compared)}" if proof.equal else f"DIFFERS: {', '.join(proof.differences)}"

@@ -28,7 +28,6 @@ from trading.maker_first import MakerFirst, MakerFirstSettings
 from trading.signals import Reading
 
 D = Decimal
-SLICE_MS = 3000
 WITHOUT_REPLACE = Amending()
 Check = Callable[[str, bool, str], None]
 
@@ -36,7 +35,7 @@ Check = Callable[[str, bool, str], None]
 class SliceSignal:
     """For each slice of time and each symbol a side or none, drawn from the seed: the same whatever the bot does."""
 
-    def __init__(self, seed: int, slice_ms: int = SLICE_MS) -> None:
+    def __init__(self, seed: int, slice_ms: int) -> None:
         self._seed, self._slice_ns = seed, slice_ms * 1_000_000
 
     def read(self, symbol: str, mid: Decimal, now_ns: int) -> Reading:
@@ -93,7 +92,7 @@ def strategy_of(setup: Setup) -> Strategy:
     """The strategy of a world."""
     if setup.maker_first is None:
         return MarketMaker(setup.quoting, setup.amending)
-    return MakerFirst(setup.maker_first, setup.amending, SliceSignal(setup.seed))
+    return MakerFirst(setup.maker_first, setup.amending, SliceSignal(setup.seed, setup.signal_slice_ms))
 
 
 class LotJudge:

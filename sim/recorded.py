@@ -47,6 +47,7 @@ def _rules(rule: PaperRules) -> SymbolRules:
         ask_multiplier_down=rule.ask_multiplier_down,
         max_orders=rule.max_orders,
         amend_allowed=True,
+        replace_allowed=True,
     )
 
 

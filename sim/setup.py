@@ -103,6 +103,7 @@ class Setup:
     amending: Amending = AMENDING
     with_pairs: bool = False  # a second strategy wants pairs of which one cancels the other
     maker_first: MakerFirstSettings | None = None  # None: the market maker (sim.lot_worlds)
+    signal_slice_ms: int = 3000  # its signal is drawn anew this often
     shared: dict[str, str] = field(default_factory=dict)
 
     @classmethod

@@ -25,6 +25,8 @@ from core.types import Fill, Liquidity, Side, SymbolRules
 from state.intents import IntentsCorrupt
 from state.ledger import account_of, recover
 from state.rebuild import both_files, project
+from state.report_positions import lines as position_lines
+from state.report_positions import positions_of
 from state.rows import OrderRow, ReportRow, Rows, RunRow, boot_of
 from state.schema import REVISION, exact, execution_reports, orders, runs
 from state.store import FILE, connect_to, revision_of
@@ -81,6 +83,7 @@ def build(store_path: Path, intents_path: Path, wanted: str | None) -> Json:
         "fees": _fees(counted),
         **_money(run, account, counted),
         "undecided": _undecided(intents_path, instance, boot, is_newest=run is _choose(rows, None), notes=notes),
+        "positions": positions_of(intents_path, boot),
         "notes": notes,
     }
 
@@ -324,6 +327,7 @@ def lines(report: Mapping[str, Any]) -> list[str]:
         _pnl_words(report),
         f"balances {_pairs({asset: plain(Decimal(held['free']) + Decimal(held['locked'])) for asset, held in report['balances'].items()})}",
     ]
+    said += position_lines(report["positions"])
     if report["recovered_fills"]:
         said.append(f"recovered {len(report['recovered_fills'])} fills from before this run's books begin")
     said += _listed("open", report["open_orders"]) + _listed("undecided", report["undecided"])

@@ -27,7 +27,7 @@ class EntrySettings(msgspec.Struct, frozen=True, kw_only=True):
     offset_bps: Decimal = ZERO
     offset_per_spread: Decimal = ZERO
     offset_per_vol: Decimal = ZERO
-    deadline_ms: int = 8000
+    deadline_ms: int = 3000
     reprice: bool = True
     reprice_ms: int = 400
     reprice_budget_share: Decimal = Decimal("0.3")

@@ -32,7 +32,7 @@ class ExitSettings(msgspec.Struct, frozen=True, kw_only=True):
     trail_bps: Decimal = Decimal(4)
     time_limit_s: int = 120
     runner: bool = True  # the oldest lot of a side has no take-profit: its trailing stop carries it
-    share: Decimal = Decimal(1)  # of the lot that one exit leaves; the runner and every stop leave whole
+    share: Decimal = Decimal("0.5")  # of the lot that one exit leaves; the runner and every stop leave whole
     deadline_ms: int = 4000
     stop_deadline_ms: int = 500
     reprice_ms: int = 400

@@ -7,13 +7,14 @@ Never: a wait; a taker entry in the step of a timeout; an exit of more than its 
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 
 from core.events import Told
 from core.lots import LOTS_MAX, Lot
 from core.money import ONE, ZERO, floor_to, plain
-from core.notices import Said
+from core.notices import Fresh
 from core.types import SIDES, Side, SymbolRules
 from core.view import Decision, View, WantCancel
 from trading import entry as entering
@@ -143,7 +144,7 @@ class MakerFirst:
         if dust is not None:
             trader.is_changed = True
             text = f"{lot.side:<4} lot {lot.number} closed · {plain(dust.quantity)} {rules.base} is too little to leave and goes to the dust at cost"
-            wanted.said.append(Said(tag="FILL", symbol=rules.symbol, text=text))
+            wanted.said.append(Fresh(tag="FILL", symbol=rules.symbol, text=text))
             return None
         is_runner = trader.lots.runner[lot.side] == lot.number
         return leaving.why_leave(lot, price, self.settings.exits, view.now_ns, is_runner, view.is_closing)
@@ -311,7 +312,7 @@ class MakerFirst:
             text = (
                 f"{side:<4} entry {flag.number}: thought over after {age_ms} ms · the market is not taken: more than {settings.slippage_bps_max} bps"
             )
-            wanted.said.append(Said(tag="TIMEOUT", symbol=symbol, text=text))
+            wanted.said.append(Fresh(tag="TIMEOUT", symbol=symbol, text=text))
             return "the price guard denies the fallback", None
         trader.tally.fallbacks += 1
         return "", self._begin_entry(view, trader, symbol, side, reading, mid, guard.quantity, wanted, f"after the timeout of {flag.number}")
@@ -360,5 +361,5 @@ class MakerFirst:
         return entering.spare_base(view, symbol, side, price, owed_base, owed_quote, fee_bps)
 
     # -- what a person may see -------------------------------------------------------------------
-    def shown(self) -> dict[str, object]:
+    def shown(self) -> dict[str, dict[str, Any]]:
         return {symbol: trader.shown() for symbol, trader in self.traders.items()}

@@ -64,23 +64,12 @@ class Tally:
 
     def shown(self) -> dict[str, object]:
         """As plain data, with the ratios a person asks for."""
-        sums = {name: msgspec.to_builtins(one) for name, one in sorted(self.classes.items())}
-        per_class = {name: f"{one.commission / one.quote * BPS:.3f}" for name, one in sorted(self.classes.items()) if one.quote}
+        whole: dict[str, object] = msgspec.to_builtins(self)
+        each = {name: f"{one.commission / one.quote * BPS:.3f}" for name, one in sorted(self.classes.items()) if one.quote}
         return {
-            "entries": self.entries,
-            "entries_filled": self.filled,
+            **whole,
             "fill_ratio": f"{Decimal(self.filled) / self.entries:.4f}" if self.entries else None,
-            "timeouts": self.timeouts,
-            "ended_by_signal": self.signal_ends,
-            "fallbacks": self.fallbacks,
-            "fallbacks_denied": self.fallbacks_denied,
-            "exits": self.exits,
-            "reprices": self.reprices,
+            "commission_bps": each,
             "reprices_per_fill": f"{Decimal(self.reprices) / self.filled:.3f}" if self.filled else None,
             "wait_ms_mean": self.waited_ns // self.filled // MS if self.filled else None,
-            "fills": sums,
-            "commission_bps": per_class,
-            "slippage_paid": f"{self.slippage_paid:.8f}",
-            "slippage_avoided": f"{self.slippage_avoided:.8f}",
-            "fees_saved": f"{self.fees_saved:.8f}",
         }

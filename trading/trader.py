@@ -7,6 +7,7 @@ Never: a second truth: lots follow from fills alone, and an order's task stands 
 
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Any
 
 from core.events import Told
 from core.lots import Lot, Lots
@@ -90,7 +91,7 @@ class Trader:
         return (back + (pending.left if pending is not None else ZERO)) * price * (ONE + fee_bps / 10_000)
 
     # -- what a person may see -------------------------------------------------------------------
-    def shown(self) -> dict[str, object]:
+    def shown(self) -> dict[str, Any]:
         """Plain data for status and summary."""
         return {**{side.value: self._side_shown(side) for side in Side}, "last_save_ns": self.saved_ns, "tally": self.tally.shown()}
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from core.amendments import OnReject, Routing
 from core.money import ZERO, plain
-from core.notices import Notice, Said
+from core.notices import Fresh, Notice
 from core.types import Side
 from core.view import WantAmend, WantCancel, WantPlace
 from trading.amend import Amending, Change, route
@@ -64,4 +64,4 @@ class Wanted:
     def say(self, tag: str, chase: Chase, text: str, order_id: str = "") -> None:
         task = chase.task
         order_id = order_id or (chase.history[-1] if chase.history else "")
-        self.said.append(Said(tag=tag, symbol=task.symbol, order_id=order_id, text=f"{task.side:<4} {task.task} {task.number} · {text}"))
+        self.said.append(Fresh(tag=tag, symbol=task.symbol, order_id=order_id, text=f"{task.side:<4} {task.task} {task.number} · {text}"))

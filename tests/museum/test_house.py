@@ -6,6 +6,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -141,7 +142,7 @@ def test_row_35_an_outage_is_a_handful_of_lines() -> None:
         said.extend(desk.step(*back, Timer(), after_ms=100).notices)
         spoken.extend(repeats.due(desk.ms * MS))
         for notice in said:
-            words = {"tag": notice.tag, "symbol": notice.symbol, "text": notice.words(), "order_id": notice.order_id}
+            words: dict[str, Any] = {"tag": notice.tag, "symbol": notice.symbol, "text": notice.words(), "order_id": notice.order_id}
             line = Line(at_ns=desk.ms * MS, level=level_of(notice.tag), **words)
             raw += 1
             if repeats.admits(line):

@@ -1,0 +1,172 @@
+"""What following the price is worth: the maker-first trader over one recording, with the same seed of signals, against never following and taking.
+
+Run: python -m benchmarks.maker_first_worth [--files A.gz B.gz] [--seeds 1:4] [--seconds 600] [--deadline-ms 8000] [--slice-s 20]
+In virtual time (sim.recorded), orders 10 ms away, maker fee 0.075 %, taker fee 0.1 %. The signal is drawn from the seed per slice of time, the
+same for every policy. Per policy, over all seeds: entries begun and filled as a maker, the share of the entered quantity that a maker brought, the
+mean cost of entries against the mid at their decision (what was taken after a timeout counts from the first one's), in bps, before fees and after.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+
+import msgspec
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.queue_worth import DATA, DEMO
+from core.books import Timing
+from core.commands import Place, Replace
+from core.money import BPS, ZERO
+from core.types import Liquidity
+from sim.memory import PATH
+from sim.recorded import RecordedWorld, rules_of
+from sim.setup import AMENDING, Setup, quoting
+from state.intents import FillRecord, IntentRecord, records_in
+from trading.chase import ENTRY, Task, task_of
+from trading.entry import EntrySettings, slippage_bps
+from trading.exits import ExitSettings
+from trading.maker_first import MakerFirst, MakerFirstSettings
+
+MAKER_FEE, TAKER_FEE = Decimal("0.00075"), Decimal("0.001")
+FULL = Decimal(1000)  # bps: no guard
+
+
+def policies(base: EntrySettings) -> dict[str, EntrySettings]:
+    """`fixed` is where the entry was placed, for good; `taker` gives up at once and takes on the next tick."""
+    change = msgspec.structs.replace
+    return {
+        "follow": change(base, fallback=False),
+        "fixed": change(base, fallback=False, reprice=False),
+        "follow + market": change(base, fallback=True),
+        "fixed + market": change(base, fallback=True, reprice=False),
+        "taker": change(base, fallback=True, deadline_ms=0, slippage_bps_max=FULL),
+    }
+
+
+@dataclass
+class Sums:
+    """Over the seeds of one policy."""
+
+    entries: int = 0
+    filled: int = 0
+    reprices: int = 0
+    maker: Decimal = ZERO  # quote entered as a maker
+    taker: Decimal = ZERO
+    slipped: Decimal = ZERO  # quote lost against the mid at the decision
+    fees: Decimal = ZERO
+    failures: list[str] = field(default_factory=list)
+
+    def add(self, world: RecordedWorld) -> None:
+        strategy = world.engine.strategy
+        assert isinstance(strategy, MakerFirst)
+        for trader in strategy.traders.values():
+            self.entries += trader.tally.entries
+            self.filled += trader.tally.filled
+            self.reprices += trader.tally.reprices
+        tasks: dict[str, Task] = {}
+        first: dict[tuple[str, str, int], Decimal] = {}  # the mid when the entry was first decided, also for what was taken after its timeout
+        for record in records_in(bytes(world.memory.disk.data), PATH):
+            if isinstance(record, IntentRecord) and isinstance(record.command, Place | Replace):
+                place = record.command.place if isinstance(record.command, Replace) else record.command
+                if (task := task_of(place.memo)) is not None and task.task == ENTRY:
+                    tasks[place.client_order_id] = task
+                    first.setdefault((task.symbol, task.side.value, task.number), task.reference)
+            elif isinstance(record, FillRecord) and (task := tasks.get(record.fill.client_order_id)) is not None:
+                fill = record.fill
+                number = int(task.reason.rpartition(" ")[2]) if task.is_taker else task.number
+                reference = first.get((task.symbol, task.side.value, number), task.reference)
+                worth = fill.price * fill.quantity
+                self.slipped += slippage_bps(task.side, worth, fill.quantity, reference) * worth / BPS
+                is_maker = fill.liquidity is Liquidity.MAKER
+                self.fees += worth * (MAKER_FEE if is_maker else TAKER_FEE)
+                self.maker += worth if is_maker else ZERO
+                self.taker += ZERO if is_maker else worth
+        self.failures += world.oracle.failures
+
+    def line(self, name: str) -> str:
+        whole = self.maker + self.taker
+        share = self.maker / whole if whole else ZERO
+        cost = self.slipped / whole * BPS if whole else ZERO
+        ratio = Decimal(self.filled) / self.entries if self.entries else ZERO
+        return (
+            f"{name:<16} {self.entries:>7} {self.filled:>7} {ratio:>8.1%} {self.reprices:>9} {whole:>12.0f} {share:>8.1%} {cost:>+9.3f}"
+            f" {cost + (self.fees / whole * BPS if whole else ZERO):>+9.3f}"
+        )
+
+
+HEAD = f"{'policy':<16} {'entries':>7} {'filled':>7} {'ratio':>8} {'reprices':>9} {'entered':>12} {'maker':>8} {'cost bps':>9} {'with fee':>9}"
+
+
+def once(entry: EntrySettings, seed: int, options: argparse.Namespace, files: Sequence[Path]) -> RecordedWorld:
+    rules = rules_of(files)
+    exits = ExitSettings(stop_loss_bps=ZERO, trail_bps=ZERO, time_limit_s=60, runner=False, deadline_ms=5000, slippage_bps_max=FULL)
+    rich = {rule.base: Decimal(10**6) for rule in rules} | {rule.quote: Decimal(10**8) for rule in rules}
+    setup = Setup(
+        seed=seed,
+        timing=Timing(book_age_ms_max=120_000, proof_every_ms=600_000),
+        balances=rich,
+        quoting={rule.symbol: quoting(("1", "1"), "1") for rule in rules},
+        order_latency_ms=10,
+        stream_latency_ms=10,
+        market_wait_ms=10,
+        fault_wait_ms=1,
+        timer_ms=options.timer_ms,
+        with_faults=False,
+        rules=rules,
+        maker_fee=MAKER_FEE,
+        amending=AMENDING,
+        maker_first=MakerFirstSettings(entry=entry, exits=exits),
+        signal_slice_ms=options.slice_s * 1000,
+    )
+    world = RecordedWorld(setup, files)
+    world.run_through(options.seconds)
+    return world
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--files", nargs="+", type=Path, help="of one recording (default: BTCUSDT around midnight, eleven minutes)")
+    parser.add_argument("--seeds", default="1:4", help="from:to, the last one left out (default %(default)s)")
+    parser.add_argument("--seconds", type=float, default=1e6, help="of the recording at most (default: all)")
+    parser.add_argument("--slice-s", type=int, default=20, help="the signal is drawn anew this often (default %(default)s)")
+    parser.add_argument("--timer-ms", type=int, default=100)
+    parser.add_argument("--deadline-ms", type=int, default=8000)
+    parser.add_argument("--reprice-ms", type=int, default=400)
+    parser.add_argument("--offset-bps", type=Decimal, default=ZERO)
+    parser.add_argument("--quote", type=Decimal, default=Decimal(200), help="of one entry")
+    parser.add_argument("--policies", default="", help="names, comma between them (default: all)")
+    options = parser.parse_args()
+    if options.files is None and DATA is None:
+        print("skipped: no recordings beside the project; name files with --files")
+        return 0
+    files = options.files or [Path(str(DATA)) / name for name in DEMO]
+    base = EntrySettings(
+        quote_amount=options.quote,
+        lots_max=100,
+        offset_bps=options.offset_bps,
+        deadline_ms=options.deadline_ms,
+        reprice_ms=options.reprice_ms,
+        rest_ms=options.slice_s * 600,
+    )
+    first, last = map(int, options.seeds.split(":"))
+    print(f"{' '.join(path.name for path in files)} · deadline {base.deadline_ms} ms · offset {base.offset_bps} bps · seeds {options.seeds}\n{HEAD}")
+    began_s, broken = time.monotonic(), False
+    for name, entry in policies(base).items():
+        if options.policies and name not in options.policies.split(","):
+            continue
+        sums = Sums()
+        for seed in range(first, last):
+            sums.add(once(entry, seed, options, files))
+        print("\n".join([sums.line(name), *sums.failures[:5]]), flush=True)
+        broken = broken or bool(sums.failures)
+    print(f"{time.monotonic() - began_s:.0f} s")
+    return int(broken)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

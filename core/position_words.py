@@ -1,0 +1,58 @@
+"""What a strategy that keeps positions has done, in words: from its plain data, as a snapshot shows it or the intents remember it.
+
+Who calls it: runtime.summary (a living run) and state.report (what was recorded), off the trading thread. Never: a number that is not in the data.
+"""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from core.money import BPS, plain
+from core.types import SIDES
+
+MS = 1_000_000
+
+
+def tally_lines(symbol: str, tally: Mapping[str, Any], quote: str = "") -> list[str]:
+    """Entries, what both classes of liquidity did and paid, and what it was worth."""
+    entries, filled = int(tally["entries"]), int(tally["filled"])
+    share = f" ({Decimal(filled) / entries:.0%})" if entries else ""
+    each = f" · wait {int(tally['waited_ns']) // filled // MS} ms · {Decimal(tally['reprices']) / filled:.1f} reprices per fill" if filled else ""
+    denied = f", {tally['fallbacks_denied']} denied" if tally["fallbacks_denied"] else ""
+    late = f"timeouts {tally['timeouts']} · fallbacks {tally['fallbacks']}{denied}"
+    head = f"entries  {symbol} {entries} as a maker · {filled} filled{share} · {late}{each}"
+    classes = [_class_words(name, one) for name, one in sorted(tally["classes"].items())]
+    worth = (
+        f"worth    {symbol} fees saved {_money(tally['fees_saved'])} · slippage paid {_money(tally['slippage_paid'])}"
+        f" · avoided {_money(tally['slippage_avoided'])}{' ' + quote if quote else ''}"
+    )
+    return [head, *([f"classes  {symbol} " + " · ".join(classes), worth] if classes else [])]
+
+
+def _class_words(name: str, one: Mapping[str, Any]) -> str:
+    """One of "entry maker", "exit taker" ..."""
+    worth = Decimal(one["quote"])
+    commission = f"{Decimal(one['commission']) / worth * BPS:.1f} bp" if worth else "-"
+    return f"{name} {one['fills']} fills {plain(Decimal(one['quantity']))} at {commission}"
+
+
+def _money(text: str) -> str:
+    return f"{Decimal(text):+.4f}"
+
+
+def side_lines(symbol: str, shown: Mapping[str, Any], now_ns: int) -> list[str]:
+    """Per side: the pending entry with its age, the recheck flag, lots, runner, dust."""
+    lines = []
+    for side in SIDES:
+        one = shown[side.value]
+        pending = one["pending"]
+        if pending:
+            age_s, left_s = (Decimal(now_ns - pending["created_ns"]) / 10**9, Decimal(pending["deadline_ns"] - now_ns) / 10**9)
+            entry = f"entry {pending['id']} pending {age_s:.1f} s, {max(left_s, Decimal(0)):.1f} s left, {pending['reprices']} reprices"
+        else:
+            entry = "no entry pending"
+        flags = " · recheck" if one["recheck"] else ""
+        lots = ", ".join(f"{lot['id']}: {lot['quantity']} at {Decimal(lot['price']).normalize():f}" for lot in one["lots"]) or "none"
+        dust = f" · dust {one['dust']}" if Decimal(one["dust"]) else ""
+        lines.append(f"{symbol} {side:<4} {entry}{flags} · lots {lots} · runner {one['runner'] or '-'} · next {one['next_lot']}{dust}")
+    return lines
