@@ -11,8 +11,8 @@ from concurrent.futures import CancelledError, Future
 from functools import partial
 from typing import Protocol, TypeVar
 
-from core.commands import Amend, AnyCommand, Cancel, CancelAll, Place, Query, ReadAccount, ReadCommand, ReadDepth, Replace, Request
-from core.events import Answer, OrderAnswer, Outcome, ReplaceAnswer, Reply, RequestAnswer
+from core.commands import Amend, AnyCommand, Cancel, CancelAll, Place, PlaceOco, Query, ReadAccount, ReadCommand, ReadDepth, Replace, Request
+from core.events import Answer, OcoAnswer, OrderAnswer, Outcome, ReplaceAnswer, Reply, RequestAnswer
 from core.light import Light
 from core.orders import Orders
 from core.ports import Answered, ClockNs, Journal, NotSent, Post, Refused, Underway, Venue
@@ -72,6 +72,10 @@ class OrderBookManager:
         for command in commands:
             self._submit(self._place_lane, self._run_replace, command)
 
+    def place_ocos(self, commands: Iterable[PlaceOco]) -> None:
+        for command in commands:
+            self._submit(self._place_lane, self._run_place_oco, command)
+
     def cancel_orders(self, commands: Iterable[Cancel]) -> None:
         for command in commands:
             self._submit(self._cancel_lane, self._run_cancel, command)
@@ -94,6 +98,7 @@ class OrderBookManager:
                 self.cancel_all_orders(command)
         self.amend_orders(command for command in commands if isinstance(command, Amend))
         self.replace_orders(command for command in commands if isinstance(command, Replace))
+        self.place_ocos(command for command in commands if isinstance(command, PlaceOco))
         self.place_orders(command for command in commands if isinstance(command, Place))
         self.read(command for command in commands if isinstance(command, Query | ReadAccount | ReadDepth))
 
@@ -157,6 +162,16 @@ class OrderBookManager:
         if self._clock_ns() > command.not_after_ns:
             raise NotSent("stale: its intent took too long to write")
         return self._venue.replace(command, timeout_s)
+
+    def _run_place_oco(self, command: PlaceOco) -> Reply | None:
+        if self._clock_ns() > command.not_after_ns:
+            return self._outcome(command, NotSent("stale: the decision is too old"), 0, self._clock_ns())
+        return self._call(command, self._place_oco_in_time, journaled=True)
+
+    def _place_oco_in_time(self, command: PlaceOco, timeout_s: float) -> Answered[OcoAnswer] | Underway:
+        if self._clock_ns() > command.not_after_ns:
+            raise NotSent("stale: its intent took too long to write")
+        return self._venue.place_oco(command, timeout_s)
 
     def _run_amend(self, command: Amend) -> Reply | None:
         if self._clock_ns() > command.not_after_ns:

@@ -174,6 +174,9 @@ class Account:
     def reserved(self, asset: str, orders: Orders) -> Decimal:
         """What our live-or-undecided orders hold of it, and what any of them has paid in fills we have not booked yet."""
         held = sum((self._hold(order, asset) for order in orders.open_ids.values()), ZERO)
+        for order in orders.open_ids.values():
+            if order.is_listed and order.client_order_id < order.partner and (other := orders.open_ids.get(order.partner)) is not None:
+                held -= min(self._hold(order, asset), self._hold(other, asset))  # a list locks the greater of its legs, once
         for client_id in orders.attention:
             order = orders.by_client_id[client_id]
             if order.booked < order.executed:

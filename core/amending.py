@@ -59,7 +59,9 @@ def start(books: Books, wishes: Sequence[WantAmend], risk: asking.Risk) -> None:
 
 def _changeable(books: Books, want: WantAmend) -> Order | None:
     order = books.orders.by_client_id.get(want.client_order_id)
-    if order is None or not order.is_working or order.venue_order_id is None or is_under_way(books, order):
+    if order is None or order.partner:  # a pair is canceled and placed anew, as a pair
+        return None
+    if not order.is_working or order.venue_order_id is None or is_under_way(books, order):
         return None
     return order
 

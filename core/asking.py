@@ -67,9 +67,15 @@ def send_cancels(books: Books) -> None:
     for order in books.orders.open():
         if not order.cancel_wanted or order.place_asked is not None or order.venue_order_id is None:
             continue
-        if order.cancel_asked is not None or books.now_ns < order.cancel_not_before_ns:
+        if order.cancel_asked is not None or books.now_ns < order.cancel_not_before_ns or _is_ending_with_its_list(books, order):
             continue
         leave(books, mark_cancel(books, order, order.cancel_wanted, books.number()), "CANCEL")
+
+
+def _is_ending_with_its_list(books: Books, order: Order) -> bool:
+    """The cancel of the other leg is under way and ends this one too; without an answer to it this one is canceled as well."""
+    other = books.orders.open_ids.get(order.partner) if order.is_listed else None
+    return other is not None and other.cancel_asked is not None and not other.cancel_asked.unknown
 
 
 def mark_cancel(books: Books, order: Order, reason: str, number: int) -> Cancel:

@@ -113,6 +113,45 @@ class Replace(Command, frozen=True, tag=True, tag_field="kind", kw_only=True):
         return self.place.not_after_ns
 
 
+class PlaceOco(Command, frozen=True, tag=True, tag_field="kind", kw_only=True):
+    """Place two orders as one list of the venue's, of which one cancels the other (orderList/oco; binance-wire 2).
+
+    The command is answered once for both. Each leg has a number of its own, under which the intents know it, and names the other as its partner.
+    """
+
+    list_id: str
+    stop: Place
+    profit: Place
+
+    @property
+    def legs(self) -> tuple[Place, Place]:
+        return self.stop, self.profit
+
+    @property
+    def symbol(self) -> str:
+        return self.profit.symbol
+
+    @property
+    def side(self) -> Side:
+        return self.profit.side
+
+    @property
+    def price(self) -> Decimal:
+        return self.profit.price
+
+    @property
+    def quantity(self) -> Decimal:
+        return self.profit.quantity
+
+    @property
+    def client_order_id(self) -> str:
+        return self.profit.client_order_id
+
+    @property
+    def not_after_ns(self) -> int:
+        return self.profit.not_after_ns
+
+
 class CancelAll(Command, frozen=True, tag=True, tag_field="kind", kw_only=True):
     """One background task: read the open orders, keep those with our tag, cancel them by id. Foreign orders stay."""
 
@@ -157,7 +196,16 @@ class Reconnect(Command, frozen=True, tag=True, tag_field="kind", kw_only=True):
     connection: Connection
 
 
-Request: TypeAlias = Place | Cancel | Amend | Replace  # about one order, or one and its successor
+Request: TypeAlias = Place | Cancel | Amend | Replace | PlaceOco  # about one order, one and its successor, or two
 OrderCommand: TypeAlias = Request | CancelAll
 ReadCommand: TypeAlias = Query | ReadAccount | ReadDepth
-AnyCommand: TypeAlias = Place | Cancel | Amend | Replace | CancelAll | Query | ReadAccount | ReadDepth | Reconnect
+AnyCommand: TypeAlias = Place | Cancel | Amend | Replace | PlaceOco | CancelAll | Query | ReadAccount | ReadDepth | Reconnect
+
+
+def places_of(command: object) -> tuple[Place, ...]:
+    """The orders that a command may bring about."""
+    if isinstance(command, Place):
+        return (command,)
+    if isinstance(command, Replace):
+        return (command.place,)
+    return command.legs if isinstance(command, PlaceOco) else ()

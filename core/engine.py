@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
-from core import amending, asking, audit, hearing, market, memory, opening, pairing, replacing, resolver, resync
+from core import amending, asking, audit, hearing, market, memory, opening, pairing, replies, resolver, resync
 from core.books import Books, Timing
-from core.commands import Amend, AnyCommand, Cancel, CancelAll, Place, Purpose, Query, ReadAccount, ReadDepth, Reconnect, Replace, Request
+from core.commands import AnyCommand, CancelAll, Purpose, ReadAccount, Reconnect
 from core.events import (
     AccountPosition,
     AccountSnapshot,
@@ -23,8 +23,6 @@ from core.events import (
     MarketTrade,
     Operator,
     OperatorAction,
-    Outcome,
-    ReplaceAnswer,
     Reply,
     StopRequested,
     StoreHealth,
@@ -39,7 +37,6 @@ from core.ports import Basis, Strategy
 from core.types import SIDES, Connection, Side
 from core.uptime import Uptime
 from core.view import Decision, View
-from core.weights import weight_of
 
 PENDING_MAX = 10_000
 MARKET_DATA = frozenset({BookTicker, DepthDiff, MarketTrade})
@@ -233,38 +230,17 @@ class Engine:
         command = self.pending.pop(event.command_id, None)
         if command is None:
             return
-        self._hear_limits(books, command, event)
+        replies.hear_limits(books, command, event)
         if event.error is not None:
             self._on_refusal(books, event)
-        if isinstance(command, Place):
-            hearing.on_place_reply(books, command, event)
-        elif isinstance(command, Cancel):
-            hearing.on_cancel_reply(books, command, event)
-        elif isinstance(command, Amend):
-            hearing.on_amend_reply(books, command, event)
-        elif isinstance(command, Replace):
-            replacing.on_reply(books, command, event)
-        elif isinstance(command, Query):
-            hearing.on_query_reply(books, command, event)
-        elif isinstance(command, ReadDepth):
-            market.on_depth_reply(books, command, event)
+        if heard := replies.HEARERS.get(type(command)):
+            heard(books, command, event)
         elif isinstance(command, ReadAccount):
             self._on_account(books, command, event)
         elif isinstance(command, CancelAll):
             hearing.on_cancel_all_reply(books, event)
         symbol = getattr(command, "symbol", None)
         self._changed.update({symbol: None} if symbol else dict.fromkeys(books.rules))
-
-    def _hear_limits(self, books: Books, command: AnyCommand, reply: Reply) -> None:
-        """What the reply says of the budget; the time in an order request's answer is when the venue carried it out."""
-        answer = reply.answer.placed if isinstance(reply.answer, ReplaceAnswer) else reply.answer
-        facts = getattr(answer, "facts", None)
-        venue_ms = facts.updated_ms if facts is not None and isinstance(command, Request) else 0
-        budget, is_place = books.budget, isinstance(command, Place | Replace)
-        budget.hear_clock(venue_ms, reply.sent_ns, reply.received_ns)
-        is_unknown = Outcome.UNKNOWN in (reply.outcome, getattr(answer, "outcome", None))
-        budget.answered(books.now_ns, weight_of(command, len(books.rules)), is_place, is_unknown)
-        budget.count(reply.limits, books.now_ns, reply.sent_ns or None, venue_ms)
 
     def _on_refusal(self, books: Books, reply: Reply) -> None:
         assert reply.error is not None

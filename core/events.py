@@ -229,6 +229,14 @@ class ReplaceAnswer(msgspec.Struct, frozen=True, tag=True, tag_field="kind", kw_
     by_socket: bool = False  # answered over the WS API
 
 
+class OcoAnswer(msgspec.Struct, frozen=True, tag=True, tag_field="kind", kw_only=True):
+    """Answer to PlaceOco: both legs, as the venue took them."""
+
+    stop: OrderFacts
+    profit: OrderFacts
+    by_socket: bool = False  # answered over the WS API
+
+
 class CancelAllAnswer(msgspec.Struct, frozen=True, tag=True, tag_field="kind", kw_only=True):
     """Answer to CancelAll: the final word on each order that was canceled; `failed` names those without one."""
 
@@ -236,8 +244,8 @@ class CancelAllAnswer(msgspec.Struct, frozen=True, tag=True, tag_field="kind", k
     failed: tuple[str, ...]
 
 
-RequestAnswer: TypeAlias = OrderAnswer | ReplaceAnswer  # to a core.commands.Request
-Answer: TypeAlias = OrderAnswer | ReplaceAnswer | AccountSnapshot | DepthSnapshot | CancelAllAnswer
+RequestAnswer: TypeAlias = OrderAnswer | ReplaceAnswer | OcoAnswer  # to a core.commands.Request
+Answer: TypeAlias = OrderAnswer | ReplaceAnswer | OcoAnswer | AccountSnapshot | DepthSnapshot | CancelAllAnswer
 
 
 class Reply(Event, frozen=True, tag=True, tag_field="kind", kw_only=True):

@@ -37,6 +37,7 @@ def on_report(books: Books, report: ExecutionReport) -> None:
     books.orders.learn_venue_id(order, report.venue_order_id)
     books.orders.learn_quantity(order, report.quantity, report.time_ms)
     books.orders.learn_stop(order, report.stop_price)
+    books.orders.learn_list(order, report.list_id)
     claim_orphans(books, order)
     if report.fill is not None:
         _book_told(books, order, report.fill)
@@ -95,6 +96,7 @@ def adopt(books: Books, facts: OrderFacts) -> Order | None:
         )
     )
     books.account.foreign.pop((facts.symbol, facts.venue_order_id), None)
+    books.orders.learn_list(order, facts.list_id)
     claim_orphans(books, order)
     for fill in facts.fills:
         book_fill(books, order, fill)
@@ -251,6 +253,7 @@ def _take_facts(books: Books, order: Order, facts: OrderFacts, evidence: Evidenc
     books.orders.learn_venue_id(order, facts.venue_order_id)
     books.orders.learn_quantity(order, facts.quantity, facts.updated_ms)
     books.orders.learn_stop(order, facts.stop_price)
+    books.orders.learn_list(order, facts.list_id)
     claim_orphans(books, order)
     for fill in facts.fills:
         book_fill(books, order, fill)

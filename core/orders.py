@@ -112,6 +112,7 @@ class Order:
     memo: str = ""  # what it is for, in its strategy's words
     partner: str = ""  # client id of the other leg of a pair of which one cancels the other
     is_listed: bool = False  # the venue knows the two as one list
+    list_id: int = -1  # the venue's
     is_waiting: bool = False  # not triggered yet, as far as we know; an order that has been triggered never waits again
 
     @property
@@ -231,6 +232,16 @@ class Orders:
             order.grown_ms = told_ms if is_growth else order.grown_ms
             order.quantity = quantity
             self.changed[order.client_order_id] = None
+
+    def learn_list(self, order: Order, list_id: int) -> None:
+        """The venue's list: two of ours in one are a pair, also where nothing else is known of them."""
+        if list_id < 0 or order.list_id == list_id:
+            return
+        order.list_id, order.is_listed = list_id, True
+        self.changed[order.client_order_id] = None
+        for other in self.open_ids.values():
+            if other.list_id == list_id and other is not order and not order.partner:
+                order.partner, other.partner = other.client_order_id, order.client_order_id
 
     def learn_stop(self, order: Order, stop_price: Decimal) -> None:
         """Nobody but us moves it, so a new one is the one we asked for."""

@@ -7,11 +7,16 @@ Never: a leg canceled on anything but the venue's word about the other; a leg pl
 Source: binance-wire 2 (OCO), Binance's "when one leg is filled, partially filled or triggered, the other expires".
 """
 
-from core import asking
+import msgspec
+
+from core import asking, hearing
 from core.account import hold_of
 from core.books import MS, Books
+from core.commands import PlaceOco
+from core.events import OcoAnswer, OrderAnswer, Outcome, Reply
 from core.money import ZERO
-from core.orders import Order
+from core.orders import Evidence, Order
+from core.types import OrderStatus
 from core.view import WantOco
 
 LIST_GRACE_MS = 1000  # the venue's word on the second leg of a list travels with that on the first
@@ -30,11 +35,41 @@ def deny(books: Books, want: WantOco, risk: asking.Risk) -> tuple[str, str] | No
 
 
 def place(books: Books, want: WantOco) -> None:
-    """Both legs, marked as asked; the stop first, so that nothing rests unguarded."""
+    """Both legs, marked as asked: in one command as the venue's list, else the stop first, so that nothing rests unguarded."""
     numbers = books.number(), books.number()
     stop, profit = (asking.name_of(books, number) for number in numbers)
+    if want.is_listed:
+        number = books.number()
+        _, first = asking.mark_place(books, want.stop, numbers[0], profit, number)
+        _, second = asking.mark_place(books, want.profit, numbers[1], stop, number)
+        command = PlaceOco(
+            command_id=number,
+            reason=want.profit.reason,
+            timeout_ms=first.timeout_ms,
+            list_id=f"{asking.name_of(books, number)}l",
+            stop=first,
+            profit=second,
+        )
+        asking.leave(books, command, "PLACE")
+        return
     asking.place(books, want.stop, numbers[0], partner=profit)
     asking.place(books, want.profit, numbers[1], partner=stop)
+
+
+def on_reply(books: Books, command: PlaceOco, reply: Reply) -> None:
+    """One answer for both legs: both stand, neither exists, or nobody knows of either."""
+    answer = reply.answer
+    if isinstance(answer, OcoAnswer):
+        for leg, facts in ((command.stop, answer.stop), (command.profit, answer.profit)):
+            hearing.on_place_reply(books, leg, msgspec.structs.replace(reply, answer=OrderAnswer(facts=facts, by_socket=answer.by_socket)))
+        return
+    hearing.on_place_reply(books, command.profit, reply)
+    stop = books.orders.by_client_id.get(command.stop.client_order_id)
+    if reply.outcome in (Outcome.REFUSED, Outcome.NOT_SENT) and stop is not None and stop.status is OrderStatus.UNSEEN:
+        evidence = Evidence.REFUSED if reply.outcome is Outcome.REFUSED else Evidence.NOT_SENT
+        books.orders.refuse(stop, OrderStatus.REJECTED, evidence, books.now_ns)  # said once, with the other leg, and counted once for the brake
+    else:
+        hearing.on_place_reply(books, command.stop, reply)
 
 
 def advance(books: Books) -> None:

@@ -45,6 +45,10 @@ def refuse(books: Books, order: Order, error: VenueError) -> None:
 
 
 def _brake_for(books: Books, order: Order, error: VenueError) -> str:
+    """Both legs of a pair refused are one refusal."""
+    partner = books.orders.by_client_id.get(order.partner)
+    if partner is not None and partner.evidence is Evidence.REFUSED:
+        return "like the other leg of its pair"
     return brake(books, order.symbol, order.side, f"{error.code} {error.message}", str(error.code))
 
 

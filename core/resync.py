@@ -54,6 +54,7 @@ def _hear_listed(books: Books, order: Order, facts: OrderFacts) -> None:
     books.orders.learn_venue_id(order, facts.venue_order_id)
     books.orders.learn_quantity(order, facts.quantity, facts.updated_ms)
     books.orders.learn_stop(order, facts.stop_price)
+    books.orders.learn_list(order, facts.list_id)
     claim_orphans(books, order)
     if order.place_asked is not None:
         order.place_asked = None

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from core.commands import Amend, AnyCommand, Cancel, CancelAll, Place, Query, Reconnect, Replace, Request
+from core.commands import Amend, AnyCommand, Cancel, CancelAll, Place, PlaceOco, Query, Reconnect, Replace, Request
 from core.money import plain
 
 # The documented set (docs: console). A line with another tag is shown as LOG.
@@ -43,7 +43,7 @@ NEVER_FOLDED = frozenset({"BOOT", "LIGHT", "PLACE", "ACK", "CANCEL", "AMEND", "R
 COLOURS = {"FILL": "1;32", "REJECT": "33", "TIMEOUT": "33", "RISK": "1;31", "DOWN": "1;31", "EXIT": "1", "PROOF": "36", "BOOT": "1"}
 
 COMMAND_TAGS: dict[type, str] = {
-    Place: "PLACE", Cancel: "CANCEL", Amend: "AMEND", Replace: "REPRICE", CancelAll: "CANCEL", Query: "PENDING", Reconnect: "WS",
+    Place: "PLACE", Cancel: "CANCEL", Amend: "AMEND", Replace: "REPRICE", PlaceOco: "PLACE", CancelAll: "CANCEL", Query: "PENDING", Reconnect: "WS",
 }  # fmt: skip
 
 TEXT_MAX = 4_000

@@ -48,7 +48,7 @@ class Bot:
         self._on_step, self._reconnect, self._timer_ms = on_step, reconnect, setup.timer_ms
         strategy = strategy_of(setup)
         if setup.with_pairs:
-            strategy = WithPairs(strategy, venue.capabilities)
+            strategy = WithPairs(strategy, msgspec.structs.replace(venue.capabilities, oco=setup.with_lists))
         self.engine = Engine(strategy, RiskChecks(Limits(open_orders_max=20)), setup.timing)
         clock = CallClock(scheduler)
         venue.on_answer = partial(setattr, clock, "as_of_ns", None)

@@ -21,6 +21,7 @@ from exchange.paper.matching import Matching
 from exchange.paper.model import SymbolRules as PaperRules
 from runtime.inbox import PRIVATE_MAX
 from sim.bot import Bot
+from sim.counter import Counter
 from sim.director import CRASHES
 from sim.executor import QUEUE_MAX
 from sim.faults import Kind
@@ -28,7 +29,6 @@ from sim.market import LightMarket
 from sim.oracle import STRANGER
 from sim.scheduler import MS
 from sim.setup import ETH, SOL, Setup, quoting, rules
-from sim.venue import Counter
 from sim.world import START_S_MAX, World
 
 MIDNIGHT_MS = 1_800_057_600_000  # 2027-01-16 00:00 UTC

@@ -5,9 +5,10 @@ Who calls it: sim.venue, when a request is executed. Never: an answer the matchi
 
 from collections.abc import Sequence
 
-from core.commands import Place, Replace
-from core.events import Answer, Half, OrderAnswer, Outcome, ReplaceAnswer
+from core.commands import Place, PlaceOco, Replace
+from core.events import Answer, Half, OcoAnswer, OrderAnswer, Outcome, ReplaceAnswer
 from core.types import OrderFacts, VenueError
+from exchange.paper.lists import ListRequest
 from exchange.paper.matching import Matching
 from exchange.paper.model import PlaceRequest, Reject
 from sim.facts import facts_of, fill_of
@@ -19,6 +20,12 @@ def enter(matching: Matching, command: Place, now_ms: int) -> OrderFacts:
     """Raises Reject."""
     made = matching.place(_request_of(command), now_ms)
     return facts_of(made.order, tuple(fill_of(trade, command.client_order_id) for trade in made.trades))
+
+
+def enter_list(matching: Matching, command: PlaceOco, now_ms: int) -> OcoAnswer:
+    """Raises Reject."""
+    _, (stop, profit) = matching.place_pair(ListRequest(command.list_id, _request_of(command.stop), _request_of(command.profit)), now_ms)
+    return OcoAnswer(stop=facts_of(stop), profit=facts_of(profit))
 
 
 def check_filters(matching: Matching, command: Replace, now_ms: int) -> None:
@@ -52,6 +59,8 @@ def placed(answers: Sequence[Answer]) -> OrderFacts | None:
     answer = answers[0]
     if isinstance(answer, ReplaceAnswer):
         return answer.placed.facts
+    if isinstance(answer, OcoAnswer):
+        return answer.profit
     assert isinstance(answer, OrderAnswer)
     return answer.facts
 

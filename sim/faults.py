@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from random import Random
 
-from core.commands import Amend, AnyCommand, Cancel, CancelAll, Place, Replace
+from core.commands import Amend, AnyCommand, Cancel, CancelAll, Place, PlaceOco, Replace
 from core.ports import Refused
 from core.types import Connection, VenueError
 
@@ -114,6 +114,7 @@ FITTING: dict[type, tuple[Kind, ...]] = {
     Cancel: (*CANCEL, *EITHER),
     Amend: (*AMEND, *EITHER),
     Replace: (*REPLACE, *EITHER, Kind.LIMIT_1015),
+    PlaceOco: (*PLACE, *EITHER),
     CancelAll: EITHER,
 }
 EVENT = {

@@ -7,7 +7,7 @@ Never: a repair, a belief of the bot taken as truth. Invariant numbers are those
 from collections.abc import Callable, Container, Mapping, Sequence
 from decimal import Decimal
 
-from core.commands import Amend, AnyCommand, Cancel, CancelAll, Place, ReadAccount, ReadDepth, Reconnect, Replace
+from core.commands import Amend, AnyCommand, Cancel, CancelAll, Place, PlaceOco, ReadAccount, ReadDepth, Reconnect, Replace, Request, places_of
 from core.depth import DepthBook
 from core.engine import Engine, Step
 from core.events import (
@@ -122,9 +122,10 @@ class Oracle:
     # -- the venue's door ------------------------------------------------------------------------
     def left(self, command: AnyCommand, plan: Plan) -> None:
         """A place leaves only after its whole intent is on the disk (DESIGN 6)."""
-        if isinstance(command, Place | Replace):
+        if isinstance(command, Place | Replace | PlaceOco):
             self.check("STALE", self._scheduler.now_ns <= command.not_after_ns, f"{command.client_order_id} left past its time")
-            self.check("I17", is_written(self.intents, command.client_order_id), f"{command.client_order_id} left without an intent")
+            written = all(is_written(self.intents, place.client_order_id) for place in places_of(command))
+            self.check("I17", written, f"{command.client_order_id} left without an intent")
         self.requests.left(command, plan, self._scheduler.now_ns)
 
     def arrived(self, command: AnyCommand) -> None:
@@ -133,7 +134,7 @@ class Oracle:
 
     def decided(self, command: AnyCommand, error: VenueError | None) -> None:
         self.requests.decided(command, error)
-        if isinstance(command, Place | Replace):
+        if isinstance(command, Place | Replace | PlaceOco):
             self._judge_refusal(command, error)
 
     def used(self, kind: str, count: int, limit: int) -> None:
@@ -142,7 +143,7 @@ class Oracle:
             return
         self.check("I26", count <= limit, f"{kind} {count} of {limit}")
 
-    def _judge_refusal(self, command: Place | Replace, error: VenueError | None) -> None:
+    def _judge_refusal(self, command: Place | Replace | PlaceOco, error: VenueError | None) -> None:
         code, message = (error.code, error.message) if error else (0, "")
         self.check("I14", code not in PRICE_FILTERS and "Filter failure" not in message, f"{command.client_order_id} {code} {message}")
         excused = any(kind in self._faults.counts for kind in FOREIGN) or (isinstance(command, Replace) and self._has_raced(command))
@@ -205,10 +206,11 @@ class Oracle:
             self._cancels[command.command_id] = True
         if isinstance(command, ReadAccount):
             self._reads[command.command_id] = now_ns
-        elif isinstance(command, Place | Replace):
+        elif isinstance(command, Place | Replace | PlaceOco):
             silent_ms, limit_ms = self.market_silent_ms(command.symbol), engine.timing.book_age_ms_max
             self.check("I22", silent_ms <= limit_ms + SILENCE_GRACE_MS, f"{command.client_order_id} after {silent_ms} ms of silence")
-            self._judge_place(command, now_ns)
+            for place in places_of(command):
+                self._judge_place(place, command, now_ns)
             self.requests.emit(command, now_ns)
             if isinstance(command, Replace):
                 self._judge_change(command.cancel)
@@ -224,9 +226,8 @@ class Oracle:
         theirs = order is None or (order.original_client_order_id or order.client_order_id).startswith(STRANGER)
         self.check("FOREIGN", not theirs, f"{type(command).__name__} of order {command.venue_order_id}, which is not ours")
 
-    def _judge_place(self, command: Place | Replace, now_ns: int) -> None:
-        """A pair is one: it may stand beside other pairs, and in the slot of the order that it replaces."""
-        place = command.place if isinstance(command, Replace) else command
+    def _judge_place(self, place: Place, command: Request, now_ns: int) -> None:
+        """A replacement is one: it may stand beside others, and in the slot of the order that it replaces."""
         replaced = command.cancel.client_order_id if isinstance(command, Replace) else ""
         why = self._halted or self._no_record or ("stopping" if self._is_stopping else "")
         self.check("HALT", not why, f"{place.client_order_id} placed though {why}")
@@ -241,10 +242,9 @@ class Oracle:
                 if request.is_settled:
                     del self.requests.alive[other]
                 continue
-            assert isinstance(alive, Place | Replace)
-            alive = alive.place if isinstance(alive, Replace) else alive
-            same = (alive.symbol, alive.side, alive.slot) == (place.symbol, place.side, place.slot) and boot_of(other) == boot
-            self.lots.beside(place, alive, replaced)
+            beside = next(one for one in places_of(alive) if one.client_order_id == other)
+            same = (beside.symbol, beside.side, beside.slot) == (place.symbol, place.side, place.slot) and boot_of(other) == boot
+            self.lots.beside(place, beside, replaced)
             self.check("I9", not same or other == replaced, f"{place.client_order_id} beside {other} in slot {place.slot}")
 
     def _judge_endings(self, engine: Engine) -> None:
@@ -340,7 +340,7 @@ class Oracle:
         left = [number for number in calls if not isinstance(engine.pending.get(number), ReadAccount | ReadDepth)]
         self.check("I8", not left, f"calls left: {left}")
         pending = engine.pending.values()
-        owed = sum(weight_of(one, len(books.rules)) for one in pending), sum(isinstance(one, Place | Replace) for one in pending)
+        owed = sum(weight_of(one, len(books.rules)) for one in pending), sum(len(places_of(one)) for one in pending)
         asked = books.budget.weight_asked, books.budget.places_asked
         self.check("I8", asked == owed, f"weight and places without a reply: {asked} by the budget, {owed} under way")
         trades = [(symbol, trade) for symbol in books.rules for trade in self._matching.trades(symbol)]

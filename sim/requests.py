@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 
-from core.commands import Amend, AnyCommand, Cancel, Place, Replace, Request
+from core.commands import Amend, AnyCommand, Cancel, Place, PlaceOco, Replace, Request, places_of
 from core.types import Side, VenueError
 from exchange.paper.matching import Matching
 from exchange.paper.model import Reject
@@ -47,7 +47,7 @@ class Sent:
 
 def name_of(command: AnyCommand) -> str:
     """Unique over all boots; empty for a read."""
-    if isinstance(command, Place | Replace):
+    if isinstance(command, Place | Replace | PlaceOco):
         return command.client_order_id
     if isinstance(command, Amend):
         return f"{command.client_order_id}/{command.command_id}"
@@ -69,8 +69,8 @@ class Requests:
     def emit(self, command: Request, now_ns: int) -> None:
         request = Sent(command, now_ns)
         self.unsettled[name_of(command)] = request
-        if isinstance(command, Place | Replace):
-            self.places[command.client_order_id] = self.alive[command.client_order_id] = request
+        for place in places_of(command):
+            self.places[place.client_order_id] = self.alive[place.client_order_id] = request
 
     def left(self, command: AnyCommand, plan: Plan, now_ns: int) -> None:
         if request := self.unsettled.get(name_of(command)):
@@ -85,20 +85,19 @@ class Requests:
 
     def arrived(self, command: AnyCommand) -> int:
         """How often this client id has reached the create endpoint, this time included; 0 for what is no place."""
-        if not isinstance(command, Place | Replace):
-            return 0
-        self.arrivals[command.client_order_id] = self.arrivals.get(command.client_order_id, 0) + 1
-        return self.arrivals[command.client_order_id]
+        for place in places_of(command):
+            self.arrivals[place.client_order_id] = self.arrivals.get(place.client_order_id, 0) + 1
+        return max((self.arrivals[place.client_order_id] for place in places_of(command)), default=0)
 
     def decided(self, command: AnyCommand, error: VenueError | None) -> None:
         if request := self.unsettled.get(name_of(command)):
             self._settle(request)
-        if isinstance(command, Place | Replace) and error is None:
+        for place in places_of(command) if error is None else ():
             try:
-                order = self.matching.order(command.symbol, client_order_id=command.client_order_id)
+                order = self.matching.order(place.symbol, client_order_id=place.client_order_id)
             except Reject:
-                return
-            self.venue_ids[command.client_order_id] = order.order_id
+                continue
+            self.venue_ids[place.client_order_id] = order.order_id
 
     def _settle(self, request: Sent) -> None:
         request.is_settled = True
@@ -127,7 +126,7 @@ class Requests:
         for request in self.unsettled.values():
             command = request.command
             fits = command.symbol == symbol and command.side is side
-            if not isinstance(command, Place) and fits and not request.is_orphaned and request.may_arrive(now_ns):
+            if not isinstance(command, Place | PlaceOco) and fits and not request.is_orphaned and request.may_arrive(now_ns):
                 changed = command.cancel if isinstance(command, Replace) else command
                 if changed.venue_order_id in self.matching.archives[symbol].open_ids:
                     yield command

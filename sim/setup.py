@@ -51,6 +51,7 @@ def rules(symbol: str, base: str, tick: str, step: str) -> SymbolRules:
         ask_multiplier_up=D(5),
         ask_multiplier_down=D("0.2"),
         amend_allowed=True,
+        oco_allowed=True,
         replace_allowed=True,
     )
 
@@ -102,6 +103,7 @@ class Setup:
     maker_fee: Decimal = D("0.001")
     amending: Amending = AMENDING
     with_pairs: bool = False  # a second strategy wants pairs of which one cancels the other
+    with_lists: bool = False  # and places them as the venue's lists
     maker_first: MakerFirstSettings | None = None  # None: the market maker (sim.lot_worlds)
     signal_slice_ms: int = 3000  # its signal is drawn anew this often
     shared: dict[str, str] = field(default_factory=dict)
@@ -110,7 +112,7 @@ class Setup:
     def drawn(cls, seed: int) -> "Setup":
         """The world of a seed: one in three has hardly enough funds, and then nobody else moves them; one in four replaces quotes in one command.
 
-        One in eight wants pairs of which one cancels the other.
+        One in eight wants pairs of which one cancels the other, half of those as lists of the venue's.
         """
         rng = Random(f"setup-{seed}")
         is_tight = rng.random() < 0.33
@@ -143,4 +145,5 @@ class Setup:
             allowed=tuple(kind for kind in Kind if not (is_tight and kind in FOREIGN) and (replaces or kind not in REPLACE)),
             amending=REPLACING if replaces else AMENDING,
             with_pairs=seed % 8 == 5,
+            with_lists=seed % 16 == 5,
         )

@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Protocol, TypeVar, cast
 
-from core.commands import Amend, AnyCommand, Cancel, CancelAll, Place, Query, ReadAccount, ReadDepth, Replace, Request
-from core.events import AccountSnapshot, Answer, CancelAllAnswer, DepthSnapshot, OrderAnswer, ReplaceAnswer
+from core.commands import Amend, AnyCommand, Cancel, CancelAll, Place, PlaceOco, Query, ReadAccount, ReadDepth, Replace, Request, places_of
+from core.events import AccountSnapshot, Answer, CancelAllAnswer, DepthSnapshot, OcoAnswer, OrderAnswer, ReplaceAnswer
 from core.ports import Answered, Capabilities, Refused
-from core.types import Balance, Fill, RateLimit, VenueError
+from core.types import Balance, Fill, VenueError
 from exchange.paper.matching import Matching
 from exchange.paper.model import PaperOrder, Reject
 from sim import entries
+from sim.counter import Counter
 from sim.executor import Leaving, Outcome
 from sim.facts import facts_of, fill_of
 from sim.faults import Fault, Faults, Kind, Plan, banned, limited, stale
@@ -52,32 +53,11 @@ class Ticket:
     answer: list[Answer] = field(default_factory=list)
 
 
-@dataclass(slots=True)
-class Counter:
-    """One clock-aligned limit of the venue."""
-
-    kind: str
-    interval_s: int
-    limit: int
-    index: int = -1
-    used: int = 0
-
-    def add(self, now_ms: int, amount: int) -> int:
-        index = now_ms // 1000 // self.interval_s
-        if index != self.index:
-            self.index, self.used = index, 0
-        self.used = max(0, self.used + amount)
-        return self.used
-
-    def limit_fact(self) -> RateLimit:
-        return RateLimit(kind=self.kind, interval_s=self.interval_s, limit=self.limit, count=self.used)
-
-
 class SimVenue:
     """core.ports.Venue over `Matching`; `publish` is called after everything that may have made events."""
 
     name = "sim"
-    capabilities = Capabilities(cancel_replace=True, cancel_all=True)
+    capabilities = Capabilities(cancel_replace=True, oco=True, cancel_all=True)
 
     def __init__(
         self,
@@ -115,6 +95,9 @@ class SimVenue:
 
     def replace(self, command: Replace, timeout_s: float) -> Answered[ReplaceAnswer]:
         return self._call(command, timeout_s, ReplaceAnswer)
+
+    def place_oco(self, command: PlaceOco, timeout_s: float) -> Answered[OcoAnswer]:
+        return self._call(command, timeout_s, OcoAnswer)
 
     def cancel_all(self, command: CancelAll, timeout_s: float) -> Answered[CancelAllAnswer]:
         return self._call(command, timeout_s, CancelAllAnswer)
@@ -188,15 +171,15 @@ class SimVenue:
             raise plan.before
         if now_ns < self.skewed_until_ns and not isinstance(command, ReadDepth):
             raise stale()
-        mutates, places = isinstance(command, Request), isinstance(command, Place | Replace)
+        mutates, places = isinstance(command, Request), len(places_of(command))
         if mutates and now_ns - ticket.sent_ns > self._faults.recv_window_ms * MS:
             raise stale()
         if places and now_ns < self._places_until_ns:
             raise limited((self._places_until_ns - now_ns) // MS + 1)
         for counter in (self.orders, self.weight):
             self._door.used(counter.kind, counter.add(now_ns // MS, 0), counter.limit)
-        if places and self.orders.add(now_ns // MS, 0) >= self.orders.limit:
-            self._door.used(self.orders.kind, self.orders.used + 1, self.orders.limit)
+        if places and self.orders.add(now_ns // MS, 0) + places > self.orders.limit:
+            self._door.used(self.orders.kind, self.orders.used + places, self.orders.limit)
             raise limited(0)
 
     def _stage(self, ticket: Ticket, stages: Stages) -> None:
@@ -218,14 +201,14 @@ class SimVenue:
         self._door.decided(ticket.command, error.error if isinstance(error, Refused) else entries.half_refused(ticket.answer))
         self.publish()
         plan = ticket.plan
-        placed = entries.placed(ticket.answer) if isinstance(ticket.command, Place | Replace) and error is None else None
+        placed = entries.placed(ticket.answer) if places_of(ticket.command) and error is None else None
         if plan.fault is not None and placed is not None:
             self.after_place(plan.fault, self.matching.order(placed.symbol, placed.venue_order_id))
         outcome: Outcome | None = error
         if plan.after is not None and error is None:
             outcome = plan.after
         if outcome is None and ticket.answer:
-            told = (self.weight, self.orders) if isinstance(ticket.command, Place | Replace) else (self.weight,)
+            told = (self.weight, self.orders) if places_of(ticket.command) else (self.weight,)
             outcome = Answered(answer=ticket.answer[0], limits=tuple(counter.limit_fact() for counter in told))
         if plan.reply_lost or outcome is None:
             return
@@ -257,6 +240,8 @@ class SimVenue:
                 if ticket.plan.fault is not None:
                     self.before_cancel(ticket.plan.fault, command.cancel)
                 return self._replace(ticket, command)
+            case PlaceOco():
+                return self._place_oco(ticket, command)
             case Query():
                 return self._query(ticket, command)
             case ReadAccount():
@@ -274,6 +259,13 @@ class SimVenue:
         facts = entries.enter(self.matching, command, self._scheduler.now_ms)
         self.orders.add(self._scheduler.now_ms, 1)
         ticket.answer.append(OrderAnswer(facts=facts))
+        yield from ()
+
+    def _place_oco(self, ticket: Ticket, command: PlaceOco) -> Stages:
+        self.weight.add(self._scheduler.now_ms, 1)
+        answer = entries.enter_list(self.matching, command, self._scheduler.now_ms)
+        self.orders.add(self._scheduler.now_ms, len(command.legs))
+        ticket.answer.append(answer)
         yield from ()
 
     def _replace(self, ticket: Ticket, command: Replace) -> Stages:

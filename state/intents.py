@@ -18,8 +18,8 @@ from typing import Protocol
 
 import msgspec
 
-from core.commands import AnyCommand, OrderCommand, Place, Replace
-from core.events import Boot, OrderAnswer, Outcome, ReplaceAnswer, Reply
+from core.commands import AnyCommand, OrderCommand, places_of
+from core.events import Boot, OcoAnswer, OrderAnswer, Outcome, ReplaceAnswer, Reply
 from core.notices import Holdings
 from core.ports import NotSent
 from core.types import Fill, OrderFacts
@@ -58,6 +58,7 @@ class ResultRecord(msgspec.Struct, frozen=True, tag="result", tag_field="record"
     note: str
     order: tuple[str, int, str, str] | None = None
     canceled: tuple[str, int, str, str] | None = None
+    legs: tuple[tuple[str, int, str, str], ...] = ()  # of a list, both
 
 
 class FillRecord(msgspec.Struct, frozen=True, tag="fill", tag_field="record", kw_only=True):
@@ -165,7 +166,7 @@ class Intents:
             self._write(IntentRecord(at_ns=0, command=command))
         except OSError as error:
             self._note_failure(error)
-            if isinstance(command, Place | Replace):
+            if places_of(command):
                 raise NotSent(f"its intent could not be written: {error.strerror}") from error
 
     def result(self, reply: Reply) -> None:
@@ -179,6 +180,7 @@ class Intents:
             error = answer.canceled.error or answer.placed.error
             # Not attempted is the venue's no: nothing of it is in doubt.
             outcome = Outcome.REFUSED if answer.placed.outcome is Outcome.NOT_SENT else answer.placed.outcome
+        legs = (_named(answer.stop), _named(answer.profit)) if isinstance(answer, OcoAnswer) else ()
         note = reply.note or (f"{error.code} {error.message}" if error else "")
         self._write_or_count(
             ResultRecord(
@@ -188,6 +190,7 @@ class Intents:
                 note=note[:500],
                 order=order,
                 canceled=canceled,
+                legs=tuple(leg for leg in legs if leg is not None),
             )
         )
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from core.books import ATTRIBUTED_MAX
-from core.commands import Amend, Cancel, Place, Replace
+from core.commands import Amend, Cancel, Place, PlaceOco, Replace, places_of
 from core.events import Outcome, Told, Undecided
 from core.types import Fill
 from state.intents import BootRecord, EndRecord, FillRecord, IntentRecord, Intents, MemoryRecord, Record, ResultRecord, read
@@ -47,14 +47,6 @@ class Recovery(msgspec.Struct, frozen=True, kw_only=True):
 NEVER_RESTED = (Outcome.REFUSED.value, Outcome.NOT_SENT.value)
 
 
-def placed_by(record: IntentRecord) -> Place | None:
-    """The new order this intent may have brought about; the one that a pair cancels has an intent of its own."""
-    command = record.command
-    if isinstance(command, Replace):
-        return command.place
-    return command if isinstance(command, Place) else None
-
-
 class Ledger:
     """What the records of one account instance add up to."""
 
@@ -62,6 +54,7 @@ class Ledger:
         self.places: dict[tuple[str, int], Place] = {}
         self.venue_ids: dict[tuple[str, int], int] = {}
         self._keys: dict[str, tuple[str, int]] = {}  # client id of a place -> its key in `places`
+        self._lists: dict[tuple[str, int], tuple[tuple[str, int], ...]] = {}  # a command for a whole list -> the keys of its legs
         self.trades: dict[str, int] = {}
         self.attributed: deque[tuple[str, int]] = deque(maxlen=ATTRIBUTED_MAX)
         self.newest: dict[str, int] = {}  # symbol -> the highest venue order id
@@ -78,7 +71,16 @@ class Ledger:
         elif isinstance(record, IntentRecord):
             self._take_intent(record)
         elif isinstance(record, ResultRecord) and record.outcome in NEVER_RESTED:
-            self._forget((self.boot, record.command_id))
+            key = self.boot, record.command_id
+            for one in self._lists.pop(key, (key,)):
+                self._forget(one)
+        elif isinstance(record, ResultRecord) and record.legs:
+            self._lists.pop((self.boot, record.command_id), None)
+            for symbol, venue_order_id, client_order_id, _ in record.legs:
+                if leg := self._keys.get(client_order_id):
+                    self.venue_ids[leg] = venue_order_id
+                self.attributed.append((symbol, venue_order_id))
+                self._saw(symbol, venue_order_id)
         elif isinstance(record, ResultRecord) and record.order is not None:
             if (self.boot, record.command_id) in self.places:  # its ending may have been written first (order entry over the WS API)
                 self.venue_ids[self.boot, record.command_id] = record.order[1]
@@ -99,16 +101,20 @@ class Ledger:
             self._forget(ended)
 
     def _take_intent(self, record: IntentRecord) -> None:
+        """The new orders it may have brought about; one that a replacement cancels has an intent of its own."""
         command = record.command
         if isinstance(command, Cancel | Amend | Replace):
             named = command.cancel if isinstance(command, Replace) else command
             if found := self._keys.get(named.client_order_id):  # known by a report, where the answer to the place never came
                 self.venue_ids[found] = named.venue_order_id
-        if (place := placed_by(record)) is not None:
+        places = places_of(command)
+        for place in places:
             key = self.boot, place.command_id
             self.places[key] = place
             self._keys[place.client_order_id] = key
             self._note_task(place)
+        if isinstance(command, PlaceOco):
+            self._lists[self.boot, command.command_id] = tuple((self.boot, place.command_id) for place in places)
 
     # -- for the strategy (core.memory) ----------------------------------------------------------
     def _note_task(self, place: Place) -> None:
@@ -208,8 +214,8 @@ def add_up(story: Iterable[Record], account: str) -> Recovery:
             current, last_boot, last_number = account_of(record.instance), record.boot, 0
             if instances.get(current) != record.instance:
                 instances[current], ledgers[current] = record.instance, Ledger()
-        elif isinstance(record, IntentRecord) and (place := placed_by(record)) is not None:
-            last_number = max(last_number, place.command_id)  # the lanes write side by side
+        elif isinstance(record, IntentRecord):
+            last_number = max(last_number, *(place.command_id for place in places_of(record.command)), 0)  # the lanes write side by side
         if current not in ledgers:
             ledgers[current] = Ledger()
         ledgers[current].take(record)

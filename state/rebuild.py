@@ -9,7 +9,7 @@ Never: a call from the trading thread; the whole file in memory as rows.
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from core.commands import Amend, Cancel, Place, Replace
+from core.commands import Amend, Cancel, Place, PlaceOco, Replace
 from core.events import Outcome
 from core.orders import Evidence
 from core.types import OrderStatus, Side
@@ -124,6 +124,9 @@ class Telling:
             self._replaced[self.run.boot, command.command_id] = command.cancel.client_order_id
             self._meet(command.cancel)
             self._write(placed_row(self.run.venue_instance, self.run.boot, command.place))
+        elif isinstance(command, PlaceOco):
+            for leg in command.legs:
+                self._write(placed_row(self.run.venue_instance, self.run.boot, leg))
 
     def _meet(self, command: Cancel | Amend) -> None:
         row = self._order(command.client_order_id, command.symbol, command.side, exact(command.price), exact(command.quantity))
@@ -155,6 +158,11 @@ class Telling:
         if old is not None and record.canceled is not None:
             old.hear(record.canceled[3], Evidence.ANSWER.value)
             self._write(old)
+        for _, venue_order_id, leg_name, status in record.legs:
+            if (leg := self.open_orders.get(leg_name)) is not None:
+                leg.venue_order_id = venue_order_id
+                leg.hear(status, Evidence.ANSWER.value)
+                self._write(leg)
         if row is not None and record.order is not None:
             _, row.venue_order_id, _, status = record.order
             row.hear(status, Evidence.ANSWER.value)

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import msgspec
 
-from core.commands import Place, Replace
+from core.commands import Place, places_of
 from core.notices import Filled, Holdings, Notice, Recovered, Reported, Sent, Standing
 from core.types import Fill, OrderStatus
 from state.schema import exact
@@ -195,9 +195,8 @@ def take(rows: Rows, run: RunRow, at_ns: int, notice: Notice) -> None:
     elif isinstance(notice, Standing):
         _stand(rows, scope, boot, notice)
     elif isinstance(notice, Sent):
-        if isinstance(notice.command, Place | Replace):
-            place = notice.command.place if isinstance(notice.command, Replace) else notice.command
-            rows.orders[scope, notice.order_id] = placed_row(scope, boot, place)
+        for place in places_of(notice.command):
+            rows.orders[scope, place.client_order_id] = placed_row(scope, boot, place)
     elif isinstance(notice, Holdings):
         hold(run, notice)
     run.as_of_ns = max(run.as_of_ns, at_ns)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from core.commands import Amend, Cancel, CancelAll, OrderCommand, Place, Replace
+from core.commands import Amend, Cancel, CancelAll, OrderCommand, Place, PlaceOco, Replace
 from core.events import AccountSnapshot, AnyEvent, Boot, DepthSnapshot, Reply
 from core.money import plain
 from core.types import OrderFacts
@@ -162,6 +162,8 @@ def _command(command: OrderCommand) -> str:
         return f"cancel all with tag {command.tag} ({command.reason})"
     if isinstance(command, Replace):
         return f"replace {command.cancel.client_order_id}: {_command(command.place)}"
+    if isinstance(command, PlaceOco):
+        return f"place a pair, {_command(command.profit)}; {_command(command.stop)}"
     verb = {Place: "place", Cancel: "cancel", Amend: "shrink"}[type(command)]
     order = f"{command.symbol} {command.side} {plain(command.quantity)} at {plain(command.price)}"
     return f"{verb} {order}, {command.client_order_id} ({command.reason})"

@@ -11,8 +11,8 @@ from typing import TypeVar
 
 import pytest
 
-from core.commands import Amend, AnyCommand, Cancel, CancelAll, Place, Purpose, Query, ReadAccount, ReadDepth, Replace
-from core.events import AccountSnapshot, AnyEvent, CancelAllAnswer, DepthSnapshot, Half, OrderAnswer, Outcome, ReplaceAnswer, Reply
+from core.commands import Amend, AnyCommand, Cancel, CancelAll, Place, PlaceOco, Purpose, Query, ReadAccount, ReadDepth, Replace
+from core.events import AccountSnapshot, AnyEvent, CancelAllAnswer, DepthSnapshot, Half, OcoAnswer, OrderAnswer, Outcome, ReplaceAnswer, Reply
 from core.orders import Order, Orders
 from core.ports import Answered, Capabilities, NotSent, Refused
 from core.types import OrderType, RateLimit, Side
@@ -21,7 +21,7 @@ from tests.core.builders import D, Desk, depth_snapshot, error, facts
 
 WAIT_S = 5.0
 A = TypeVar("A")
-LIMIT = RateLimit(kind="ORDERS", interval_s=10, limit=50, count=3)
+LIMIT, NOTHING = RateLimit(kind="ORDERS", interval_s=10, limit=50, count=3), Half(outcome=Outcome.NOT_SENT)
 
 
 class FakeVenue:
@@ -31,11 +31,10 @@ class FakeVenue:
     capabilities = Capabilities()
 
     def __init__(self, diary: list[str]) -> None:
-        self.gate = threading.Event()
+        self.gate, self.entered = threading.Event(), threading.Semaphore(0)
         self.gate.set()
         self.fault: BaseException | None = None
         self.timeouts_s: list[float] = []
-        self.entered = threading.Semaphore(0)
         self.threads: set[int] = set()
         self.diary = diary
 
@@ -59,8 +58,10 @@ class FakeVenue:
         return self._say(command, timeout_s, OrderAnswer(facts=facts(command.client_order_id, 11, quantity="0.5")))
 
     def replace(self, command: Replace, timeout_s: float) -> Answered[ReplaceAnswer]:
-        nothing = Half(outcome=Outcome.NOT_SENT)
-        return self._say(command, timeout_s, ReplaceAnswer(canceled=nothing, placed=nothing))
+        return self._say(command, timeout_s, ReplaceAnswer(canceled=NOTHING, placed=NOTHING))
+
+    def place_oco(self, command: PlaceOco, timeout_s: float) -> Answered[OcoAnswer]:
+        return self._say(command, timeout_s, OcoAnswer(stop=facts("s", 1), profit=facts("p", 2)))
 
     def cancel_all(self, command: CancelAll, timeout_s: float) -> Answered[CancelAllAnswer]:
         return self._say(command, timeout_s, CancelAllAnswer(canceled=(), failed=()))

@@ -3,9 +3,9 @@
 Who calls it: venue.py and ws_api.py, on lane threads. Never: a float, a number in exponent form. Source: binance-wire 2 and 3.
 """
 
-from core.commands import Amend, Place, Replace
+from core.commands import Amend, Place, PlaceOco, Replace
 from core.money import plain
-from core.types import OrderType
+from core.types import OrderType, Side, TimeInForce
 
 
 def place_params(command: Place) -> dict[str, str]:
@@ -40,6 +40,28 @@ def amend_params(command: Amend) -> dict[str, str]:
         "newQty": plain(command.quantity),
         "newClientOrderId": command.client_order_id,
     }
+
+
+def oco_params(command: PlaceOco) -> dict[str, str]:
+    """Both legs by where they lie: of a sale the profit is above the market, the stop below; of a purchase the other way round (binance-wire 2)."""
+    is_sale = command.side is Side.SELL
+    above, below = (command.profit, command.stop) if is_sale else (command.stop, command.profit)
+    return {
+        "symbol": command.symbol,
+        "listClientOrderId": command.list_id,
+        "side": command.side.value,
+        "quantity": plain(command.quantity),
+        "newOrderRespType": "RESULT",
+        **_leg_params("above", above),
+        **_leg_params("below", below),
+    }
+
+
+def _leg_params(where: str, leg: Place) -> dict[str, str]:
+    params = {f"{where}Type": leg.type.value, f"{where}ClientOrderId": leg.client_order_id, f"{where}Price": plain(leg.price)}
+    if leg.stop_price is not None:
+        params |= {f"{where}StopPrice": plain(leg.stop_price), f"{where}TimeInForce": (leg.time_in_force or TimeInForce.GTC).value}
+    return params
 
 
 def replace_params(command: Replace) -> dict[str, str]:

@@ -46,6 +46,7 @@ class _Symbol(msgspec.Struct, frozen=True, rename="camel"):
     order_types: tuple[str, ...] = ()
     amend_allowed: bool = False
     cancel_replace_allowed: bool = False
+    oco_allowed: bool = False
 
 
 class _ExchangeInfo(msgspec.Struct, frozen=True, rename="camel"):
@@ -104,5 +105,6 @@ def _rules(symbol: _Symbol) -> SymbolRules:
         status=symbol.status,
         amend_allowed=symbol.amend_allowed,
         replace_allowed=symbol.cancel_replace_allowed,
+        oco_allowed=symbol.oco_allowed,
         order_types=symbol.order_types,
     )

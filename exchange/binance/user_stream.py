@@ -13,7 +13,7 @@ from typing import Protocol
 
 import msgspec
 
-from core.commands import Amend, Place, Replace, Request
+from core.commands import Amend, Place, PlaceOco, Replace, Request
 from core.events import OrderAnswer, RequestAnswer, StreamGap
 from core.ports import Answered, ClockNs, Post, Refused, Settle
 from core.types import Connection, RateLimit
@@ -187,7 +187,7 @@ class ApiSession(Feed):
             return UnknownOutcome(f"status {reply.status} without a venue error")
         if errors.is_about_time(reply.error.code, reply.error.msg):
             self._clock.doubt()
-        is_place = isinstance(command, Place | Replace)
+        is_place = isinstance(command, Place | Replace | PlaceOco)
         told = errors.from_error(reply.status, reply.error, 0, self._clock.now_ms(), reply.limits, is_place=is_place)
         if isinstance(told, Refused):
             self._gate.hear(told.error)
@@ -294,6 +294,8 @@ def _answer(command: Request, result: bytes | msgspec.Raw) -> RequestAnswer:
         return OrderAnswer(facts=wire.placed(result, command), by_socket=True)
     if isinstance(command, Amend):
         return OrderAnswer(facts=wire.amended(result), by_socket=True)
+    if isinstance(command, PlaceOco):
+        return order_lists.placed(result, command, by_socket=True)
     if isinstance(command, Replace):
         return wire_pairs.replaced(result, command, by_socket=True)
     facts, also = order_lists.canceled(result, command.venue_order_id)

@@ -17,15 +17,15 @@ from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 
-from core.commands import Amend, Cancel, CancelAll, Place, Query, ReadAccount, ReadDepth, Replace
-from core.events import AccountSnapshot, CancelAllAnswer, DepthSnapshot, OrderAnswer, ReplaceAnswer
+from core.commands import Amend, Cancel, CancelAll, Place, PlaceOco, Query, ReadAccount, ReadDepth, Replace
+from core.events import AccountSnapshot, CancelAllAnswer, DepthSnapshot, OcoAnswer, OrderAnswer, ReplaceAnswer
 from core.money import ZERO
 from core.ports import Answered, Capabilities, NotSent, Refused
 from core.types import Fill, OrderFacts, RateLimit, SymbolRules
 from exchange.binance import order_lists, wire, wire_pairs
 from exchange.binance import symbols as symbol_rules
 from exchange.binance.errors import HalfDone, UnknownOutcome
-from exchange.binance.params import amend_params, cancel_params, place_params, replace_params
+from exchange.binance.params import amend_params, cancel_params, oco_params, place_params, replace_params
 from exchange.binance.rest import Answer, Rest
 
 NOT_KNOWN = -2013  # "Order does not exist."
@@ -53,7 +53,7 @@ class BinanceVenue:
     """Commands over `rest` for the configured `symbols`. Thread-safe: holds nothing that changes."""
 
     name = "binance"
-    capabilities = Capabilities(rest_amend=True, cancel_replace=True, post_only=True, cancel_all=True)
+    capabilities = Capabilities(rest_amend=True, cancel_replace=True, oco=True, post_only=True, cancel_all=True)
 
     def __init__(self, rest: Rest, symbols: Iterable[str]) -> None:
         self._rest = rest
@@ -83,6 +83,11 @@ class BinanceVenue:
         except HalfDone as half:
             return Answered(wire_pairs.replaced(half.error.data, command), half.limits)
         return Answered(wire_pairs.replaced(answer.body, command), answer.limits)
+
+    def place_oco(self, command: PlaceOco, timeout_s: float) -> Answered[OcoAnswer]:
+        """POST /orderList/oco."""
+        answer = self._rest.send("post", "orderList/oco", oco_params(command), timeout_s, is_place=True)
+        return Answered(order_lists.placed(answer.body, command), answer.limits)
 
     def cancel_all(self, command: CancelAll, timeout_s: float) -> Answered[CancelAllAnswer]:
         """Read the open orders, cancel those with our tag. The venue's own sweep is used only where every open order of the symbol is ours."""
@@ -339,7 +344,7 @@ def _match(command: Query, orders: list[OrderFacts]) -> OrderFacts | None:
     taken = frozenset(command.attributed)
     renamed: list[OrderFacts] = []
     for facts in sorted(orders, key=lambda one: one.venue_order_id):
-        if facts.client_order_id in names:
+        if facts.client_order_id in names and (facts.side, facts.price) == wanted[:2]:  # a leg's cancel gives both legs of its list one name
             return facts
         alike = (facts.side, facts.price, facts.quantity, facts.status) == wanted
         if alike and facts.venue_order_id not in taken and not facts.client_order_id.startswith(ours):

@@ -8,13 +8,13 @@ Source: binance-wire 6; DESIGN 4 and 5.
 
 import msgspec
 
-from core.commands import Amend, Cancel, CancelAll, Place, Query, ReadAccount, ReadDepth, Replace, Request
-from core.events import AccountSnapshot, CancelAllAnswer, DepthSnapshot, OrderAnswer, ReplaceAnswer
+from core.commands import Amend, Cancel, CancelAll, Place, PlaceOco, Query, ReadAccount, ReadDepth, Replace, Request
+from core.events import AccountSnapshot, CancelAllAnswer, DepthSnapshot, OcoAnswer, OrderAnswer, ReplaceAnswer
 from core.ports import Answered, ClockNs, NotSent, Underway
 from exchange.binance.clock import VenueClock
 from exchange.binance.gate import Gate
 from exchange.binance.in_flight import Waiting
-from exchange.binance.params import amend_params, cancel_params, place_params, replace_params
+from exchange.binance.params import amend_params, cancel_params, oco_params, place_params, replace_params
 from exchange.binance.user_stream import ApiSession
 from exchange.binance.venue import BinanceVenue
 from exchange.binance.ws_requests import Params
@@ -64,6 +64,11 @@ class WsVenue:
         if self._sent(command, "order.cancelReplace", replace_params(command), timeout_s):
             return UNDERWAY
         return self._rest.replace(command, timeout_s)
+
+    def place_oco(self, command: PlaceOco, timeout_s: float) -> Answered[OcoAnswer] | Underway:
+        if self._sent(command, "orderList.place.oco", oco_params(command), timeout_s):
+            return UNDERWAY
+        return self._rest.place_oco(command, timeout_s)
 
     def cancel_all(self, command: CancelAll, timeout_s: float) -> Answered[CancelAllAnswer]:
         return self._rest.cancel_all(command, timeout_s)

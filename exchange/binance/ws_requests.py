@@ -22,6 +22,7 @@ class Requests:
     def __init__(self, signer: Signer, recv_window_ms: int = RECV_WINDOW_MS) -> None:
         self.can_log_on = signer.can_log_on
         self._recv_window_ms = recv_window_ms
+        self._api_key, self._sign = signer.api_key, signer.sign
         self._finish = signer.keyed(f"apiKey={signer.api_key}&")
         self._key = f'"apiKey":"{signer.api_key}",'
 
@@ -32,7 +33,11 @@ class Requests:
     def signed(self, number: int | str, method: str, params: Params, timestamp_ms: int) -> str:
         """With key, recvWindow, timestamp and, last, the signature. Raises ValueError for a value that JSON or the signature would have to escape."""
         ordered = self._timed(params, timestamp_ms)
-        signature = self._finish("&".join([f"{name}={value}" for name, value in ordered.items()]))
+        if next(iter(ordered)) < "apiKey":  # the legs of a list, above
+            whole = dict(sorted({**ordered, "apiKey": self._api_key}.items()))
+            signature = self._sign("&".join([f"{name}={value}" for name, value in whole.items()]))
+        else:
+            signature = self._finish("&".join([f"{name}={value}" for name, value in ordered.items()]))
         return _envelope(number, method, f'{self._key}{_json(ordered)},"signature":"{signature}"')
 
     def vouched(self, number: int | str, method: str, params: Params, timestamp_ms: int) -> str:
@@ -40,7 +45,7 @@ class Requests:
         return _envelope(number, method, _json(self._timed(params, timestamp_ms)))
 
     def _timed(self, params: Params, timestamp_ms: int) -> dict[str, str | int]:
-        """Sorted by name, as they are signed. All names of ours come after apiKey."""
+        """Sorted by name, as they are signed. All names of ours but those of a list's legs come after apiKey."""
         return dict(sorted(_checked({**params, "recvWindow": self._recv_window_ms, "timestamp": timestamp_ms}).items()))
 
 

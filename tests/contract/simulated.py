@@ -14,7 +14,7 @@ from typing import TypeVar
 from core.amendments import AmendmentResult
 from core.asking import Risk
 from core.books import MS, Books, Timing
-from core.commands import Amend, AnyCommand, Cancel, CancelAll, Place, Query, ReadAccount, ReadDepth, Replace
+from core.commands import Amend, AnyCommand, Cancel, CancelAll, Place, PlaceOco, Query, ReadAccount, ReadDepth, Replace
 from core.engine import Engine, Step
 from core.events import (
     AccountSnapshot,
@@ -24,6 +24,7 @@ from core.events import (
     DepthDiff,
     DepthSnapshot,
     Half,
+    OcoAnswer,
     OrderAnswer,
     Outcome,
     ReplaceAnswer,
@@ -36,6 +37,7 @@ from core.notices import Amended
 from core.orders import Order, Orders
 from core.ports import Answered, Capabilities, NotSent, Refused, Strategy
 from core.types import Balance, Connection, OrderFacts, RateLimit, Side, SymbolRules, VenueError
+from exchange.paper.lists import ListRequest
 from exchange.paper.matching import Matching
 from exchange.paper.model import ListReport, OrderReport, PaperOrder, PlaceRequest, Reject
 from order_book_manager import OrderBookManager
@@ -142,6 +144,14 @@ class SimulatedVenue:
             return Half(outcome=Outcome.DONE, facts=call().facts)
         except Reject as no:
             return Half(outcome=Outcome.REFUSED, error=VenueError(code=no.code, message=no.message, http_status=no.http_status))
+
+    def place_oco(self, command: PlaceOco, timeout_s: float) -> Answered[OcoAnswer]:
+        def call() -> OcoAnswer:
+            legs = ListRequest(command.list_id, request_of(command.stop), request_of(command.profit))
+            _, (stop, profit) = self.matching.place_pair(legs, self._now_ms())
+            return OcoAnswer(stop=facts_of(stop), profit=facts_of(profit), by_socket=self.by_socket)
+
+        return self._answer(command, call)
 
     def cancel_all(self, command: CancelAll, timeout_s: float) -> Answered[CancelAllAnswer]:
         def call() -> CancelAllAnswer:

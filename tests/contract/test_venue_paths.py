@@ -10,8 +10,8 @@ from queue import Empty, Queue
 
 import pytest
 
-from core.commands import Cancel, CancelAll, Place, Query
-from core.events import AnyEvent, OrderAnswer, Outcome, Reply, StreamUp
+from core.commands import Cancel, CancelAll, Place, PlaceOco, Query
+from core.events import AnyEvent, OcoAnswer, OrderAnswer, Outcome, Reply, StreamUp
 from core.orders import Orders
 from core.types import OrderFacts, OrderType, Side, TimeInForce
 from exchange.binance import user_stream as session
@@ -135,7 +135,7 @@ class Way:
         self.manager.cancel_orders([command])
         return command
 
-    def reply(self, command: Place | Cancel, timeout_s: float = WAIT_S) -> Reply:
+    def reply(self, command: Place | Cancel | PlaceOco, timeout_s: float = WAIT_S) -> Reply:
         reply = self.replies.get(timeout=timeout_s)
         assert reply.command_id == command.command_id
         return reply
@@ -211,6 +211,58 @@ def test_place_and_cancel(path: Way) -> None:
     assert (gone.status, gone.venue_order_id) == ("CANCELED", facts.venue_order_id)
     assert (gone.client_order_id, gone.orig_client_order_id) == (f"{place.client_order_id}c", place.client_order_id)
     assert path.transports(before) == {"ws" if path.over_ws else "rest"}
+
+
+def pair_around(path: Way, last: D, side: Side = Side.SELL) -> PlaceOco:
+    """One per cent around the last price; `last` itself for a pair whose prices are wrong."""
+    out = D("0.01") if side is Side.SELL else D("-0.01")
+    number, legs = path.next_number(), []
+    for kind, price, stop in (
+        (OrderType.STOP_LOSS_LIMIT, last * (1 - 2 * out), last * (1 - out)),
+        (OrderType.LIMIT_MAKER, last * (1 + out), None),
+    ):
+        leg = path.next_number()
+        legs.append(
+            Place(
+                command_id=leg,
+                reason="test",
+                timeout_ms=TIMEOUT_MS,
+                symbol="BTCUSDT",
+                side=side,
+                type=kind,
+                time_in_force=TimeInForce.GTC if stop else None,
+                price=price.quantize(D("0.01")),
+                quantity=D("0.002"),
+                client_order_id=f"{TAG}-{path.boot}-{leg}",
+                slot=None,
+                not_after_ns=2**62,
+                stop_price=stop.quantize(D("0.01")) if stop else None,
+            )
+        )
+    command = PlaceOco(
+        command_id=number, reason="test", timeout_ms=TIMEOUT_MS, list_id=f"{TAG}-{path.boot}-{number}l", stop=legs[0], profit=legs[1]
+    )
+    path.manager.place_ocos([command])
+    return command
+
+
+@pytest.mark.parametrize("side", list(Side))
+def test_a_pair_as_one_list(path: Way, side: Side) -> None:
+    """Both legs come back in one answer, of one list, the stop waiting; the cancel of one ends both; wrong prices are a definite no."""
+    path.exchange.take("BUY", path.exchange.touch()["askPrice"], "0.00001")
+    last = D(path.exchange.public("GET", "/api/v3/ticker/price", symbol="BTCUSDT").json["price"])
+    command = pair_around(path, last, side)
+    reply = path.reply(command)
+    assert isinstance(reply.answer, OcoAnswer), reply
+    stop, profit = reply.answer.stop, reply.answer.profit
+    assert [one.client_order_id for one in (stop, profit)] == [leg.client_order_id for leg in command.legs]
+    assert (stop.is_working, profit.is_working, stop.stop_price) == (False, True, command.stop.stop_price)
+    assert stop.list_id == profit.list_id >= 0 and reply.answer.by_socket is path.over_ws
+    gone = path.reply(path.cancel(profit))
+    assert isinstance(gone.answer, OrderAnswer) and gone.answer.facts is not None
+    assert [one.status for one in (gone.answer.facts, *gone.answer.also)] == ["CANCELED", "CANCELED"]
+    refused = path.reply(pair_around(path, last * D("0.9"), Side.SELL))
+    assert refused.outcome is Outcome.REFUSED and refused.error is not None and refused.error.code == -2010
 
 
 def test_fills_come_with_the_answer(path: Way) -> None:

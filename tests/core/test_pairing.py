@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from core.commands import Cancel, Place
-from core.events import OrderAnswer, Timer, Undecided
+from core.commands import Cancel, Place, PlaceOco, Query
+from core.events import OcoAnswer, OrderAnswer, Timer, Undecided
 from core.orders import Order
 from core.types import OrderType, Side
 from core.view import Decision, View, WantOco
-from tests.core.builders import BTC, OLDER_BOOT, START_MS, TAG, D, Desk, Script, error, facts, fill, report, want
+from tests.core.builders import BTC, OLDER_BOOT, START_MS, TAG, D, Desk, Script, balances, error, facts, fill, report, want
 
 PROFIT = want(Side.SELL, "101")
 STOP = replace(want(Side.SELL, "98", slot=(0, 1)), type=OrderType.STOP_LOSS_LIMIT, stop_price=D(99))
@@ -169,3 +169,79 @@ def test_after_a_kill(standing: bool) -> None:
     desk.connect(desk.account(open_orders=listed[keep]))
     desk.wait(500)
     assert [command.client_order_id for command in desk.ever(Cancel)] == ([] if standing else [names[1]])
+
+
+# -- as a list of the venue's --------------------------------------------------------------------
+def listed(**wanted: Any) -> tuple[Pair, PlaceOco]:
+    pair = Pair(is_listed=True, **wanted)
+    command = pair.desk.one(PlaceOco)
+    pair.places = list(command.legs)
+    return pair, command
+
+
+def standing(pair: Pair, command: PlaceOco) -> OcoAnswer:
+    stop, profit = (replace(pair.said(leg, number), list_id=4) for number, leg in enumerate(command.legs, 11))
+    return OcoAnswer(stop=stop, profit=profit)
+
+
+def test_a_list_is_one_command_and_one_lock() -> None:
+    """Both legs in one request, answered once; the greater of the two is held once, as the venue does; two orders of the budget."""
+    pair, command = listed()
+    assert not pair.desk.ever(Place)
+    assert pair.desk.books.budget.places_asked == 2
+    assert pair.desk.books.account.available("BTC", pair.desk.books.orders) == D(9)
+    pair.desk.reply(command, standing(pair, command))
+    assert pair.stop.is_waiting and (pair.stop.venue_order_id, pair.profit.venue_order_id) == (11, 12)
+    assert pair.desk.books.budget.places_asked == 0 and pair.desk.light(Side.SELL).is_green
+
+
+def test_a_list_refused() -> None:
+    """Neither leg exists; said and counted once, for the side's brake."""
+    pair, command = listed()
+    pair.desk.refuse(command, error(-2010, "The relationship of the prices for the orders is not correct."))
+    assert not pair.desk.books.orders.open_ids
+    assert pair.desk.books.refusals["BTCUSDT", Side.SELL][1] == 1
+
+
+def test_a_list_without_an_answer() -> None:
+    """Both legs are unknown, and each is asked about by its own name."""
+    pair, command = listed()
+    pair.desk.lose(command)
+    pair.desk.wait(500)
+    assert {query.client_order_id for query in pair.desk.ever(Query)} == {leg.client_order_id for leg in command.legs}
+
+
+def test_one_cancel_ends_a_list() -> None:
+    """One cancel leaves for both; its answer speaks of both."""
+    pair, command = listed()
+    pair.desk.reply(command, standing(pair, command))
+    for order in (pair.stop, pair.profit):
+        order.cancel_wanted = "test"
+    pair.desk.step(Timer())
+    cancel = pair.desk.one(Cancel)
+    gone = [replace(pair.said(leg, number, "CANCELED"), list_id=4) for number, leg in enumerate(command.legs, 11)]
+    pair.desk.reply(cancel, OrderAnswer(facts=gone[0], also=(replace(gone[1], orig_client_order_id=command.profit.client_order_id),)))
+    assert not pair.desk.books.orders.open_ids and len(pair.desk.ever(Cancel)) == 1
+
+
+def test_the_venue_ends_the_other_leg_itself() -> None:
+    """A fill of one: no cancel of ours while its word is on the way; after a second without it the leg is canceled, which asks the venue."""
+    pair, command = listed()
+    pair.desk.reply(command, standing(pair, command))
+    pair.filled(pair.profit, 12, "1")
+    pair.desk.wait(900)
+    assert not pair.desk.ever(Cancel)
+    pair.desk.wait(500)
+    assert [cancel.client_order_id for cancel in pair.desk.ever(Cancel)] == [pair.stop.client_order_id]
+
+
+def test_found_among_the_open_orders() -> None:
+    """Without intents two orders with our tag in one list are a pair, under one lock."""
+    said = tuple(
+        replace(facts(f"{TAG}-{OLDER_BOOT}-{n}", 10 + n, side=Side.SELL, price=price), list_id=4) for n, price in ((1, "98"), (2, "101"))
+    )
+    desk = Desk(symbols=(BTC,))
+    desk.connect(desk.account(open_orders=said, held=balances(btc="9", btc_locked="1")))
+    one, two = (desk.order(order.client_order_id) for order in said)
+    assert (one.partner, two.partner, one.is_listed) == (two.client_order_id, one.client_order_id, True)
+    assert desk.books.account.available("BTC", desk.books.orders) == D(9)
