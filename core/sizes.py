@@ -51,6 +51,7 @@ CAPS: dict[str, Cap] = {
     "trader.exits": LOTS,
     "trader.recheck": PER_SIDE,
     "trader.rest_until_ns": PER_SIDE,
+    "trader.beats": Cap(per_symbol=3),
     "tally.classes": Cap(per_symbol=4),  # entry and exit, maker and taker
     "lots.open": PER_SIDE,
     "lots.open[]": LOTS,

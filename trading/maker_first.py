@@ -51,6 +51,7 @@ class MakerFirst:
             text = memories.get(rule.symbol)
             self.traders[rule.symbol] = msgspec.json.decode(text, type=Trader) if text else Trader.of(rule)
             self.traders[rule.symbol].is_changed = True
+            self.traders[rule.symbol].beats.clear()
         for one in told:
             self.hear(one)
 
@@ -58,8 +59,10 @@ class MakerFirst:
         if (trader := self.traders.get(told.symbol)) is not None:
             trader.hear(told, self.settings.entry.reprice_ms, self.settings.entry.fee_bps)
 
-    def rests_on(self, view: View, symbol: str) -> None:
-        """Every trade and every change of the book counts."""
+    def rests_on(self, view: View, symbol: str) -> tuple[Decimal | None, ...]:
+        """Best prices that are not ours alone, and the touch. Deadlines, intervals and the signal's samples come with the timer."""
+        best = (view.best(symbol, Side.BUY), view.best(symbol, Side.SELL))
+        return (*best, view.touch_price(symbol, Side.BUY), view.touch_price(symbol, Side.SELL))
 
     def save(self) -> object:
         return {"traders": msgspec.to_builtins(self.traders), "signal": self.signal.save()}
@@ -79,8 +82,10 @@ class MakerFirst:
                 if lot.is_committed and mid is not None:
                     self._exit(view, trader, lot, mid, wanted)
         self._drop_exits(view, trader, wanted)
+        trader.beat("exits", view.now_ns)
         for side in SIDES:
             wanted.idle[side] = self._entry(view, trader, symbol, side, reading, mid, wanted) or "nothing to do"
+            trader.beat(f"{side.value} entries", view.now_ns)
         return Decision(
             cancels=tuple(wanted.cancels),
             amends=tuple(wanted.amends),

@@ -13,13 +13,21 @@ from core.events import Told
 from core.lots import Lot, Lots
 from core.money import ONE, ZERO, plain
 from core.types import Fill, Side, SymbolRules
-from trading.chase import ENTRY, Chase, Task, task_of
+from trading.chase import ENTRY, MS, Chase, Task, task_of
 from trading.entry import Recheck
 from trading.tally import Tally
 
 
 def key_of(side: Side, number: int) -> str:
     return f"{side.value} {number}"
+
+
+@dataclass(slots=True)
+class Beat:
+    """One pipeline's heart: when it last ran to its end, and the longest pause between two runs."""
+
+    last_ns: int = 0
+    pause_ns_max: int = 0
 
 
 @dataclass(slots=True)
@@ -31,6 +39,7 @@ class Trader:
     recheck: dict[Side, Recheck] = field(default_factory=dict)
     rest_until_ns: dict[Side, int] = field(default_factory=dict)
     tally: Tally = field(default_factory=Tally)
+    beats: dict[str, Beat] = field(default_factory=dict)  # exits, entries of each side
     saved_ns: int = 0  # when it was last written down
     is_changed: bool = True  # since then
 
@@ -79,6 +88,12 @@ class Trader:
         if is_over:  # it came after the ending
             self.lots.commit(task.side, task.number, with_runner=False)
 
+    def beat(self, pipeline: str, now_ns: int) -> None:
+        """A pause counts within a run; a new one begins afresh (core.memory brings none along)."""
+        heart = self.beats.setdefault(pipeline, Beat(now_ns))
+        heart.pause_ns_max = max(heart.pause_ns_max, now_ns - heart.last_ns)
+        heart.last_ns = now_ns
+
     # -- what is promised without an order at the venue ------------------------------------------
     def owed_base(self) -> Decimal:
         """Base that BUY lots and their dust still have to sell."""
@@ -93,7 +108,11 @@ class Trader:
     # -- what a person may see -------------------------------------------------------------------
     def shown(self) -> dict[str, Any]:
         """Plain data for status and summary."""
-        return {**{side.value: self._side_shown(side) for side in Side}, "last_save_ns": self.saved_ns, "tally": self.tally.shown()}
+        sides = {side.value: self._side_shown(side) for side in Side}
+        return {**sides, "last_save_ns": self.saved_ns, "tally": self.tally.shown(), "beats": self._beats()}
+
+    def _beats(self) -> dict[str, dict[str, int]]:
+        return {name: {"last_ns": one.last_ns, "pause_ms_max": one.pause_ns_max // MS} for name, one in self.beats.items()}
 
     def _side_shown(self, side: Side) -> dict[str, object]:
         pending, lots = self.entries.get(side), self.lots

@@ -6,7 +6,7 @@ Who uses it: the tests of trading.maker_first and its parts. Never: a thread, th
 from decimal import Decimal
 
 from core.commands import Amend, AnyCommand, Cancel, Place, Replace
-from core.events import Half, MarketTrade, OrderAnswer, Outcome, ReplaceAnswer
+from core.events import Half, MarketTrade, OrderAnswer, Outcome, ReplaceAnswer, Timer
 from core.orders import Order
 from core.types import Fill, Liquidity, OrderFacts, Side
 from tests.core.builders import START_MS, Desk, diff, error, facts, report
@@ -54,7 +54,7 @@ class Floor(Desk):
         return self.maker.traders["BTCUSDT"]
 
     def touch(self, bid: str, ask: str, after_ms: int = 0, size: str = "5") -> list[AnyCommand]:
-        """The market moves: one level on each side, and a print in the middle of them."""
+        """The market moves: one level on each side, a print in the middle of them, and the timer with it."""
         self.update += 1
         self.trade_id += 1
         printed = MarketTrade(
@@ -69,7 +69,7 @@ class Floor(Desk):
         depth = self.books.market["BTCUSDT"].depth
         bids, asks = [(str(p), "0") for p, _ in depth.levels(Side.BUY)], [(str(p), "0") for p, _ in depth.levels(Side.SELL)]
         moved = diff(self.update, self.update, [*bids, (bid, size)], [*asks, (ask, size)])
-        return list(self.step(printed, moved, after_ms=after_ms).commands)
+        return list(self.step(printed, moved, Timer(), after_ms=after_ms).commands)
 
     # -- the venue -------------------------------------------------------------------------------
     def shape(self, place: Place) -> dict[str, object]:

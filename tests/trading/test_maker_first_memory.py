@@ -61,7 +61,7 @@ def reborn(recovery: Recovery) -> Floor:
 def shape(trader: Trader) -> object:
     """All but when it was written."""
     data = msgspec.to_builtins(trader)
-    for name in ("saved_ns", "is_changed"):
+    for name in ("saved_ns", "is_changed", "beats"):
         del data[name]
     for chase in (*data["entries"].values(), *data["exits"].values()):
         del chase["next_ns"]
