@@ -138,6 +138,7 @@ def main() -> int:
     parser.add_argument("--deadline-ms", type=int, default=8000)
     parser.add_argument("--reprice-ms", type=int, default=400)
     parser.add_argument("--offset-bps", type=Decimal, default=ZERO)
+    parser.add_argument("--per-spread", type=Decimal, default=ZERO, help="bps of offset per bps of spread; below 0 it improves on the touch")
     parser.add_argument("--quote", type=Decimal, default=Decimal(200), help="of one entry")
     parser.add_argument("--policies", default="", help="names, comma between them (default: all)")
     options = parser.parse_args()
@@ -149,12 +150,14 @@ def main() -> int:
         quote_amount=options.quote,
         lots_max=100,
         offset_bps=options.offset_bps,
+        offset_per_spread=options.per_spread,
         deadline_ms=options.deadline_ms,
         reprice_ms=options.reprice_ms,
         rest_ms=options.slice_s * 600,
     )
     first, last = map(int, options.seeds.split(":"))
-    print(f"{' '.join(path.name for path in files)} · deadline {base.deadline_ms} ms · offset {base.offset_bps} bps · seeds {options.seeds}\n{HEAD}")
+    spread = f"{base.offset_bps} bps {base.offset_per_spread:+f} a bp of spread"
+    print(f"{' '.join(path.name for path in files)} · deadline {base.deadline_ms} ms · offset {spread} · seeds {options.seeds}\n{HEAD}")
     began_s, broken = time.monotonic(), False
     for name, entry in policies(base).items():
         if options.policies and name not in options.policies.split(","):

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from sim import lot_worlds
-from sim.faults import Kind
+from sim.faults import AMEND, Kind
 from sim.setup import Setup
 from sim.shrink import shrink
 from sim.world import Result, run_safely
@@ -38,6 +38,7 @@ class Tally:
     checks: dict[str, int] = field(default_factory=dict)
     failures: dict[int, tuple[str, ...]] = field(default_factory=dict)
     traces: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    not_due: frozenset[str] = frozenset()  # kinds of fault that these worlds cannot have
 
     def add(self, result: Result) -> None:
         self.worlds += 1
@@ -55,7 +56,8 @@ class Tally:
             self.traces[result.seed] = result.trace
 
     def missing_kinds(self) -> list[str]:
-        return [name for name, count in self.faults.items() if not count] if self.worlds >= KINDS_DUE_SEEDS else []
+        due = self.worlds >= KINDS_DUE_SEEDS
+        return [name for name, count in self.faults.items() if not count and name not in self.not_due] if due else []
 
 
 def run_seeds(seeds: Iterable[int], verbose: bool = False, change: Change | None = None) -> list[Result]:
@@ -147,6 +149,7 @@ def main(argv: list[str] | None = None) -> int:
     begun = time.perf_counter()
     change = partial(changed, only=only, quote_ns=options.quote_ns, maker_first=options.maker_first)
     tally = run_range(int(first), int(last), options.jobs, options.verbose, change)
+    tally.not_due = frozenset(kind.value for kind in AMEND) if options.maker_first else frozenset()
     print(report(tally, time.perf_counter() - begun, options.json))
     if options.shrink:
         for seed in sorted(tally.failures):

@@ -74,11 +74,11 @@ def maker_price(view: View, symbol: str, side: Side, offset: Decimal) -> Decimal
     return snapped if snapped > ZERO else None
 
 
-def interval_ms(settings: EntrySettings, orders_per_s: Decimal, chasing: int) -> int:
+def interval_ms(reprice_ms: int, budget_share: Decimal, orders_per_s: Decimal, chasing: int) -> int:
     """The configured interval, stretched so that all that is chased together uses at most its share of the venue's order budget."""
     if not orders_per_s or not chasing:
-        return settings.reprice_ms
-    return max(settings.reprice_ms, int(1000 * chasing / (orders_per_s * settings.reprice_budget_share)))
+        return reprice_ms
+    return max(reprice_ms, int(1000 * chasing / (orders_per_s * budget_share)))
 
 
 def size(settings: EntrySettings, price: Decimal, spare: Decimal, rules: SymbolRules) -> Decimal:

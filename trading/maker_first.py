@@ -189,7 +189,7 @@ class MakerFirst:
             move = chase.step_taker(view, guard.price if guard else ZERO, guard.quantity if guard else ZERO)
         else:
             price = entering.maker_price(view, rules.symbol, side, ZERO)
-            move = chase.step(view, rules, price, settings.reprice_ms)
+            move = chase.step(view, rules, price, self._interval_ms(view, settings.reprice_ms))
         if move.act is not Act.PLACE:
             return move
         quantity = min(move.quantity, trader.lots.leavable(lot, rules))
@@ -239,11 +239,15 @@ class MakerFirst:
                 chase.ending = "the price left its guard"
             return chase.step_taker(view, guard.price if guard else ZERO, guard.quantity if guard else ZERO)
         price = entering.maker_price(view, task.symbol, task.side, self._offset(view, task.symbol, reading))
-        chasing = len(trader.entries) + len(trader.exits)
-        interval = entering.interval_ms(settings, view.orders_per_s(), chasing)
+        interval = self._interval_ms(view, settings.reprice_ms)
         if not settings.reprice and view.orders_of(chase.memo):
             price = None  # it stands where it was placed
         return chase.step(view, rules, price, interval)
+
+    def _interval_ms(self, view: View, reprice_ms: int) -> int:
+        """All that follows the price, in every symbol, shares the order budget's part."""
+        chasing = sum(len(one.entries) + len(one.exits) for one in self.traders.values())
+        return entering.interval_ms(reprice_ms, self.settings.entry.reprice_budget_share, view.orders_per_s(), chasing)
 
     def _offset(self, view: View, symbol: str, reading: Reading) -> Decimal:
         bid, ask = view.best(symbol, Side.BUY), view.best(symbol, Side.SELL)
@@ -349,7 +353,9 @@ class MakerFirst:
         )
         chase = trader.entries[side] = Chase.of(task)
         trader.is_changed = True
-        wanted.say("PENDING", chase, f"{plain(quantity)} · {task.reason}{' · taker' if fallback else ''}")
+        every_ms = self._interval_ms(view, self.settings.entry.reprice_ms)
+        slow = f" · follows the price every {every_ms} ms: the order budget" if every_ms > self.settings.entry.reprice_ms and not fallback else ""
+        wanted.say("PENDING", chase, f"{plain(quantity)} · {task.reason}{' · taker' if fallback else ''}{slow}")
         return chase
 
     def _spare(self, view: View, trader: Trader, symbol: str, side: Side, price: Decimal) -> Decimal:

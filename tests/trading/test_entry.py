@@ -8,6 +8,7 @@ from core.types import Liquidity, OrderType, Side, TimeInForce
 from tests.core.builders import Desk
 from tests.trading.floor import ENTRY, D, Floor
 from trading.amend import Amending
+from trading.entry import interval_ms
 
 
 def floor(**given: object) -> Floor:
@@ -188,3 +189,13 @@ def test_a_sell_entry_leaves_the_base_of_buy_lots_alone() -> None:
     desk.hand.side = Side.SELL
     desk.touch("99.99", "100.01", after_ms=5000)
     assert desk.one(Place).quantity == D("0.5")
+
+
+def test_the_interval_stretches_where_the_order_budget_is_small_and_says_so() -> None:
+    """50 orders in 10 s, 30 % of them for reprices: one entry may move every 666 ms, two every 1333 ms, and the line says it."""
+    desk = floor()
+    desk.hand.side = Side.BUY
+    desk.touch("99.99", "100.01")
+    assert "follows the price every 666 ms: the order budget" in desk.words()
+    assert interval_ms(400, D("0.3"), D(5), 2) == 1333
+    assert interval_ms(400, D("0.3"), D(100), 2) == 400
