@@ -341,7 +341,7 @@ class SimVenue:
         for order in self.matching.all_orders(command.symbol):
             if order.created_ms < command.since_ms:
                 continue
-            if order.client_order_id in names:
+            if order.client_order_id in names and order.price == command.price:  # the cancel of a leg names both legs of its list alike
                 return order
             alike = (order.side, order.price, order.quantity, order.status) == shape
             if alike and order.order_id not in command.attributed and not order.client_order_id.startswith(ours):

@@ -342,11 +342,13 @@ def _match(command: Query, orders: list[OrderFacts]) -> OrderFacts | None:
     names = (command.client_order_id, command.client_order_id + SWEPT_SUFFIX, command.client_order_id + CANCEL_SUFFIX)
     wanted = (command.side, command.price, command.quantity, "CANCELED")
     taken = frozenset(command.attributed)
+    named: list[OrderFacts] = []
     renamed: list[OrderFacts] = []
     for facts in sorted(orders, key=lambda one: one.venue_order_id):
-        if facts.client_order_id in names and (facts.side, facts.price) == wanted[:2]:  # a leg's cancel gives both legs of its list one name
-            return facts
+        if facts.client_order_id in names:
+            named.append(facts)
         alike = (facts.side, facts.price, facts.quantity, facts.status) == wanted
         if alike and facts.venue_order_id not in taken and not facts.client_order_id.startswith(ours):
             renamed.append(facts)
-    return renamed[0] if renamed else None
+    named.sort(key=lambda one: one.price != command.price)  # a leg's cancel gives both legs of its list one name
+    return next(iter((*named, *renamed)), None)

@@ -234,6 +234,12 @@ def test_search_finds_by_name() -> None:
         assert answer.facts is not None and answer.facts.venue_order_id == 8 and answer.searched
 
 
+def test_search_tells_the_legs_of_a_list_apart() -> None:
+    """The cancel of one leg gave both its name; the price says which of them was asked about."""
+    legs = order(7, "glabcd-t3k-1c", status="CANCELED", price="59000.00"), order(8, "glabcd-t3k-1c", status="CANCELED")
+    assert (found := searched(*legs).facts) is not None and found.venue_order_id == 8
+
+
 def test_search_finds_a_renamed_order() -> None:
     """A stranger's cancel renamed it: side, price, quantity and CANCELED tell it, unless it is another order of ours or older than the place."""
     alike = order(8, "web_123", status="CANCELED")
