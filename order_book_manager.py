@@ -6,6 +6,7 @@ the request only left (Underway), by `settle`, which the venue's reader calls.
 Never: a wait, a decision, an exception to the caller, a command sent twice.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import CancelledError, Future
 from functools import partial
@@ -18,6 +19,7 @@ from core.orders import Orders
 from core.ports import Answered, ClockNs, Journal, NotSent, Post, Refused, Underway, Venue
 from core.types import Side
 
+BATCH_FROM = 5  # commands of one decision; fewer are on the wire sooner from a worker each
 T = TypeVar("T")
 R = TypeVar("R")
 C = TypeVar("C", bound=AnyCommand)
@@ -61,24 +63,20 @@ class OrderBookManager:
 
     # -- calls, each returns at once -------------------------------------------------------------
     def place_orders(self, commands: Iterable[Place]) -> None:
-        for command in commands:
-            self._submit(self._place_lane, self._run_place, command)
+        self._submit_all(self._place_lane, self._run_place, commands)
 
     def amend_orders(self, commands: Iterable[Amend]) -> None:
-        for command in commands:
-            self._submit(self._place_lane, self._run_amend, command)
+        self._submit_all(self._place_lane, self._run_amend, commands)
 
     def replace_orders(self, commands: Iterable[Replace]) -> None:
-        for command in commands:
-            self._submit(self._place_lane, self._run_replace, command)
+        self._submit_all(self._place_lane, self._run_replace, commands)
 
     def place_ocos(self, commands: Iterable[PlaceOco]) -> None:
         for command in commands:
             self._submit(self._place_lane, self._run_place_oco, command)
 
     def cancel_orders(self, commands: Iterable[Cancel]) -> None:
-        for command in commands:
-            self._submit(self._cancel_lane, self._run_cancel, command)
+        self._submit_all(self._cancel_lane, self._run_cancel, commands)
 
     def cancel_all_orders(self, command: CancelAll) -> None:
         """One background task that reads, filters by tag and cancels by id; no loop here."""
@@ -106,7 +104,46 @@ class OrderBookManager:
         """From now on every call's time-out ends half a second before this time (engine clock), so that no worker outlives the stop."""
         self._stop_at_ns = deadline_ns
 
-    # -- one submit, one event -------------------------------------------------------------------
+    # -- one command, one event ------------------------------------------------------------------
+    def _submit_all(self, lane: Lane, call: Callable[[C], Reply | None], commands: Iterable[C]) -> None:
+        """Each command has a worker of its own, but where a worker only sends, one of them sends many: waking the others takes longer than that."""
+        batch = deque(commands)
+        if len(batch) >= BATCH_FROM and self._venue.only_sends:
+            self._submit_batch(lane, call, batch)
+            return
+        for command in batch:
+            self._submit(lane, call, command)
+
+    def _submit_batch(self, lane: Lane, call: Callable[[C], Reply | None], left: deque[C]) -> None:
+        """`left` are the commands without an event: whoever takes one out speaks for it."""
+        try:
+            future = lane.submit(partial(self._run_batch, lane, call), left)
+        except Exception as refusal:
+            self._take_back(left, f"lane refused: {refusal}")
+            return
+        future.add_done_callback(partial(self._on_batch_done, left))
+
+    def _run_batch(self, lane: Lane, call: Callable[[C], Reply | None], left: deque[C]) -> None:
+        """On one worker. As soon as an answer was waited for (REST), nobody waits behind it any more."""
+        while left:
+            command, future = left.popleft(), Future[Reply | None]()
+            try:
+                future.set_result(call(command))
+            except BaseException as error:
+                future.set_exception(error)
+            self._on_done(command, future)
+            if future.exception() or future.result():
+                while left:
+                    self._submit(lane, call, left.popleft())
+
+    def _on_batch_done(self, left: deque[C], future: "Future[None]") -> None:
+        if future.cancelled():
+            self._take_back(left, "taken back before a worker had it")
+
+    def _take_back(self, left: deque[C], note: str) -> None:
+        while left:
+            self._deliver(Reply(command_id=left.popleft().command_id, outcome=Outcome.NOT_SENT, note=note))
+
     def _submit(self, lane: Lane, call: Callable[[C], Reply | None], command: C) -> None:
         try:
             future = lane.submit(call, command)

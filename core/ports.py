@@ -72,6 +72,7 @@ class Venue(Protocol):
 
     name: str
     capabilities: Capabilities
+    only_sends: bool  # requests about orders are usually Underway: a call takes no longer than their sending
 
     def place(self, command: Place, timeout_s: float) -> Answered[OrderAnswer] | Underway: ...
     def cancel(self, command: Cancel, timeout_s: float) -> Answered[OrderAnswer] | Underway: ...

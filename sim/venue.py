@@ -57,6 +57,7 @@ class SimVenue:
     """core.ports.Venue over `Matching`; `publish` is called after everything that may have made events."""
 
     name = "sim"
+    only_sends = False
     capabilities = Capabilities(cancel_replace=True, oco=True, cancel_all=True)
 
     def __init__(

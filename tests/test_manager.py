@@ -28,6 +28,7 @@ class FakeVenue:
     """Answers with whatever the test put under `fault`; every call waits for `gate`."""
 
     name = "fake"
+    only_sends = False
     capabilities = Capabilities()
 
     def __init__(self, diary: list[str]) -> None:

@@ -53,6 +53,7 @@ class BinanceVenue:
     """Commands over `rest` for the configured `symbols`. Thread-safe: holds nothing that changes."""
 
     name = "binance"
+    only_sends = False
     capabilities = Capabilities(rest_amend=True, cancel_replace=True, oco=True, post_only=True, cancel_all=True)
 
     def __init__(self, rest: Rest, symbols: Iterable[str]) -> None:

@@ -30,6 +30,7 @@ class WsVenue:
     """
 
     name = BinanceVenue.name
+    only_sends = True
     capabilities = msgspec.structs.replace(BinanceVenue.capabilities, ws_amend=True)
 
     def __init__(self, rest: BinanceVenue, clock: VenueClock, clock_ns: ClockNs, gate: Gate | None = None) -> None:

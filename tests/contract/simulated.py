@@ -85,6 +85,7 @@ class SimulatedVenue:
     """core.ports.Venue with every flag true. `before` runs ahead of each request, `fault` replaces the answer to what was carried out."""
 
     name = "simulated"
+    only_sends = False
     capabilities = Capabilities(**dict.fromkeys(Capabilities.__struct_fields__, True))
 
     def __init__(self, matching: AblerMatching, now_ms: Callable[[], int]) -> None:
