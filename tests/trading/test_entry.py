@@ -8,7 +8,7 @@ from core.types import Liquidity, OrderType, Side, TimeInForce
 from tests.core.builders import Desk
 from tests.trading.floor import ENTRY, D, Floor
 from trading.amend import Amending
-from trading.entry import interval_ms
+from trading.entry import interval_ms, offset_bps, walk
 
 
 def floor(**given: object) -> Floor:
@@ -199,3 +199,17 @@ def test_the_interval_stretches_where_the_order_budget_is_small_and_says_so() ->
     assert "follows the price every 666 ms: the order budget" in desk.words()
     assert interval_ms(400, D("0.3"), D(5), 2) == 1333
     assert interval_ms(400, D("0.3"), D(100), 2) == 400
+
+
+def test_the_offset_follows_spread_and_volatility() -> None:
+    """base + k_spread * spread + k_vol * vol, in bps."""
+    adaptive = replace(ENTRY, offset_bps=D("0.5"), offset_per_spread=D("0.25"), offset_per_vol=D(2))
+    assert offset_bps(adaptive, D(4), D("1.5")) == D("4.5")
+
+
+def test_the_guard_takes_what_the_book_has_up_to_the_protected_price() -> None:
+    """Two of three wanted stand within the bound: two are taken there, not three beyond it."""
+    levels = [(D("100.01"), D(1)), (D("100.03"), D(1)), (D("100.20"), D(5))]
+    assert walk(levels, Side.BUY, D("100.05"), D(3)) == (D(2), D("200.04"), D("100.03"))
+    assert walk(levels, Side.BUY, D("100.05"), D(1)) == (D(1), D("100.01"), D("100.01"))
+    assert walk([(D("99"), D(1))], Side.SELL, D("99.5"), D(1))[0] == 0
