@@ -220,6 +220,7 @@ class MakerFirst:
                 return denial
         elif reading.side is side.opposite or (chase.task.is_taker and reading.side is not side):
             chase.ending = chase.ending or "signal"
+        self._stop_entry(view, trader, chase)
         move = self._entry_move(view, trader, chase, reading)
         if move.act is Act.OVER:
             self._entry_over(view, trader, chase, wanted)
@@ -229,6 +230,13 @@ class MakerFirst:
         wanted.carry_out(chase, move)
         age_s = Decimal(view.now_ns - chase.task.created_ns) / NS_PER_S
         return f"OPEN-PENDING {chase.task.number}, {age_s:.1f} s old{' · ' + move.reason if move.reason else ''}"
+
+    def _stop_entry(self, view: View, trader: Trader, chase: Chase) -> None:
+        """What is filled of a pending entry has reached its stop: the entry ends, so that the lot can be left."""
+        lot, price = trader.lots.find(chase.task.side, chase.task.number), view.touch_price(chase.task.symbol, chase.task.side)
+        stop_bps = self.settings.exits.stop_loss_bps
+        if lot is not None and price is not None and stop_bps and leaving.gain_bps(lot, price) <= -stop_bps:
+            chase.ending = chase.ending or "stop"
 
     def _entry_move(self, view: View, trader: Trader, chase: Chase, reading: Reading) -> Move:
         settings, task = self.settings.entry, chase.task

@@ -213,3 +213,16 @@ def test_the_guard_takes_what_the_book_has_up_to_the_protected_price() -> None:
     assert walk(levels, Side.BUY, D("100.05"), D(3)) == (D(2), D("200.04"), D("100.03"))
     assert walk(levels, Side.BUY, D("100.05"), D(1)) == (D(1), D("100.01"), D("100.01"))
     assert walk([(D("99"), D(1))], Side.SELL, D("99.5"), D(1))[0] == 0
+
+
+def test_a_partly_filled_entry_that_reaches_its_stop_ends_and_the_lot_is_left() -> None:
+    """A pending entry holds no lot back from its stop-loss: the rest is canceled, the lot committed, and its exit placed; no flag is set."""
+    desk = floor(entry=replace(ENTRY, deadline_ms=9000))
+    order = desk.enter()
+    desk.trade(order, "1")
+    desk.hand.side = None
+    desk.touch("99.60", "99.62", after_ms=50)
+    desk.canceled(desk.one(Cancel))
+    desk.touch("99.60", "99.62", after_ms=10)
+    place = desk.ever(Place)[-1]
+    assert (place.side, place.quantity, desk.trader.recheck) == (Side.SELL, D(1), {})
