@@ -58,6 +58,10 @@ def _seen(books: Books, symbol: str) -> None:
     state = books.session.symbols[symbol]
     if state.book_in_step:
         state.book_seen_ns = books.now_ns
+    _note_start_mid(books, symbol)
+
+
+def _note_start_mid(books: Books, symbol: str) -> None:
     if books.started and symbol not in books.start_mids and (mid := books.mid(symbol)) is not None:
         books.start_mids[symbol] = mid
 
@@ -90,11 +94,11 @@ def on_depth_reply(books: Books, command: ReadDepth, reply: Reply) -> None:
         return
     market.read_fails = 0
     state = books.session.symbols[command.symbol]
-    state.book_in_step, state.book_seen_ns = True, books.now_ns
+    state.book_in_step, state.book_seen_ns = True, reply.sent_ns  # as fresh as its sending, like a book that is confirmed
     market.touch.on_book(market.depth)
     text = f"book in step at update {market.depth.update_id} · {len(market.depth)} levels"
     books.notices.append(Said(tag="WS", symbol=command.symbol, text=text))
-    _seen(books, command.symbol)
+    _note_start_mid(books, command.symbol)
 
 
 def _retry_later(books: Books, market: SymbolBook) -> None:

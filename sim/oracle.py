@@ -33,10 +33,12 @@ from core.weights import weight_of
 from exchange.paper.matching import Matching
 from sim.faults import FOREIGN, Faults, Kind, Plan
 from sim.lot_worlds import LotJudge
+from sim.market_word import MarketWord
 from sim.requests import Requests, is_written
 from sim.scheduler import MS, Scheduler
 
 FAILURES_MAX = 20
+RACE_HEARD_MS = 1000  # by then the bot knows what a replacement has freed
 Foreign = Callable[[Mapping[str, int] | None], dict[str, Decimal]]  # sim.stranger.foreign
 STRANGER = "web_"
 SILENCE_GRACE_MS = 600  # a snapshot from before the silence may still be on its way; the age is judged at the latest with the next Timer
@@ -61,11 +63,12 @@ class Oracle:
         self.failures: list[str] = []
         self.checks: dict[str, int] = {}
         self.intents = bytearray()  # the bot's, as they are on its disk
-        self.market_silent_ms: Callable[[str], int] = lambda symbol: 0
+        self.market_word = MarketWord(scheduler)
         self._open: dict[str, Order] = {}
         self._banned_until_ns = 0
         self._resync_since_ns: int | None = 0  # a user stream came up, or had a gap, and the account was not merged since
         self._reads: dict[int, int] = {}
+        self._raced_ns: dict[str, int] = {}  # asset -> when a replacement last freed less of it than the bot could know
         self._heard: dict[int, None] = {}
         self._cancels: dict[int, bool] = {}
         self._forget_words()
@@ -86,6 +89,7 @@ class Oracle:
         self.requests.orphan()
         self._open.clear()
         self._reads.clear()
+        self.market_word.forget_reads()
         self._heard.clear()
         self._cancels.clear()
         self._forget_words()
@@ -146,7 +150,12 @@ class Oracle:
     def _judge_refusal(self, command: Place | Replace | PlaceOco, error: VenueError | None) -> None:
         code, message = (error.code, error.message) if error else (0, "")
         self.check("I14", code not in PRICE_FILTERS and "Filter failure" not in message, f"{command.client_order_id} {code} {message}")
-        excused = any(kind in self._faults.counts for kind in FOREIGN) or (isinstance(command, Replace) and self._has_raced(command))
+        rules = self._matching.rules[command.symbol]
+        asset = rules.quote if command.side is Side.BUY else rules.base
+        if isinstance(command, Replace) and self._has_raced(command):
+            self._raced_ns[asset] = self._scheduler.now_ns
+        has_raced = self._scheduler.now_ns - self._raced_ns.get(asset, -RACE_HEARD_MS * MS) < RACE_HEARD_MS * MS
+        excused = has_raced or any(kind in self._faults.counts for kind in FOREIGN)
         self.check("I13", message != INSUFFICIENT or excused, f"{command.client_order_id} asked for more than there is")
 
     def _has_raced(self, pair: Replace) -> bool:
@@ -193,6 +202,7 @@ class Oracle:
             self.check("DISK", reply.outcome is not Outcome.NOT_SENT, f"cancel {reply.command_id} did not leave: {reply.note}")
         if reply.outcome is Outcome.REFUSED and reply.error is not None and reply.error.code == -1003:
             self._banned_until_ns = max(self._banned_until_ns, now_ns + reply.error.retry_after_ms * MS)
+        self.market_word.answered(reply)
         asked_ns = self._reads.pop(reply.command_id, None)
         since_ns = self._resync_since_ns
         if asked_ns is not None and since_ns is not None and isinstance(reply.answer, AccountSnapshot) and asked_ns >= since_ns:
@@ -204,10 +214,11 @@ class Oracle:
         self.check("I26", now_ns >= self._banned_until_ns, f"{type(command).__name__} during a ban")
         if isinstance(command, Cancel | CancelAll):
             self._cancels[command.command_id] = True
+        self.market_word.asked(command)
         if isinstance(command, ReadAccount):
             self._reads[command.command_id] = now_ns
         elif isinstance(command, Place | Replace | PlaceOco):
-            silent_ms, limit_ms = self.market_silent_ms(command.symbol), engine.timing.book_age_ms_max
+            silent_ms, limit_ms = self.market_word.silent_ms(command.symbol), engine.timing.book_age_ms_max
             self.check("I22", silent_ms <= limit_ms + SILENCE_GRACE_MS, f"{command.client_order_id} after {silent_ms} ms of silence")
             for place in places_of(command):
                 self._judge_place(place, command, now_ns)
@@ -302,7 +313,7 @@ class Oracle:
 
     def _judge_silence(self, engine: Engine, symbol: str) -> None:
         """I22: with a silent market stream the quotes are gone soon after the book's age passes its limit."""
-        silent_ms = self.market_silent_ms(symbol)
+        silent_ms = self.market_word.silent_ms(symbol)
         if silent_ms <= engine.timing.book_age_ms_max + PULL_MS_MAX or self._banned_until_ns:
             return
         left = [paper.client_order_id for paper in self._matching.open_orders(symbol) if not paper.client_order_id.startswith(STRANGER)]

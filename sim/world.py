@@ -82,7 +82,7 @@ class World:
         self.feed = Feed(self.matching, self.links, self.scheduler)
         self.oracle = Oracle(self.scheduler, self.matching, self.faults, RECV_WINDOW_MS)
         self.oracle.intents = self.memory.disk.data
-        self.oracle.market_silent_ms = self.links[Connection.MARKET].silent_ms
+        self.oracle.market_word.stream_ms = self.links[Connection.MARKET].silent_ms
         self.venue = SimVenue(
             self.matching, self.scheduler, self.faults, self.oracle, self.publish, Random(f"network-{seed}"), setup.order_latency_ms,
             setup.orders_per_10_s,

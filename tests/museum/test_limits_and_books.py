@@ -56,7 +56,7 @@ def test_row_06_freed_funds_come_from_the_venue() -> None:
 # -- row 7 ---------------------------------------------------------------------------------------
 def test_row_07_equal_refusals_brake() -> None:
     """hummingbot #462, #1291; Krypto #1070: unaffordable orders were re-sent until the ban. Ours: after two equal refusals the side waits, longer
-    each time, and says why: at most nine tries in a minute."""
+    each time up to 8 s, and says why: at most eleven tries in a minute."""
     desk = ready(maker(), timing=Timing(book_age_ms_max=3_600_000))
     reasons: set[str] = set()
     answered = 0
@@ -65,7 +65,7 @@ def test_row_07_equal_refusals_brake() -> None:
         reasons.add(desk.light().reason)
         desk.step(Timer(), after_ms=100)
     tries = [place for place in desk.ever(Place) if place.side is Side.BUY]
-    assert 4 <= len(tries) <= 9, len(tries)
+    assert 4 <= len(tries) <= 11, len(tries)
     assert any(reason.startswith("brake: ") and "(-2010)" in reason for reason in reasons)
 
 
