@@ -27,9 +27,7 @@ LIMIT, NOTHING = RateLimit(kind="ORDERS", interval_s=10, limit=50, count=3), Hal
 class FakeVenue:
     """Answers with whatever the test put under `fault`; every call waits for `gate`."""
 
-    name = "fake"
-    only_sends = False
-    capabilities = Capabilities()
+    name, only_sends, capabilities = "fake", False, Capabilities()
 
     def __init__(self, diary: list[str]) -> None:
         self.gate, self.entered = threading.Event(), threading.Semaphore(0)
