@@ -129,10 +129,15 @@ class LotJudge:
         self.check("I13", place.quantity <= most, f"{task.name} asks for {place.quantity}, the lot and its dust have {most}")
 
     def at_rest(self, engine: Engine, matching: Matching, own: Sequence[tuple[str, PaperTrade]]) -> None:
-        """No post-only order took. What lots and dust hold is what our trades at the venue add up to, over all boots; nothing was left twice."""
-        post_only = (trade for symbol, trade in own if matching.archives[symbol].orders[trade.order_id].type == "LIMIT_MAKER")
-        self.check("I12", all(trade.is_maker for trade in post_only), "a post-only order took")
+        """No post-only order took. What lots and dust hold is what our trades at the venue add up to, over all boots; nothing was left twice.
+
+        The maker-first trader may place others; of the market maker's world every order is one, but for the stop of a pair.
+        """
         strategy = engine.strategy
+        made = ((trade, matching.archives[symbol].orders[trade.order_id]) for symbol, trade in own)
+        takes = isinstance(strategy, MakerFirst)
+        post_only = (trade for trade, order in made if (order.type == "LIMIT_MAKER" if takes else not order.is_algo))
+        self.check("I12", all(trade.is_maker for trade in post_only), "a post-only order took")
         if not isinstance(strategy, MakerFirst):
             return
         net: dict[str, Decimal] = {}

@@ -34,8 +34,7 @@ class FakeVenue:
         self.gate.set()
         self.fault: BaseException | None = None
         self.timeouts_s: list[float] = []
-        self.threads: set[int] = set()
-        self.diary = diary
+        self.threads, self.diary = set[int](), diary
 
     def _say(self, command: AnyCommand, timeout_s: float, answer: A) -> Answered[A]:
         self.diary.append(f"send {command.command_id}")
