@@ -74,7 +74,7 @@ class MakerFirst:
 
     # -- a decision ------------------------------------------------------------------------------
     def decide(self, view: View, symbol: str) -> Decision:
-        trader, wanted, mid = self.traders[symbol], Wanted(self.amending), view.mid(symbol)
+        trader, wanted, mid = self.traders[symbol], Wanted(self.amending, view.rules(symbol)), view.mid(symbol)
         reading = self.signal.read(symbol, mid, view.now_ns) if mid is not None else Reading(side=None, reason="no touch known yet")
         self._leave_nobodys(view, trader, symbol, wanted)
         for side in SIDES:

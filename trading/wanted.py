@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from core.amendments import OnReject, Routing
 from core.money import ZERO, plain
 from core.notices import Fresh, Notice
-from core.types import Side
+from core.types import Side, SymbolRules
 from core.view import WantAmend, WantCancel, WantPlace
-from trading.amend import Amending, Change, route
+from trading.amend import Amending
 from trading.chase import EXIT, Act, Chase, Move
 
 
@@ -19,6 +19,7 @@ class Wanted:
     """`urgent`: sides on which an exit wants to place; no entry may hold them up with a cancel."""
 
     amending: Amending
+    rules: SymbolRules
     cancels: list[WantCancel] = field(default_factory=list)
     amends: list[WantAmend] = field(default_factory=list)
     places: list[WantPlace] = field(default_factory=list)
@@ -45,7 +46,7 @@ class Wanted:
         assert move.order is not None
         order_id, task = move.order.client_order_id, chase.task
         reason = f"{task.task} {task.number} repriced from {plain(move.order.price)}"
-        if route(Change.PRICE, self.amending.can, self.amending.policy).routing is not Routing.CANCEL_REPLACE:
+        if self.amending.reprices(self.rules) is not Routing.CANCEL_REPLACE:
             self.cancels.append(WantCancel(client_order_id=order_id, reason=reason))
             self.say("REPRICE", chase, f"{plain(move.order.price)} -> {plain(move.price)}", order_id)
             return

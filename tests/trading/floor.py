@@ -5,11 +5,13 @@ Who uses it: the tests of trading.maker_first and its parts. Never: a thread, th
 
 from decimal import Decimal
 
+from msgspec import structs
+
 from core.commands import Amend, AnyCommand, Cancel, Place, Replace
 from core.events import Half, MarketTrade, OrderAnswer, Outcome, ReplaceAnswer, Timer
 from core.orders import Order
 from core.types import Fill, Liquidity, OrderFacts, Side
-from tests.core.builders import START_MS, Desk, diff, error, facts, report
+from tests.core.builders import BTC, START_MS, Desk, diff, error, facts, report
 from trading.amend import Amending
 from trading.entry import EntrySettings
 from trading.exits import ExitSettings
@@ -22,6 +24,9 @@ ENTRY = EntrySettings(
     quote_amount=D(200), deadline_ms=2000, reprice_ms=400, rest_ms=1000, fallback=True, slippage_bps_max=D(5), take_profit_bps=D(10)
 )
 EXITS = ExitSettings(stop_loss_bps=D(30), trail_bps=D(0), time_limit_s=0, runner=False, share=D(1), deadline_ms=1000, stop_deadline_ms=300)
+
+
+REPLACEABLE = structs.replace(BTC, replace_allowed=True)
 
 
 class Hand:
@@ -46,7 +51,7 @@ class Floor(Desk):
     def __init__(self, entry: EntrySettings = ENTRY, exits: ExitSettings = EXITS, amending: Amending | None = None, **given: object) -> None:
         self.hand = Hand()
         self.maker = MakerFirst(MakerFirstSettings(entry=entry, exits=exits), amending, self.hand)
-        super().__init__(strategy=self.maker, **given)  # type: ignore[arg-type]
+        super().__init__(strategy=self.maker, **{"symbols": (REPLACEABLE,), **given})  # type: ignore[arg-type]
         self.update, self.trade_id, self.order_id = 100, 0, 10
 
     @property

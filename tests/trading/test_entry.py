@@ -5,7 +5,7 @@ from msgspec.structs import replace
 from core.commands import Cancel, Place, Replace
 from core.ports import Capabilities
 from core.types import Liquidity, OrderType, Side, TimeInForce
-from tests.core.builders import Desk
+from tests.core.builders import BTC, Desk
 from tests.trading.floor import ENTRY, D, Floor
 from trading.amend import Amending
 from trading.entry import interval_ms, offset_bps, walk
@@ -60,6 +60,15 @@ def test_a_price_that_moved_is_followed_after_the_interval_with_a_new_id_and_wha
     desk.replaced(pair)
     assert desk.one(Replace).place.price == D("100.07")
     assert desk.trader.entries[Side.BUY].reprices == 2
+
+
+def test_a_symbol_that_allows_no_replacement_gets_a_cancel() -> None:
+    """What the venue can do in general, a symbol may forbid: then the order is canceled, and the task places anew after the word."""
+    desk = floor(amending=Amending(can=Capabilities(cancel_replace=True)), symbols=(BTC,))
+    order = desk.enter()
+    desk.touch("100.04", "100.05", after_ms=700)
+    assert [change.client_order_id for change in desk.changes() if isinstance(change, Cancel)] == [order.client_order_id]
+    assert not desk.ever(Replace)
 
 
 def test_canceled_and_not_replaced_is_no_timeout_and_no_error() -> None:
