@@ -21,6 +21,7 @@ FRAME_BYTES_MAX = 16 * 1024 * 1024
 POLL_S_MAX = 1.0
 LOCK_WAIT_S = 0.02
 NS_PER_MS = 1_000_000
+WHOLE_TEXT, LENGTH_IN_TWO_BYTES = 0x81, 126  # RFC 6455 5.2: FIN and the text opcode; a length of 127 or more means eight bytes, or a mask
 
 
 class Gone(Exception):
@@ -83,6 +84,25 @@ class _Socket(websocket.WebSocket):
         self._chunk, self._at = super()._recv(CHUNK_BYTES), 0  # type: ignore[no-untyped-call]
         self.read_ns = time.monotonic_ns()
 
+    def whole_text(self) -> bytes | None:
+        """The next message where it is one unmasked text frame in the buffer: nearly always, in a seventh of websocket-client's time. Else None."""
+        if self.frame_buffer.header is not None or self.frame_buffer.recv_buffer or self.cont_frame.cont_data is not None:
+            return None
+        if self._at >= len(self._chunk):
+            self._fill()
+        chunk, at = self._chunk, self._at + 2
+        if len(chunk) < at or chunk[at - 2] != WHOLE_TEXT:
+            return None
+        length = chunk[at - 1]
+        if length == LENGTH_IN_TWO_BYTES and len(chunk) >= at + 2:
+            length, at = int.from_bytes(chunk[at : at + 2]), at + 2
+        elif length >= LENGTH_IN_TWO_BYTES:
+            return None
+        if len(chunk) < at + length:
+            return None
+        self._at = at + length
+        return chunk[at : self._at]
+
     @property
     def has_more(self) -> bool:
         """Bytes were read that no frame was made of yet."""
@@ -140,6 +160,9 @@ class Link:
     def next(self) -> bytes | None:
         """The next message, or None after a control frame or when nothing came for a while. Raises Gone."""
         try:
+            if (text := self._ws.whole_text()) is not None:
+                self._ws.heard_ns = time.monotonic_ns()
+                return text
             opcode, frame = self._ws.recv_data_frame(control_frame=True)
         except WebSocketTimeoutException:
             return None
