@@ -316,7 +316,6 @@ class Engine:
     def _decide_changed(self, books: Books, is_market_only: bool) -> None:
         if not books.started or books.session.stopping:
             return
-        books.budget.carry(books.now_ns, (order.created_ns for order in books.orders.open() if order.place_asked is not None))
         for symbol in self._changed:
             self._decide(books, symbol, is_market_only)
 
@@ -328,6 +327,7 @@ class Engine:
             if is_market_only and state and state == self.decided_on.get(symbol):
                 return
             self.decided_on[symbol] = state
+            books.budget.carry(books.now_ns, (order.created_ns for order in books.orders.open() if order.place_asked is not None))
             decision = self.strategy.decide(view, symbol)
         except Exception as error:  # a fault in a strategy halts quoting; orders are canceled and the bot stays up
             if not books.session.halted:  # said once, not at every step

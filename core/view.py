@@ -162,9 +162,9 @@ class View:
         if not market.touch.is_known:
             return None
         price, quantity = market.touch.bid if side is Side.BUY else market.touch.ask
-        ours = self._own_at(symbol, side)
-        if quantity > ours.get(price, ZERO):
+        if quantity > sum((order.remaining for order in self.open_orders(symbol, side) if order.price == price and _is_shown(order)), ZERO):
             return price
+        ours = self._own_at(symbol, side)
         for price, quantity in market.depth.levels(side):
             if quantity > ours.get(price, ZERO):
                 return price
@@ -214,6 +214,11 @@ class View:
     def _own_at(self, symbol: str, side: Side) -> dict[Decimal, Decimal]:
         ours: dict[Decimal, Decimal] = {}
         for order in self.open_orders(symbol, side):
-            if order.venue_order_id is not None and not order.is_waiting:
+            if _is_shown(order):
                 ours[order.price] = ours.get(order.price, ZERO) + order.remaining
         return ours
+
+
+def _is_shown(order: Order) -> bool:
+    """It may stand in the market's book: the venue knows it, and it does not wait for a trigger."""
+    return order.venue_order_id is not None and not order.is_waiting

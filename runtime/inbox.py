@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
+from queue import Empty, SimpleQueue
 
 from core.events import (
     AccountPosition,
@@ -127,7 +128,7 @@ class Inbox:
     def __init__(self, clock_ns: Callable[[], int]) -> None:
         self._clock_ns = clock_ns
         self._memory_lock = threading.Lock()  # guards memory only
-        self._filled = threading.Condition(self._memory_lock)
+        self._wake: SimpleQueue[None] = SimpleQueue()  # a token each time it was empty and is not: a condition takes far longer
         self._market: dict[str, MarketSlot] = {}
         self._others: list[AnyEvent] = []
         self._private_count = 0
@@ -138,24 +139,26 @@ class Inbox:
 
     def post(self, event: AnyEvent) -> None:
         """From any thread; never blocks on anything but memory."""
-        with self._filled:
+        with self._memory_lock:
             was_empty = not self._oldest_ns
             if was_empty:
                 self._oldest_ns = self._clock_ns()
             self._keep(event)
-            if was_empty:
-                self._filled.notify()
+        if was_empty:
+            self._wake.put(None)
 
     def take(self, timeout_s: float) -> list[AnyEvent]:
         """All that waits, oldest private first, then market; empty after the time-out. The trading thread only."""
-        with self._filled:
-            if not self._oldest_ns and not self._filled.wait(timeout_s):
-                return []
+        try:
+            self._wake.get(timeout=timeout_s)
+        except Empty:
+            return []
+        with self._memory_lock:
             market, others = self._market, self._others
             self._market, self._others = {}, []
             self._private_count = 0
             self._timer_waits = False
-            age_ms = (self._clock_ns() - self._oldest_ns) / 1e6 if self._oldest_ns else 0.0
+            age_ms = (self._clock_ns() - self._oldest_ns) / 1e6
             self._oldest_ns = 0
             self.age_ms_max = max(self.age_ms_max, age_ms)
         for slot in market.values():

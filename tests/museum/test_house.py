@@ -30,7 +30,6 @@ LOCKS = {"Lock", "RLock", "Condition", "Semaphore", "BoundedSemaphore"}
 # What may wait for somebody, or call somebody, while a lock is held (DESIGN 2: never I/O, a callback or a log flush).
 FORBIDDEN = {"sleep", "join", "submit", "result", "post", "send", "recv", "write", "flush", "open", "fsync", "acquire", "get", "put",
              "info", "warning", "error", "exception", "_post", "_tell", "request", "connect", "urlopen", "execute"}
-ALLOWED_IN = {"_filled": {"wait", "notify"}}
 SPOKEN_LINES_MAX = 3
 
 
@@ -44,7 +43,7 @@ def sources(*rooms: str) -> Iterator[tuple[Path, ast.Module]]:
 def lock_name(item: ast.withitem) -> str:
     """`with self._memory_lock:` -> _memory_lock; empty where it is no lock."""
     name = item.context_expr.attr if isinstance(item.context_expr, ast.Attribute) else getattr(item.context_expr, "id", "")
-    return name if "lock" in name.lower() or name == "_filled" else ""
+    return name if "lock" in name.lower() else ""
 
 
 def held_blocks(tree: ast.AST) -> Iterator[tuple[str, ast.With]]:
