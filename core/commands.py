@@ -174,6 +174,7 @@ class Query(Command, frozen=True, tag=True, tag_field="kind", kw_only=True):
     quantity: Decimal
     since_ms: int | None = None
     attributed: tuple[int, ...] = ()
+    partner: str = ""  # of a leg of a list: the cancel of its partner renames both
 
 
 class ReadAccount(Command, frozen=True, tag=True, tag_field="kind", kw_only=True):

@@ -85,6 +85,7 @@ def _query_order(books: Books, order: Order) -> None:
         quantity=order.quantity,
         since_ms=order.created_ns // MS - 1000 if search else None,
         attributed=_attributed(books, order) if search else (),
+        partner=order.partner if order.is_listed else "",
     )
     order.query_asked = Asked(command.command_id, books.now_ns, books.now_ns + (timeout_ms + 500) * MS)
     books.budget.spend(books.now_ns, weight=QUERY)

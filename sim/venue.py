@@ -335,7 +335,7 @@ class SimVenue:
         """The order list since then: by its name or its cancel's, else the one that a stranger's cancel renamed (as in exchange.binance.venue)."""
         assert command.since_ms is not None
         self.weight.add(self._scheduler.now_ms, 20)
-        names = (command.client_order_id, command.client_order_id + "c")
+        names = (command.client_order_id, command.client_order_id + "c", command.partner + "c")
         shape = (command.side.value, command.price, command.quantity, "CANCELED")
         ours = command.client_order_id.split("-")[0] + "-"
         found: PaperOrder | None = None

@@ -336,17 +336,19 @@ def _left_s(ends_s: float) -> float:
 def _match(command: Query, orders: list[OrderFacts]) -> OrderFacts | None:
     """The order that `command` asks about, in a list of all orders since.
 
-    By its own id or the id our cancel-all gives it. Otherwise a stranger's cancel may have renamed it (binance-wire 0.3), and nothing but a cancel
-    renames at an unchanged quantity; so a canceled order of the same side, price and quantity that is neither attributed nor named by us is it.
+    By its own id or one that our cancels give it; the cancel of one leg of a list names both, and their prices tell them apart. Otherwise a
+    stranger's cancel may have renamed it (binance-wire 0.3), and nothing but a cancel renames at an unchanged quantity; so a canceled order of the
+    same side, price and quantity that is neither attributed nor named by us is it.
     """
     ours = command.client_order_id.rsplit("-", 2)[0] + "-"
     names = (command.client_order_id, command.client_order_id + SWEPT_SUFFIX, command.client_order_id + CANCEL_SUFFIX)
+    partners = (command.partner + SWEPT_SUFFIX, command.partner + CANCEL_SUFFIX)
     wanted = (command.side, command.price, command.quantity, "CANCELED")
     taken = frozenset(command.attributed)
     named: list[OrderFacts] = []
     renamed: list[OrderFacts] = []
     for facts in sorted(orders, key=lambda one: one.venue_order_id):
-        if facts.client_order_id in names:
+        if facts.client_order_id in names or (facts.client_order_id in partners and facts.price == command.price):
             named.append(facts)
         alike = (facts.side, facts.price, facts.quantity, facts.status) == wanted
         if alike and facts.venue_order_id not in taken and not facts.client_order_id.startswith(ours):

@@ -3,6 +3,7 @@
 import time
 from decimal import Decimal as D
 
+import msgspec
 import pytest
 
 from core.commands import Cancel, CancelAll, Place, Purpose, Query, ReadAccount, ReadDepth
@@ -222,9 +223,10 @@ def test_query_not_known_is_not_not_found() -> None:
         assert server.requests[0].params["origClientOrderId"] == "glabcd-t3k-1"
 
 
-def searched(*orders: Json, attributed: tuple[int, ...] = ()) -> OrderAnswer:
+def searched(*orders: Json, attributed: tuple[int, ...] = (), partner: str = "") -> OrderAnswer:
     with FakeHttp({("GET", ORDER): NOT_KNOWN, ("GET", ALL): Reply(list(orders))}) as server:
-        return venue(server).query(query(since_ms=500, attributed=attributed), 1).answer
+        asked = msgspec.structs.replace(query(since_ms=500, attributed=attributed), partner=partner)
+        return venue(server).query(asked, 1).answer
 
 
 def test_search_finds_by_name() -> None:
@@ -238,6 +240,15 @@ def test_search_tells_the_legs_of_a_list_apart() -> None:
     """The cancel of one leg gave both its name; the price says which of them was asked about."""
     legs = order(7, "glabcd-t3k-1c", status="CANCELED", price="59000.00"), order(8, "glabcd-t3k-1c", status="CANCELED")
     assert (found := searched(*legs).facts) is not None and found.venue_order_id == 8
+
+
+@pytest.mark.parametrize("suffix", ["c", "a"])
+def test_search_finds_a_leg_named_by_its_partners_cancel(suffix: str) -> None:
+    """The partner was canceled, and that named both legs (seed 2757): the one at our price is ours, the partner itself never."""
+    legs = order(7, f"glabcd-t3k-2{suffix}", status="CANCELED", price="59000.00"), order(8, f"glabcd-t3k-2{suffix}", status="CANCELED")
+    assert (found := searched(*legs, partner="glabcd-t3k-2").facts) is not None and found.venue_order_id == 8
+    assert searched(legs[0], partner="glabcd-t3k-2").facts is None
+    assert searched(*legs).facts is None
 
 
 def test_search_finds_a_renamed_order() -> None:
