@@ -236,21 +236,6 @@ def test_search_finds_by_name() -> None:
         assert answer.facts is not None and answer.facts.venue_order_id == 8 and answer.searched
 
 
-def test_search_tells_the_legs_of_a_list_apart() -> None:
-    """The cancel of one leg gave both its name; the price says which of them was asked about."""
-    legs = order(7, "glabcd-t3k-1c", status="CANCELED", price="59000.00"), order(8, "glabcd-t3k-1c", status="CANCELED")
-    assert (found := searched(*legs).facts) is not None and found.venue_order_id == 8
-
-
-@pytest.mark.parametrize("suffix", ["c", "a"])
-def test_search_finds_a_leg_named_by_its_partners_cancel(suffix: str) -> None:
-    """The partner was canceled, and that named both legs (seed 2757): the one at our price is ours, the partner itself never."""
-    legs = order(7, f"glabcd-t3k-2{suffix}", status="CANCELED", price="59000.00"), order(8, f"glabcd-t3k-2{suffix}", status="CANCELED")
-    assert (found := searched(*legs, partner="glabcd-t3k-2").facts) is not None and found.venue_order_id == 8
-    assert searched(legs[0], partner="glabcd-t3k-2").facts is None
-    assert searched(*legs).facts is None
-
-
 def test_search_finds_a_renamed_order() -> None:
     """A stranger's cancel renamed it: side, price, quantity and CANCELED tell it, unless it is another order of ours or older than the place."""
     alike = order(8, "web_123", status="CANCELED")
