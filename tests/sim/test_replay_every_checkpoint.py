@@ -111,9 +111,10 @@ def test_worlds_with_faults_and_crashes(tmp_path: Path) -> None:
 
 def test_a_difference_after_the_next_checkpoint_is_found(tmp_path: Path) -> None:
     """It can fail: a command changed in the last segment is noticed from each checkpoint before it, and a segment that is missing ends the way."""
-    world = TapedWorld(Setup.drawn(SEEDS[1]))
+    world = TapedWorld(replace(Setup.drawn(SEEDS[1]), with_faults=False))  # one boot: a segment is replayed into the next one of its boot
     world.run()
     paths = write(world, tmp_path)
+    assert len(paths) > 2
     last = [*read(paths[-1])]
     at = next(at for at, record in enumerate(last) if isinstance(record, Stepped) and record.commands)
     last[at] = Stepped(time_ns=last[at].time_ns, events=last[at].events, commands=1, digest="0" * 16)  # type: ignore[union-attr]
