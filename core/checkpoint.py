@@ -19,9 +19,10 @@ import msgspec
 from core.books import FILLS_KEPT_MAX, Books, SymbolBook
 from core.commands import AnyCommand
 from core.depth import DepthBook, Touch
-from core.engine import DecidedOn, Engine
+from core.engine import Engine
 from core.events import DepthDiff, Level
 from core.orders import Asked, Order, Orders
+from core.ports import Basis
 from core.types import Side
 from core.uptime import Uptime
 
@@ -32,7 +33,7 @@ ENGINE_PLAIN: dict[str, Any] = {
     "denials": dict[tuple[str, Side], tuple[str, str]],
     "idle": dict[tuple[str, Side], str],
     "finished": bool,
-    "decided_on": dict[str, DecidedOn | None],
+    "decided_on": dict[str, Basis | None],
     "_changed": dict[str, None],
 }
 ENGINE_PARTS = frozenset({"uptime", "audit", "books"})

@@ -31,7 +31,6 @@ from core.events import (
     StreamUp,
     Timer,
 )
-from core.light import Colour
 from core.notices import Denied, Fact, Notice, Remembered, Said, standing
 from core.ports import Basis, Strategy
 from core.types import SIDES, Connection, Side
@@ -40,7 +39,6 @@ from core.view import Decision, View
 
 PENDING_MAX = 10_000
 MARKET_DATA = frozenset({BookTicker, DepthDiff, MarketTrade})
-DecidedOn = tuple[Basis, tuple[Colour, ...]]  # the newest decision's basis, and the lights of both sides
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -62,7 +60,7 @@ class Engine:
         self.denials: dict[tuple[str, Side], tuple[str, str]] = {}
         self.idle: dict[tuple[str, Side], str] = {}
         self.finished = False
-        self.decided_on: dict[str, DecidedOn | None] = {}
+        self.decided_on: dict[str, Basis | None] = {}  # until a light turns
         self._changed: dict[str, None] = {}
         self._handlers: dict[type, Callable[[Books, AnyEvent], None]] = self._table()
 
@@ -312,6 +310,7 @@ class Engine:
                 before = books.lights.shown.get((symbol, side))
                 if books.light(symbol, side) is not before:
                     self._changed[symbol] = None
+                    self.decided_on.pop(symbol, None)
 
     def _decide_changed(self, books: Books, is_market_only: bool) -> None:
         if not books.started or books.session.stopping:
@@ -323,10 +322,9 @@ class Engine:
         try:
             view = View(books)
             basis = self.strategy.rests_on(view, symbol)
-            state = None if basis is None else (basis, tuple(books.lights.shown[symbol, side].colour for side in SIDES))
-            if is_market_only and state and state == self.decided_on.get(symbol):
+            if is_market_only and basis is not None and basis == self.decided_on.get(symbol):
                 return
-            self.decided_on[symbol] = state
+            self.decided_on[symbol] = basis
             books.budget.carry(books.now_ns, (order.created_ns for order in books.orders.open() if order.place_asked is not None))
             decision = self.strategy.decide(view, symbol)
         except Exception as error:  # a fault in a strategy halts quoting; orders are canceled and the bot stays up

@@ -4,10 +4,11 @@ from decimal import Decimal
 
 import pytest
 
+from core.commands import Place
 from core.events import AnyEvent, Operator, OperatorAction, Timer
 from core.types import Side
 from core.view import View
-from tests.core.builders import BTC, Desk, Script, diff, ticker
+from tests.core.builders import BTC, Desk, Script, diff, error, ticker, want
 
 
 class Rests(Script):
@@ -54,6 +55,19 @@ def test_a_light_that_turns_asks() -> None:
     assert desk.light().reason.startswith("book is stale")
     calls = script.calls
     desk.step(diff(101, 102, bids=(("90", "1"),)))
+    assert desk.light().is_green and script.calls == calls + 1
+
+
+def test_the_end_of_a_ban_asks() -> None:
+    """During a ban nothing is decided; its end is a reason to decide, though the market stands where it stood (seed 16847)."""
+    script = Rests()
+    desk = Desk(script, symbols=(BTC,)).connect()
+    script.places = [want()]
+    desk.step(ticker(899), Timer())
+    desk.refuse(desk.one(Place), error(-1003, http_status=429, retry_after_ms=2000))
+    desk.step(Timer(), after_ms=1000)
+    calls = script.calls
+    desk.step(ticker(900), after_ms=1500)
     assert desk.light().is_green and script.calls == calls + 1
 
 
