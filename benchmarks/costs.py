@@ -140,7 +140,7 @@ def collecting() -> dict[str, float]:
 class Stuck:
     """A venue whose calls end only when they are let go."""
 
-    name, capabilities = "stuck", sentinel.capabilities
+    name, capabilities, only_sends = "stuck", sentinel.capabilities, True
 
     def __init__(self) -> None:
         self.let_go = threading.Event()
