@@ -39,5 +39,6 @@ def drill(living: Rig) -> Iterator[Rig]:
     """The living pair, quoting and without faults."""
     living.settle()
     yield living
+    print(*list(living.bot.said)[-40:], sep="\n")  # pytest shows it where the drill failed
     living.venue.clear()
     living.venue.pause(False)

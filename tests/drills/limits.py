@@ -37,7 +37,7 @@ def too_much(drill: Rig, heavy_s: float, ban_s: float) -> tuple[Silence, Silence
     """429 -1003 to everything for `heavy_s`, then 418 for `ban_s`. Every connection is lost at the beginning, so that quotes have to go and the
     streams want to come back, and the clock wants to be refreshed."""
     drill.venue.pause(True)  # no fills meanwhile: what works now must be canceled later
-    mark, after = drill.bot.mark(), drill.sequence()
+    mark, after = drill.bot.mark(), drill.came()
     drill.venue.exchange.fault("too_heavy", duration_s=heavy_s, retry_after_s=heavy_s)
     drill.bot.session.inbox.post(Operator(action=OperatorAction.PROVE))  # the reading that is refused
     wait_until(lambda: _red(drill, mark, "429"), 3.0, "red, banned")
@@ -62,12 +62,12 @@ def too_much(drill: Rig, heavy_s: float, ban_s: float) -> tuple[Silence, Silence
 
 def too_many_orders(drill: Rig, wait_s: float) -> list[str]:
     """429 -1015 to the first place; meanwhile quotes that stand have to go. Returns the order requests from the refusal to the window's end."""
-    after = drill.sequence()
+    after = drill.came()
     drill.venue.exchange.fault("too_many_orders", count=1, retry_after_s=wait_s, match={"operation": "order.place"})
     drill.venue.stream_wire.reset_all()  # cancels all, then quotes anew: the first place is refused
     wait_until(lambda: any("-1015" in said for said in drill.bot.said), 3.0, "the refusal is said")
     refused_ns = next(row["time_ns"] for row in drill.door(after) if row["outcome"].startswith("not executed"))
-    after_refusal = drill.sequence()
+    after_refusal = drill.came()
     drill.venue.user_wire.reset_all()  # quotes that stand must go although nothing may be placed
     wait_until(lambda: drill.bot.snapshot.orders_open == 0, 1.5, "cancels went on")
     wait_until(lambda: any("denied: order count limit of the venue (-1015)" in said for said in drill.bot.said), 1.5, "the reason is said")

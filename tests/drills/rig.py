@@ -151,11 +151,12 @@ class Rig:
         wait_until(lambda: self.bot.is_quoting, READY_S, f"both sides quote; {[side.no_quote_because for side in self.bot.snapshot.sides]}")
 
     def door(self, after: int) -> list[Row]:
-        return [row for row in self.venue.log() if row["sequence"] > after]
+        """What came to the venue's door after the first `after` entries; over all its lives, since each counts from 1 again."""
+        return self.venue.log()[after:]
 
-    def sequence(self) -> int:
-        log = self.venue.exchange.log()
-        return int(log[-1]["sequence"]) if log else 0
+    def came(self) -> int:
+        """How many entries the venue's door has written."""
+        return len(self.venue.log())
 
     def differences(self) -> list[str]:
         """Bot against venue: open orders, every fill by trade id, balances. Meant for a market that stands still."""

@@ -32,7 +32,7 @@ def records(stage: Stage, kind: type[R]) -> list[R]:
 def test_ten_racing_amendments(stage: Stage) -> None:
     """Ten orders are shrunk in one decision, the answers come in the reverse order: each order gets its own total, in books, venue and intents."""
     stage.prepare(*((BID - number, WHOLE) for number in range(RACING)), places=[want_place(number) for number in range(RACING)])
-    after, totals = stage.rig.sequence(), [WHOLE - STEP * (number + 1) for number in range(RACING)]
+    after, totals = stage.rig.came(), [WHOLE - STEP * (number + 1) for number in range(RACING)]
     for number in range(RACING):
         stage.venue.exchange.fault("delay", delay_ms=20 * (RACING - number), count=1, match={"operation": AMEND})
     stage.do(lambda orders: Decision(amends=tuple(want_change(order, total) for order, total in zip(orders, totals, strict=True))))

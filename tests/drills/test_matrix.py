@@ -40,7 +40,7 @@ def test_cell(stage: Stage, what: str, fault: str) -> None:
         stage.prepare()
     else:
         stage.prepare((BID, WHOLE), places=[want_place()])
-    method, after = METHODS[what], stage.rig.sequence()
+    method, after = METHODS[what], stage.rig.came()
     stage.bot.said.clear()
     stage.venue.exchange.fault("events_delay", delay_ms=LATE_MS)  # else the user stream would tell before the answer is missed
     if fault == "late":

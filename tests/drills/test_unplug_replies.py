@@ -77,7 +77,7 @@ def test_reply_lost(drill_over_rest: Rig, what: str) -> None:
 @pytest.mark.parametrize("what", ["place", "cancel"])
 def test_reply_lost_with_its_socket(drill: Rig, what: str) -> None:
     """Over the WS API: the socket that carries the reply is reset in that moment: unknown, red, never sent again, known after reconnect and query."""
-    mark, after, wire = drill.bot.mark(), drill.sequence(), drill.venue.user_wire
+    mark, after, wire = drill.bot.mark(), drill.came(), drill.venue.user_wire
     drill.bot.said.clear()
     slow_events(drill)
     before = wire.counts.get("drop_after_apply", 0)
@@ -167,7 +167,7 @@ def test_filled_just_before_its_cancel(drill: Rig) -> None:
 
 def test_equal_refusals_brake(drill: Rig) -> None:
     """The same refusal again and again: after two the side waits, longer each time, and the reason shows (hummingbot #462, Krypto #1070, #934)."""
-    mark, after = drill.bot.mark(), drill.sequence()
+    mark, after = drill.bot.mark(), drill.came()
     refusal = {"code": -2010, "text": "Account has insufficient balance for requested action."}
     drill.venue.exchange.fault("reject", match={"operation": "order.place"}, **refusal)
     stir(drill)

@@ -28,7 +28,7 @@ def shows(drill: Rig, since_ns: int, text: str) -> bool:
 @pytest.mark.parametrize("which", ["market", "user"])
 def test_stream_reset(drill: Rig, which: str) -> None:
     """A stream reset without a close frame: red with its reason, quotes pulled, reconnect, resync, quoting (hummingbot #8250, nautilus #4991)."""
-    mark, after, working = drill.bot.mark(), drill.sequence(), set(drill.venue.open_orders())
+    mark, after, working = drill.bot.mark(), drill.came(), set(drill.venue.open_orders())
     (drill.venue.stream_wire if which == "market" else drill.venue.user_wire).reset_all()
     wait_until(lambda: shows(drill, mark, f"{which} stream down: connection lost"), 1.0, "red with its reason")
     wait_until(lambda: pulled(drill, working, after), 2.0, "quotes pulled")
@@ -41,7 +41,7 @@ WAYS = (("market", "down"), ("user", "down"), ("market", "up"), pytest.param("us
 @pytest.mark.parametrize(("which", "direction"), WAYS)
 def test_silent_stream(drill: Rig, which: str, direction: str) -> None:
     """Bytes vanish one way, the connection stays: noticed by silence, or by the venue that misses our pongs (python-binance, websocket-client)."""
-    mark, after, working = drill.bot.mark(), drill.sequence(), set(drill.venue.open_orders())
+    mark, after, working = drill.bot.mark(), drill.came(), set(drill.venue.open_orders())
     wire = drill.venue.stream_wire if which == "market" else drill.venue.user_wire
     wire.silence(direction)
     wait_until(lambda: shows(drill, mark, f"{which} stream down: "), 5.0, "red with its reason")
@@ -53,7 +53,7 @@ def test_silent_stream(drill: Rig, which: str, direction: str) -> None:
 @pytest.mark.parametrize("then", ["stall", "reset"])
 def test_half_frame(drill: Rig, then: str) -> None:
     """Half a frame and then nothing: the reader does not hang, the quotes are pulled, a new connection comes (websocket-client)."""
-    mark, after, working = drill.bot.mark(), drill.sequence(), set(drill.venue.open_orders())
+    mark, after, working = drill.bot.mark(), drill.came(), set(drill.venue.open_orders())
     drill.venue.stream_wire.half_frame("down", then)
     wait_until(lambda: shows(drill, mark, "market stream down: "), 4.0, "red with its reason")
     wait_until(lambda: pulled(drill, working, after), 2.0, "quotes pulled")
@@ -104,7 +104,7 @@ def test_connection_refused(drill: Rig) -> None:
 def test_muted_user_stream(drill: Rig) -> None:
     """The user stream lives but says nothing: an order the venue took and never mentioned gives it away; resync, nothing lost (python-binance)."""
     drill.venue.exchange.fault("events_mute")
-    mark, after = drill.bot.mark(), drill.sequence()  # only an order placed from here on goes unmentioned
+    mark, after = drill.bot.mark(), drill.came()  # only an order placed from here on goes unmentioned
     touch = drill.venue.exchange.touch()
     drill.venue.exchange.take("SELL", f"{float(touch['bidPrice']) * 0.999:.2f}", "3")
     wait_until(lambda: any(row["method"] == "order.place" for row in drill.door(after)), 10.0, "an order placed while the stream is mute")

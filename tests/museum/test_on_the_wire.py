@@ -78,7 +78,7 @@ def test_row_04_a_fill_behind_not_open(live: Rig) -> None:
 def test_row_07_no_hammering(live: Rig) -> None:
     """hummingbot #462, #1291; Krypto #1070: unaffordable orders are re-sent until the address is banned. Ours: at most a handful of tries in 3 s
     although the market moves, the reason in the light; after a 418 not one request reaches the door until it ends."""
-    mark, after = live.bot.mark(), live.sequence()
+    mark, after = live.bot.mark(), live.came()
     text = "Account has insufficient balance for requested action."
     live.venue.exchange.fault("reject", code=-2010, text=text, match={"operation": "order.place"})
     began_s = time.monotonic()
@@ -94,7 +94,7 @@ def test_row_07_no_hammering(live: Rig) -> None:
     live.venue.exchange.fault("banned", count=1, ban_s=1, match={"transport": "rest"})
     live.bot.session.inbox.post(Operator(action=OperatorAction.PROVE))
     wait_until(lambda: shows(live, mark, "banned by the venue"), 3.0, "red, banned")
-    quiet_from = live.sequence()
+    quiet_from = live.came()
     time.sleep(0.6)
     assert live.door(quiet_from) == [], "something left during the ban"
     live.check(bound_s=8.0)
@@ -112,7 +112,7 @@ def read_before_placing(live: Rig) -> bool:
 def test_row_10_close_after_close(live: Rig) -> None:
     """hummingbot #8250, #5896: never recovers after a close; Krypto #374: cancels for ever what is gone. Ours: three closes in a row, each time
     resync and green within the bound; no order is canceled more than twice."""
-    after = live.sequence()
+    after = live.came()
     for _ in range(3):
         mark = live.bot.mark()
         live.bot.said.clear()
@@ -131,7 +131,7 @@ def test_row_10_close_after_close(live: Rig) -> None:
 def test_row_17_unknown_then_asked(live: Rig) -> None:
     """nautilus #4215: -1007, accepted, retried, duplicate id, phantom reject. Ours: the id reaches create once, nothing else is placed on that side
     until the query's answer, then the order is in the book."""
-    mark, after = live.bot.mark(), live.sequence()
+    mark, after = live.bot.mark(), live.came()
     live.venue.exchange.fault("events_delay", delay_ms=600)
     live.venue.exchange.fault("unknown", executed=True, count=1, match={"operation": "order.place"})
     before = struck(live, "unknown")
@@ -176,12 +176,12 @@ def test_row_27_a_stale_book_and_post_only(live: Rig) -> None:
     mark = live.bot.mark()
     live.venue.stream_wire.silence("down")
     wait_until(lambda: shows(live, mark, "market stream down: "), 4.0, "red with its reason")
-    after = live.sequence()
+    after = live.came()
     time.sleep(0.7)
     assert not [row for row in live.door(after) if row["method"] == "order.place"]
     live.venue.stream_wire.clear()
     live.check()
-    after = live.sequence()
+    after = live.came()
     text = "Order would immediately match and take."
     live.venue.exchange.fault("reject", code=-2010, text=text, match={"operation": "order.place"})
     for _ in range(4):
@@ -256,7 +256,7 @@ def test_row_39_a_stuck_save_stops_nobody(live: Rig) -> None:
         time.sleep(held_s)
         real(fill)  # type: ignore[arg-type]
 
-    after = live.sequence()
+    after = live.came()
     recorder._intents.fill = stuck  # type: ignore[method-assign]
     try:
         steps.worst_ms, count = 0.0, steps.count

@@ -47,7 +47,7 @@ def test_row_06_no_refusal_for_want_of_funds(own: Venue, home: Path) -> None:
         own.exchange.control("POST", "deposit", {"asset": asset, "delta": f"{wanted - sum(own.balances()[asset]):.8f}"})
     with bot(own, home, QUICK) as running:
         rig = started(own, running)
-        after = rig.sequence()
+        after = rig.came()
         began_s = time.monotonic()
         while time.monotonic() - began_s < 3:
             stir(own)
@@ -113,7 +113,7 @@ def test_row_40_a_slow_venue_is_not_a_slow_reader(own: Venue, home: Path) -> Non
         before = {row["connection"]: row for row in own.exchange.control("GET", "stats")["connections"] if row["open"]}
         own.exchange.fault("delay", delay_ms=SLOW_MS, match={"transport": "rest"})
         with LateClock() as control:
-            after = rig.sequence()
+            after = rig.came()
             began_s = time.monotonic()
             while time.monotonic() - began_s < MEASURED_S:
                 stir(own)
