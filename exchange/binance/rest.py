@@ -15,12 +15,12 @@ from urllib.parse import urlencode
 import msgspec
 import requests
 import tenacity
-from binance.client import Client
 from requests.structures import CaseInsensitiveDict
 
 from core.ports import NotSent, Refused
 from core.types import RateLimit
 from exchange.binance import errors, wire
+from exchange.binance.client import Client
 from exchange.binance.clock import VenueClock
 from exchange.binance.gate import Gate
 from exchange.binance.transport import Adapter, LiveSockets, begin_call
