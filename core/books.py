@@ -90,6 +90,7 @@ class Books:
     user_gap_ns: int = 0  # when the user stream last came up or had a gap; it owes no report of an older order
     rejects: dict[str, int] = field(default_factory=dict)
     refusals: dict[tuple[str, Side], tuple[str, int]] = field(default_factory=dict)  # (what, how many times in a row)
+    crossings: dict[tuple[str, Side], int] = field(default_factory=dict)  # replacements in a row that would have taken, and were not placed
     placed: int = 0
     canceled: int = 0
     fills_booked: int = 0  # since the start, also beyond what `fills` keeps
@@ -201,3 +202,4 @@ class Books:
 
     def clear_refusals(self, symbol: str, side: Side) -> None:
         self.refusals.pop((symbol, side), None)
+        self.crossings.pop((symbol, side), None)

@@ -1,6 +1,7 @@
 """A place that came to nothing: refused by the venue, or never sent. Its order ends, and after two equal refusals in a row its side waits.
 
-Who calls it: core.hearing, on the trading thread, with the reply to a place. Never: an ending for an order that the venue has spoken of.
+Who calls it: core.hearing and core.replacing, on the trading thread, with the reply to a place.
+Never: an ending for an order that the venue has spoken of.
 """
 
 from core.books import MS, Books
@@ -11,6 +12,7 @@ from core.types import OrderStatus, Side, VenueError
 BRAKE_AFTER_EQUAL_REJECTS = 2
 BRAKE_MS_FIRST, BRAKE_MS_MAX = 1000, 8_000  # inside the liveness bound of DESIGN 4
 COUNT_MAX = 64
+WOULD_TAKE = "immediately match"  # of a post-only order (-2010, binance-wire 5)
 
 
 def drop(books: Books, order: Order, evidence: Evidence, note: str) -> None:
@@ -44,6 +46,17 @@ def refuse(books: Books, order: Order, error: VenueError) -> None:
     )
 
 
+def would_take(error: VenueError | None) -> bool:
+    return error is not None and WOULD_TAKE in error.message
+
+
+def cross(books: Books, order: Order) -> None:
+    """Canceled, not replaced (409): the market came too near. A normal outcome, neither an error nor a brake; the next order stands a tick back."""
+    side = (order.symbol, order.side)
+    books.crossings[side] = min(books.crossings.get(side, 0) + 1, COUNT_MAX)
+    books.orders.refuse(order, OrderStatus.REJECTED, Evidence.REFUSED, books.now_ns)
+
+
 def _brake_for(books: Books, order: Order, error: VenueError) -> str:
     """Both legs of a pair refused are one refusal."""
     partner = books.orders.by_client_id.get(order.partner)
@@ -56,7 +69,7 @@ def brake(books: Books, symbol: str, side: Side, why: str, short: str) -> str:
     """After two equal refusals in a row, the venue's or our own, the side waits, twice as long each time (field case 7)."""
     times = books.count_refusal(symbol, side, why)
     if times < BRAKE_AFTER_EQUAL_REJECTS:
-        return "one tick back next time" if "immediately match" in why else "next decision starts afresh"
+        return "one tick back next time" if WOULD_TAKE in why else "next decision starts afresh"
     wait_ms = min(BRAKE_MS_MAX, BRAKE_MS_FIRST << min(times - BRAKE_AFTER_EQUAL_REJECTS, 10))
     books.session.brake_until_ns[symbol, side] = (books.now_ns + wait_ms * MS, f"{times} equal refusals ({short})")
     return f"{times} times in a row, side waits {wait_ms / 1000:g} s"

@@ -7,7 +7,7 @@ freed before the venue's word (only the question whether the pair fits may count
 Source: binance-wire 3 (cancelReplace, its table of halves) and 8 (unknown: query both ids).
 """
 
-from core import asking, hearing
+from core import asking, hearing, refusing
 from core.account import hold_of
 from core.amendments import Amendment
 from core.books import Books
@@ -72,9 +72,13 @@ def _hear_cancel(books: Books, cancel: Cancel, half: Half) -> None:
 def _hear_place(books: Books, place: Place, half: Half) -> None:
     """Not attempted is the venue's word too: the order never existed. That is nobody's fault and brakes no side."""
     order = books.orders.by_client_id.get(place.client_order_id)
-    if half.outcome is not Outcome.NOT_SENT:
+    is_unseen = order is not None and order.status is OrderStatus.UNSEEN
+    if order is not None and is_unseen and half.outcome is Outcome.REFUSED and refusing.would_take(half.error):
+        books.touch_private()
+        refusing.cross(books, order)
+    elif half.outcome is not Outcome.NOT_SENT:
         hearing.on_place_reply(books, place, _reply_of(place.command_id, half))
-    elif order is not None and order.status is OrderStatus.UNSEEN:
+    elif order is not None and is_unseen:
         books.touch_private()
         books.orders.refuse(order, OrderStatus.REJECTED, Evidence.REFUSED, books.now_ns)
         text = f"{order.side:<4} not placed: the order it was to replace could not be canceled"

@@ -80,6 +80,7 @@ CAPS: dict[str, Cap] = {
     "books.amended": Cap(AMENDED_KEPT + 1),
     "books.rejects": Cap(COUNT_MAX),
     "books.refusals": PER_SIDE,
+    "books.crossings": PER_SIDE,
     "books.commands": Cap(0),  # handed over with the step
     "books.notices": Cap(0),
     "books.told": Cap(0),

@@ -16,9 +16,8 @@ from core.light import Light
 from core.money import ZERO
 from core.notices import Notice
 from core.orders import Order
+from core.refusing import WOULD_TAKE
 from core.types import OrderType, Side, SymbolRules, TimeInForce
-
-WOULD_TAKE = "immediately match"
 
 
 class WantPlace(msgspec.Struct, frozen=True, kw_only=True):
@@ -197,7 +196,7 @@ class View:
     def post_only_refusals(self, symbol: str, side: Side) -> int:
         """How many times in a row the venue said that an order of this side would have taken."""
         what, times = self._books.refusals.get((symbol, side), ("", 0))
-        return times if WOULD_TAKE in what else 0
+        return (times if WOULD_TAKE in what else 0) + self._books.crossings.get((symbol, side), 0)
 
     def may_place(self) -> bool:
         """False while the venue's order count is used up: what is canceled now could not be replaced."""

@@ -5,7 +5,7 @@ from msgspec.structs import replace
 from core.commands import Cancel, Place, Replace
 from core.ports import Capabilities
 from core.types import Liquidity, OrderType, Side, TimeInForce
-from tests.core.builders import BTC, Desk
+from tests.core.builders import BTC, Desk, error
 from tests.trading.floor import ENTRY, D, Floor
 from trading.amend import Amending
 from trading.entry import interval_ms, offset_bps, walk
@@ -81,6 +81,20 @@ def test_canceled_and_not_replaced_is_no_timeout_and_no_error() -> None:
     assert desk.changes() == []
     desk.touch("100.04", "100.05", after_ms=700)
     assert desk.one(Place).price == D("100.03"), "one tick back after the venue's no"
+
+
+def test_a_replacement_that_would_cross_brakes_no_side_and_is_no_error() -> None:
+    """409, and then a place that would have taken too: two in a row, yet no brake; the next place, at its interval, stands two ticks further back."""
+    desk = floor(entry=replace(ENTRY, deadline_ms=9000), amending=Amending(can=Capabilities(cancel_replace=True)))
+    desk.enter()
+    desk.touch("100.04", "100.05", after_ms=700)
+    desk.replaced(desk.one(Replace), placed=False)
+    assert desk.books.rejects == {} and "REJECT" not in {notice.tag for notice in desk.last.notices}
+    desk.touch("100.04", "100.05", after_ms=700)
+    desk.refuse(desk.one(Place), error(-2010, "Order would immediately match and take."))
+    assert desk.light().is_green
+    desk.touch("100.04", "100.05", after_ms=400)
+    assert desk.one(Place).price == D("100.02")
 
 
 def test_without_one_command_it_is_canceled_and_placed_by_the_same_entry() -> None:
