@@ -109,6 +109,7 @@ def timing_of(config: Config) -> Timing:
         order_timeout_ms=timing.order_timeout_ms,
         read_timeout_ms=config.exchange.read_timeout_ms,
         book_age_ms_max=timing.book_age_ms_max,
+        silent_ask_ms=timing.silent_ask_ms,
         proof_every_ms=config.proof.every_s * 1000,
         cooldown_ms=config.quoting.cooldown_ms,
     )

@@ -42,6 +42,7 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     proof_every_ms: int = 30_000
     cooldown_ms: int = 0
     echo_ms_max: int = 5000
+    silent_ask_ms: int = 200  # while the user stream is down or silent, an order with a memo is asked about so often
 
 
 @dataclass(slots=True)
@@ -98,6 +99,7 @@ class Books:
     fees: dict[str, Decimal] = field(default_factory=dict)  # paid by the fills of this run, per asset
     unheard_since_ns: int = 0  # an order was acknowledged and ended by replies, and the user stream has said nothing of any order since
     want_user_reconnect: str = ""  # the reason, once the user stream has gone deaf
+    silent_ask_ns: int = 0  # when orders the user stream is silent about are asked about next
     touched_ns: int = 0  # last time a private fact changed anything
     now_ns: int = 0
     told: list[Told] = field(default_factory=list)  # for the strategy, within the step under way (core.memory)

@@ -98,6 +98,7 @@ class Order:
     ended_ns: int = 0
     acked_ns: int = 0
     reported: bool = False  # the user stream has spoken of it
+    owed_ns: int = 0  # since when the user stream, though it is up, owes a word of it; zero where it does not
     resolve: bool = False  # must be queried
     not_before_ns: int = 0  # earliest next query
     queries: int = 0

@@ -151,6 +151,9 @@ class RiskConfig(Section):
 class TimingConfig(Section):
     place_not_after_ms: Whole = setting(250, "ms", "An order that has not left this long after its decision is dropped.", ge=10, le=10_000)
     order_timeout_ms: Whole = setting(3000, "ms", "An order without an answer for this long is unknown: its side turns red.", ge=100, le=60_000)
+    silent_ask_ms: Whole = setting(
+        200, "ms", "The maker-first trader's orders are asked about this often while the user stream is down or silent.", ge=50, le=60_000
+    )
     book_age_ms_max: Whole = setting(10_000, "ms", "A market book without a sign of life for this long is stale.", ge=500, le=600_000)
     stop_s: Seconds = setting(5.0, "s", "The whole stop ends within this time.", ge=2, le=60)
 
