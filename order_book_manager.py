@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import CancelledError, Future
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from core.commands import Amend, AnyCommand, Cancel, CancelAll, Place, PlaceOco, Query, ReadAccount, ReadCommand, ReadDepth, Replace, Request
 from core.events import Answer, OcoAnswer, OrderAnswer, Outcome, ReplaceAnswer, Reply, RequestAnswer
@@ -20,6 +20,7 @@ from core.ports import Answered, ClockNs, Journal, NotSent, Post, Refused, Under
 from core.types import Side
 
 BATCH_FROM = 5  # commands of one decision; fewer are on the wire sooner from a worker each
+RANKS = {Cancel: 0, CancelAll: 1, Amend: 2, Replace: 3, PlaceOco: 4, Place: 5, Query: 6, ReadAccount: 6, ReadDepth: 6}  # what leaves first
 T = TypeVar("T")
 R = TypeVar("R")
 C = TypeVar("C", bound=AnyCommand)
@@ -50,6 +51,15 @@ class OrderBookManager:
         self._cancel_lane, self._place_lane, self._query_lane = lanes
         self._orders, self._light_of = orders, light_of
         self._stop_at_ns: int | None = None
+        self._takers: tuple[Callable[[list[Any]], None], ...] = (
+            self.cancel_orders,
+            self._cancel_all_each,
+            self.amend_orders,
+            self.replace_orders,
+            self.place_ocos,
+            self.place_orders,
+            self.read,
+        )
         self.unwritten_results = 0
 
     # -- questions -------------------------------------------------------------------------------
@@ -82,6 +92,10 @@ class OrderBookManager:
         """One background task that reads, filters by tag and cancels by id; no loop here."""
         self._submit(self._cancel_lane, self._run_cancel_all, command)
 
+    def _cancel_all_each(self, commands: Iterable[CancelAll]) -> None:
+        for command in commands:
+            self.cancel_all_orders(command)
+
     def read(self, commands: Iterable[ReadCommand]) -> None:
         asked_ns = self._clock_ns()
         for command in commands:
@@ -89,16 +103,11 @@ class OrderBookManager:
 
     def hand_over(self, commands: Iterable[AnyCommand]) -> None:
         """Cancels first, then amendments, replacements, places, reads. A Reconnect is not ours: the loop gives it to its stream."""
-        commands = tuple(commands)
-        self.cancel_orders(command for command in commands if isinstance(command, Cancel))
+        batches: dict[int, list[AnyCommand]] = {}
         for command in commands:
-            if isinstance(command, CancelAll):
-                self.cancel_all_orders(command)
-        self.amend_orders(command for command in commands if isinstance(command, Amend))
-        self.replace_orders(command for command in commands if isinstance(command, Replace))
-        self.place_ocos(command for command in commands if isinstance(command, PlaceOco))
-        self.place_orders(command for command in commands if isinstance(command, Place))
-        self.read(command for command in commands if isinstance(command, Query | ReadAccount | ReadDepth))
+            batches.setdefault(RANKS[type(command)], []).append(command)
+        for rank in sorted(batches):
+            self._takers[rank](batches[rank])
 
     def stop_by(self, deadline_ns: int) -> None:
         """From now on every call's time-out ends half a second before this time (engine clock), so that no worker outlives the stop."""

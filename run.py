@@ -30,6 +30,7 @@ from runtime.control import ControlServer
 from runtime.instance_lock import RunFile
 from runtime.keys import Keys
 from runtime.lifecycle import Lifecycle
+from runtime.one_core import OneCore
 from runtime.pace import Pace
 from runtime.paper_process import PaperProcess
 from runtime.stopping import Stopper
@@ -94,6 +95,8 @@ class Run:
         self.stopper.started()
         session.start(self.parts, rules, limits, instance)
         self.parts.start("pace", Pace(lambda: session.inbox.age_ms == 0.0 and not session.loop.is_stepping))
+        if config.lanes.one_core:
+            self.parts.start("one core", OneCore())
         self.console.status(self._status_line)
         self.begun_s = time.monotonic()
         self._wait()

@@ -162,6 +162,9 @@ class LanesConfig(Section):
     cancel_workers: Whole = setting(4, "threads", "Cancels under way at once.", ge=1, le=32)
     place_workers: Whole = setting(4, "threads", "Places under way at once.", ge=1, le=32)
     query_workers: Whole = setting(2, "threads", "Questions under way at once.", ge=1, le=32)
+    one_core: Truth = setting(
+        True, "", "All threads on one processor core, where handing over takes less time; another one where programs crowd it. false: anywhere."
+    )
 
 
 class StateConfig(Section):

@@ -1,4 +1,4 @@
-"""The trading thread: take a batch, stamp it, step, hand the commands over, publish a picture.
+"""The trading thread: take a batch, stamp it, step, hand the commands over; then, once they are on their way, tell what was done.
 
 Who starts it: runtime.lifecycle. It is the one thread that decides; everything it calls returns at once (memory, a bounded queue, a lane's submit).
 Never: network, disk, sleep, formatting of console lines.
@@ -18,6 +18,7 @@ from runtime.worker import Worker
 
 PICTURE_EVERY_NS = 250_000_000
 TAKE_TIMEOUT_S = 0.5
+STEP_ASIDE_S = 0.001  # after commands were handed over: the workers have the interpreter first, what was done is written down after them
 log = logging.getLogger("greenlight.loop")
 
 
@@ -66,17 +67,20 @@ class TradingLoop(Worker):
         self.finished = threading.Event()
         self.is_stepping = False  # for who looks for an idle moment
         self._pictured_ns = 0
+        self._untold: tuple[int, Sequence[AnyEvent], Step] | None = None  # a step whose commands are on their way
 
     def _run(self, stopping: threading.Event) -> None:
         """A stop is heard after the batch under way."""
         try:
             while not stopping.is_set():
-                events = self._take(TAKE_TIMEOUT_S)
+                events = self._take(STEP_ASIDE_S if self._untold else TAKE_TIMEOUT_S)
+                self._tell_now()
                 if events:
                     self.is_stepping = True
                     self._step(events)
                     self.is_stepping = False
                 self._beat()
+            self._tell_now()
         except BaseException as error:  # a fault here ends trading; main learns of it and stops the rest
             log.exception("the trading thread failed")
             self._on_fault(error)
@@ -92,11 +96,21 @@ class TradingLoop(Worker):
             raise
         if step.commands:
             self._dispatch(step.commands)
+        self.step_times.note(now_ns, (time.perf_counter_ns() - begun) / 1e6)
+        self._untold = (now_ns, events, step)
+        if not step.commands or step.finished:
+            self._tell_now()
+
+    def _tell_now(self) -> None:
+        """What the last step did, to the tape, to who asks for a picture, and to the person; before the next step in any case."""
+        if self._untold is None:
+            return
+        now_ns, events, step = self._untold
+        self._untold = None
         self.record(now_ns, events, step, "")
         if now_ns - self._pictured_ns >= PICTURE_EVERY_NS or step.finished:
             self._pictured_ns = now_ns
             self.snapshot = picture(self.engine)
-        self.step_times.note(now_ns, (time.perf_counter_ns() - begun) / 1e6)
         if step.commands or step.notices or step.facts:
             self._tell(now_ns, step)
         if step.finished:
