@@ -284,6 +284,14 @@ def test_stop_with_an_undecided_order_does_not_finish() -> None:
     assert not desk.last.finished
 
 
+def test_a_stop_waits_for_the_answer_to_a_place() -> None:
+    """The last reading is not asked for while a place has no answer yet: it could rest a moment later."""
+    desk = ready()
+    desk.place()
+    desk.step(StopRequested(reason="SIGINT"))
+    assert not [c for c in desk.ever(ReadAccount) if c.purpose is Purpose.STOP]
+
+
 def test_nothing_is_decided_after_stop() -> None:
     """Once stopping, the strategy is not asked any more."""
     desk = ready()

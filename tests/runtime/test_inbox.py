@@ -224,7 +224,7 @@ def test_a_post_wakes_the_taker(inbox: Inbox) -> None:
     taker = threading.Thread(target=lambda: taken.extend(inbox.take(60.0)), daemon=True)
     taker.start()
     inbox.post(reply(1))
-    taker.join(10)
+    taker.join(3)
     assert taken == [reply(1)]
 
 
