@@ -35,7 +35,7 @@ def main() -> int:
     print(f"stops: {options.stops - wrong} of {options.stops} as they must be, the slowest gone after {slowest_s:.2f} s", flush=True)
     ended = 0
     for number in range(options.cycles):
-        code, seconds, result = cycles(3, "--set", f"paper.seed={options.seed + number}")
+        code, seconds, result, _ = cycles(3, "--set", f"paper.seed={options.seed + number}")
         ended += code == 0 and result["proof"]["equal"]
         fills, trips = result["fills"], result["round_trip_quantity"]
         print(f"--cycles 3 · exit {code} after {seconds:.1f} s · fills {fills} · round trips {trips} · proof {result['proof']['equal']}", flush=True)

@@ -57,6 +57,11 @@ class BotProcess:
                 return at_s
         return None
 
+    @property
+    def refusals(self) -> list[str]:
+        """Places the venue refused, but not those that came too late to rest: a post-only price may be crossed on its way."""
+        return [line for line in self.lines if " REJECT " in line and "immediately match" not in line]
+
     def see_children(self) -> set[int]:
         """Child processes now; remembered, so that they can be looked for after the end."""
         self.children |= children_of(self.process.pid)

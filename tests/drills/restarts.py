@@ -38,6 +38,7 @@ class Restarts:
     recorded: list[TradeId]
     at_venue: set[TradeId]
     open_at_venue: int
+    refusals: list[str]
     lines: list[str]
 
     @property
@@ -62,8 +63,7 @@ class Restarts:
         if self.open_at_venue:
             found.append(f"{self.open_at_venue} orders left")
         found += [f"run {run}: first FILL after {at_s} s" for run, at_s in enumerate(self.first_fill_s, 1) if at_s is None or at_s > FIRST_FILL_S]
-        found += [f"refused for want of funds: {result['rejects']}" for result in (self.first, self.third) if "400/-2010" in result["rejects"]]
-        return found
+        return found + [f"refused: {line}" for line in self.refusals]
 
     def summary(self) -> list[str]:
         recovered = len(self.third["books"]["recovered_fills"])
@@ -100,6 +100,7 @@ def three_starts(folder: Path, seconds: float, killed_after_s: float, *more: str
         recorded=recorded_by_run(root, 2),
         at_venue=at_venue,
         open_at_venue=open_at_venue,
+        refusals=[line for run in (first, second, third) for line in run.refusals],
         lines=[*second.lines[-20:], *third.lines],
     )
 

@@ -95,11 +95,11 @@ def interrupt(moment: Moment) -> Stop:
         return Stop(moment, code, took_s, len(left), files, words[-1] if words else "", equal, any("Traceback" in line for line in lines))
 
 
-def cycles(count: int, *more: str) -> tuple[int, float, Row]:
-    """`bot.py --cycles N`, which ends by itself: exit code, seconds, JSON."""
+def cycles(count: int, *more: str) -> tuple[int, float, Row, list[str]]:
+    """`bot.py --cycles N`, which ends by itself: exit code, seconds, JSON, refusals."""
     with tempfile.TemporaryDirectory() as folder:
         running = BotProcess("--cycles", str(count), *_settings(folder), *more)
         running_s = time.monotonic()
         code = running.wait(CYCLES_S)
         running.see_children()
-        return code, time.monotonic() - running_s, running.result()
+        return code, time.monotonic() - running_s, running.result(), running.refusals
