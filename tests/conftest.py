@@ -1,6 +1,71 @@
-"""Settings every test shares: hypothesis without deadlines (two shared cores), with a fixed seed so that a failure repeats."""
+"""Settings every test shares: hypothesis without deadlines (two shared cores), with a fixed seed so that a failure repeats; and the marker
+`side_by_side`.
 
-from hypothesis import HealthCheck, settings
+A marked test is one that mostly waits for processes of its own. Those of a run are done last, three at a time, each in a thread; what one says
+counts at its own place in the list. It may use `tmp_path` and its parameters, no other fixture, and measures nothing that a busy machine changes.
+"""
+
+import os
+import sys
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
 
 settings.register_profile("greenlight", deadline=None, derandomize=True, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("greenlight")
+settings.register_profile("planted", settings.get_profile("greenlight"), phases=(Phase.explicit, Phase.generate))  # the first failure will do
+settings.load_profile(os.environ.get("GREENLIGHT_HYPOTHESIS", "greenlight"))
+
+# A hundred processes are started: each finds the sources compiled, whatever the environment says.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+AT_A_TIME = 3
+FOLDERS = pytest.StashKey[pytest.TempPathFactory]()
+POOL = pytest.StashKey[ThreadPoolExecutor]()
+DONE = pytest.StashKey[Future[None]]()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _folders(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> None:
+    request.session.stash[FOLDERS] = tmp_path_factory
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=_is_marked)
+
+
+def _is_marked(item: pytest.Item) -> bool:
+    return item.get_closest_marker("side_by_side") is not None
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if POOL in session.stash:
+        session.stash[POOL].shutdown(wait=True, cancel_futures=True)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """A marked test was begun together with all others that are marked; its own place in the list waits for it."""
+    if not _is_marked(pyfuncitem):
+        return None
+    if DONE not in pyfuncitem.stash:
+        _begin(pyfuncitem.session)
+    pyfuncitem.stash[DONE].result()
+    return True
+
+
+def _begin(session: pytest.Session) -> None:
+    """All marked tests of this run, in their order."""
+    pool = session.stash[POOL] = ThreadPoolExecutor(AT_A_TIME, "side-by-side")
+    for item in session.items:
+        if isinstance(item, pytest.Function) and _is_marked(item):
+            item.stash[DONE] = pool.submit(item.obj, **_arguments(item, session.stash[FOLDERS]))
+
+
+def _arguments(item: pytest.Function, folders: pytest.TempPathFactory) -> dict[str, Any]:
+    given = dict(item.callspec.params) if hasattr(item, "callspec") else {}
+    if "tmp_path" in item.fixturenames:
+        given["tmp_path"] = folders.mktemp(item.originalname, numbered=True)
+    return given

@@ -88,6 +88,7 @@ def test_fills_and_fees_explain_the_balances(summary: dict[str, Any]) -> None:
     assert {asset: held[asset] for asset in ("BTC", "USDT")} == {asset: stated[asset] for asset in ("BTC", "USDT")}
 
 
+@pytest.mark.side_by_side
 def test_verbs_reach_the_running_bot(tmp_path: Path) -> None:
     """status and why answer while the bot runs; cancel-all halts it and leaves no order; resume ends the halt; a second bot is refused."""
     with running_bot(tmp_path):
@@ -114,6 +115,7 @@ def wait_for_status(folder: Path, is_so: Any) -> dict[str, Any]:
     raise AssertionError("the running bot never got there")
 
 
+@pytest.mark.side_by_side
 def test_one_shot_verbs(tmp_path: Path) -> None:
     """init writes a config that check accepts, and never writes over a file; schema is JSON; show-config names every origin."""
     first, again = bot("init", cwd=tmp_path), bot("init", cwd=tmp_path)

@@ -6,6 +6,8 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
+
 from runtime.control import ask
 from tests.drills.harness import Venue, venue, wait_until
 from tests.drills.process import BotProcess
@@ -50,6 +52,7 @@ def troubled(at: Venue, bot: BotProcess) -> None:
     wait_until(lambda: any("DOWN" in line for line in bot.lines), 10, "a lost user stream")
 
 
+@pytest.mark.side_by_side
 def test_planted_keys_are_nowhere(tmp_path: Path) -> None:
     """After orders, errors of every kind, a stack dump and a refused start, nothing that was written or said holds a key or a part of one."""
     home = tmp_path / "home"

@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.drills.kills import Plan, live
 
 KILLS = 10
 
 
+@pytest.mark.side_by_side
 def test_killed_again_and_again(tmp_path: Path) -> None:
     """After each kill all that the venue knows is booked within 10 s and the rest is named on a red side; at the end the whole history is equal."""
     seen = live(tmp_path, Plan(kills=KILLS, seed=4, replies_lost=0.2, requests_lost=0, trading_s_max=1.5))

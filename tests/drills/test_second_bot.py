@@ -48,7 +48,7 @@ def created(at: Venue) -> list[Row]:
     return [row for row in at.log() if row["method"] in CREATES]
 
 
-@pytest.mark.parametrize("is_copied", [pytest.param(False, marks=LONG_ONLY), True])
+@pytest.mark.parametrize("is_copied", [pytest.param(False, marks=LONG_ONLY), pytest.param(True, marks=pytest.mark.side_by_side)])
 def test_a_second_bot_is_refused(tmp_path: Path, is_copied: bool) -> None:
     """Own empty folder or a copy of the first one's: exit 2 with what to do, nothing placed or canceled by it, and the first one trades on."""
     with venue() as at, trading(at, tmp_path / "first") as first:

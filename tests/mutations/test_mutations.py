@@ -4,9 +4,11 @@ Each bug is a patch (patches/*.patch) that is applied to a copy of the sources; 
 there in a process of its own and has to fail. The same catchers pass on the sources as they are.
 """
 
+import compileall
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -38,33 +40,37 @@ Verdicts = dict[str, "Future[Verdict]"]
 
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the sources without a bug; its tests and seeds have run and passed, and left their compiled files to all others."""
-    return trees.copy_sources(tmp_path_factory.mktemp("mutations") / "sources")
+    """A copy of the sources without a bug, compiled for all others."""
+    copied = trees.copy_sources(tmp_path_factory.mktemp("mutations") / "sources")
+    compileall.compile_dir(copied, quiet=1)
+    return copied
 
 
 @pytest.fixture(scope="module")
 def verdicts(sources: Path, request: pytest.FixtureRequest) -> Iterator[Verdicts]:
     """The catchers of all bugs this run asks about, two at a time."""
     asked = {item.callspec.params["mutation"] for item in request.session.items if hasattr(item, "callspec") and "mutation" in item.callspec.params}
-    honest = _on_honest_sources(sources, [one for one in ALL if one in asked])
-    assert not honest, honest
 
     def judged(mutation: Mutation) -> Verdict:
         return trees.judge(trees.break_copy(sources, sources.parent / mutation.name, mutation), mutation)
 
     with ThreadPoolExecutor(JOBS) as pool:
-        yield {one.name: pool.submit(judged, one) for one in ALL if one in asked}
+        honest = [pool.submit(run) for run in _on_honest_sources(sources, [one for one in ALL if one in asked])]
+        verdicts = {one.name: pool.submit(judged, one) for one in ALL if one in asked}
+        wrong = "\n".join(output for code, output in (run.result() for run in honest) if code != 0)
+        assert not wrong, wrong
+        yield verdicts
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _on_honest_sources(sources: Path, mutations: list[Mutation]) -> str:
-    """What a catcher says against the sources as they are; "" where all pass."""
+def _on_honest_sources(sources: Path, mutations: list[Mutation]) -> Iterator[Callable[[], tuple[int, str]]]:
+    """The catchers against the sources as they are, in a process for the tests and one for the seeds: (exit code, output) of each."""
     nodes = sorted({one.caught for one in mutations if one.seeds is None})
     hunts = sorted({f"{one.seeds[0]}:{one.seeds[1]}:{one.seeds[2]}" for one in mutations if one.seeds is not None})
-    with ThreadPoolExecutor(JOBS) as pool:
-        runs = [pool.submit(trees.run_tests, sources, nodes)] if nodes else []
-        runs += [pool.submit(trees.run_seeds, sources, *hunts)] if hunts else []
-        return "\n".join(output for code, output in (run.result() for run in runs) if code != 0)
+    if nodes:
+        yield partial(trees.run_tests, sources, nodes)
+    if hunts:
+        yield partial(trees.run_seeds, sources, *hunts)
 
 
 @pytest.mark.parametrize("mutation", ALL, ids=lambda mutation: str(mutation.name))

@@ -15,7 +15,7 @@ from sim.world import World
 from trading.chase import Task, task_of
 from trading.maker_first import MakerFirst
 
-QUICK_SEEDS = 60
+QUICK_SEEDS, JOBS = 60, 2
 STEPS = 120
 CONTINUED_MIN = 20  # entries that rested when the kill came
 
@@ -26,7 +26,7 @@ def drawn(setup: Setup) -> Setup:
 
 def test_quick_sweep() -> None:
     """No world breaks an invariant: one order per task, one entry per side (I9); post-only never takes (I12); funds, lots (I13); lots = trades."""
-    tally = run_range(0, QUICK_SEEDS, 1, change=drawn)
+    tally = run_range(0, QUICK_SEEDS, JOBS, change=drawn)
     assert not tally.failures, report(tally, 1.0, False)
     assert tally.checks["LOTS"] >= 6 * QUICK_SEEDS
     assert tally.fills > 10 * QUICK_SEEDS

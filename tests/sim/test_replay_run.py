@@ -8,6 +8,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from sim.replay import replay
 from state.tape_file import Opened, read, segments
 
@@ -21,6 +23,7 @@ def command(folder: Path, *more: str) -> list[str]:
     return [sys.executable, str(ROOT / "bot.py"), *settings, *more]
 
 
+@pytest.mark.side_by_side
 def test_a_run_replays_equal(tmp_path: Path) -> None:
     """A whole run, stop and proof included, gives the same commands and the same final state; the verb prints it; a killed run replays to its end."""
     done = subprocess.run(command(tmp_path, "--run-for", str(RUN_S), "--json"), cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -52,19 +53,28 @@ class Bot:
             time.sleep(0.05)
 
 
-@pytest.fixture
-def bot(tmp_path: Path) -> Iterator[Bot]:
-    made = Bot(tmp_path)
-    yield made
-    made.kill()
+@contextmanager
+def killed(folder: Path) -> Iterator[Bot]:
+    """A bot that does not outlive its test."""
+    made = Bot(folder)
+    try:
+        yield made
+    finally:
+        made.kill()
 
 
 def ids(orders: list[dict[str, Any]]) -> set[str]:
     return {order["client_order_id"] for order in orders}
 
 
-def test_a_report_at_every_moment_of_a_life(bot: Bot) -> None:
+@pytest.mark.side_by_side
+def test_a_report_at_every_moment_of_a_life(tmp_path: Path) -> None:
     """While it runs, after its database was deleted, after kill -9 and after the next run: orders, fills and P&L are those of the bot."""
+    with killed(tmp_path) as bot:
+        told(bot)
+
+
+def told(bot: Bot) -> None:
     bot.start()
     bot.until(lambda: bot.said("PLACE"))
     running = bot.ask("report")
