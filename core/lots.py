@@ -17,6 +17,8 @@ from core.money import ZERO, floor_to
 from core.types import Fill, Side, SymbolRules
 
 GRID = Decimal("1e-16")  # price times quantity has 16 places at most (8 each, binance-wire 2): up to 10^12 every sum fits Decimal's 28 digits
+NS_PER_MS = 1_000_000
+LOTS_CLOSED_MAX = 400  # kept until the next memory
 LOTS_MAX = 200  # per symbol and side; beyond it nothing is entered
 FEE_ASSETS_MAX = 8  # of one lot: quote, base, and what the venue takes instead
 
@@ -63,6 +65,15 @@ class Lot:
     is_committed: bool = False  # its entry is over: exits may begin
     best: Decimal = ZERO  # the best price seen for it since it was committed; zero for none
     is_trailing: bool = False  # the trailing stop is active
+    paid: Decimal = ZERO  # quote its entries cost (BUY) or brought
+    exits: int = 0  # exit fills
+    exited: Decimal = ZERO  # base that left with them
+    proceeds: Decimal = ZERO  # quote they brought (BUY) or cost
+    profit: Decimal = ZERO  # of what has left, in quote, before fees
+    fees: dict[str, Decimal] = field(default_factory=dict)  # commission of all its fills that is not base
+    dust: Decimal = ZERO  # base that went to the dust
+    exit_reason: str = ""  # the newest
+    closed_ns: int = 0
 
     @property
     def quantity(self) -> Decimal:
@@ -72,6 +83,19 @@ class Lot:
     def price(self) -> Decimal:
         """Per unit of base that is in it: commission paid in base makes a purchase dearer."""
         return self.held.cost / self.held.quantity if self.held.quantity else ZERO
+
+    def pay(self, fees: dict[str, Decimal]) -> None:
+        for asset, fee in fees.items():
+            self.fees[asset] = self.fees.get(asset, ZERO) + fee
+
+    def left_by(self, record: "ExitRecord") -> None:
+        """One exit fill of it, in the sums."""
+        self.exits += 1
+        self.exited += record.quantity
+        self.proceeds += record.proceeds
+        self.profit += record.profit
+        self.exit_reason = record.reason
+        self.pay(record.exit_fees)
 
 
 class ExitRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,6 +149,7 @@ class Lots:
     dust: dict[Side, Holding] = field(default_factory=lambda: {side: Holding() for side in Side})
     next_number: dict[Side, int] = field(default_factory=lambda: dict.fromkeys(Side, 1))
     runner: dict[Side, int] = field(default_factory=lambda: dict.fromkeys(Side, 0))  # lot number; 0 for none
+    closed: list[Lot] = field(default_factory=list)  # since the last memory; who writes one empties it
 
     # -- questions -------------------------------------------------------------------------------
     def find(self, side: Side, number: int) -> Lot | None:
@@ -162,9 +187,11 @@ class Lots:
         if known is None:
             self.open[lot.side].append(lot)
             known = lot
-        quantity = moved(fill, self.base)
-        known.held.add(Holding(quantity, fill.price * fill.quantity, fees_of(fill, self.base)))
+        quantity, worth, fees = moved(fill, self.base), fill.price * fill.quantity, fees_of(fill, self.base)
+        known.held.add(Holding(quantity, worth, fees))
         known.entered += quantity
+        known.paid += worth
+        known.pay(fees)
 
     def commit(self, side: Side, number: int, with_runner: bool) -> Lot | None:
         """The entry is over. None where it never filled."""
@@ -187,12 +214,14 @@ class Lots:
         records = []
         from_lot = min(lot.quantity, whole) if lot is not None else ZERO
         if lot is not None and from_lot:
-            records.append(self._record(side, number, lot.held.take(from_lot), money.take(from_lot), fill, reason, lot.quantity))
+            record = self._record(side, number, lot.held.take(from_lot), money.take(from_lot), fill, reason, lot.quantity)
+            lot.left_by(record)
+            records.append(record)
         if money.quantity:
             taken = self._from_dust(side, money.quantity)
             records.append(self._record(side, 0, taken, money.take(money.quantity), fill, reason, self.dust[side].quantity))
         if lot is not None and not lot.quantity:
-            self._close(lot)
+            self._close(lot, fill.time_ms * NS_PER_MS)
         return tuple(records)
 
     def _from_dust(self, side: Side, quantity: Decimal) -> Holding:
@@ -222,7 +251,7 @@ class Lots:
             time_ms=fill.time_ms,
         )
 
-    def sweep(self, lot: Lot, rules: SymbolRules, price: Decimal) -> Holding | None:
+    def sweep(self, lot: Lot, rules: SymbolRules, price: Decimal, now_ns: int) -> Holding | None:
         """What no exit order can carry goes to the dust at cost and the lot is closed; None where the lot can still be left.
 
         Judged with the dust of its side: a lot that makes it saleable stays and takes it along.
@@ -233,10 +262,13 @@ class Lots:
         rest = lot.held.take(lot.quantity)
         moved_over = Holding(rest.quantity, rest.cost, dict(rest.fees))
         self.dust[lot.side].add(rest)
-        self._close(lot)
+        lot.dust = moved_over.quantity
+        self._close(lot, now_ns)
         return moved_over
 
-    def _close(self, lot: Lot) -> None:
+    def _close(self, lot: Lot, at_ns: int) -> None:
         self.open[lot.side].remove(lot)
+        lot.closed_ns = at_ns
+        self.closed = [*self.closed, lot][-LOTS_CLOSED_MAX:]
         if self.runner[lot.side] == lot.number:
             self.runner[lot.side] = next((one.number for one in self.open[lot.side] if one.is_committed), 0)

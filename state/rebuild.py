@@ -1,4 +1,4 @@
-"""Rebuilding the store: orders, trades and runs as the intents tell them, for a database that was deleted, damaged or left behind by a kill.
+"""Rebuilding the store: orders, trades, lots and runs as the intents tell them, for a database that was deleted, damaged or left behind by a kill.
 
 Who calls it: the recorder at start and after a database went missing; state.report, to add what a killed recorder had not written yet.
 What the intents do not hold cannot come back: reports that are no trades, and how a run ended. Writing twice changes nothing, and what the store
@@ -13,9 +13,9 @@ from core.commands import Amend, Cancel, Place, PlaceOco, Replace
 from core.events import Outcome
 from core.orders import Evidence
 from core.types import OrderStatus, Side
-from state.intents import BootRecord, EndRecord, FillRecord, HoldingsRecord, IntentRecord, Record, ResultRecord, read
+from state.intents import BootRecord, EndRecord, FillRecord, HoldingsRecord, IntentRecord, MemoryRecord, Record, ResultRecord, read
 from state.rows import OrderRow, Rows, RunRow, RunStart, boot_of, hold, placed_row, run_row, trade_row
-from state.schema import exact, execution_reports, orders, runs
+from state.schema import exact, execution_reports, lots, orders, runs
 from state.store import Store
 
 GROUP_ROWS = 2000
@@ -32,7 +32,7 @@ def both_files(path: Path) -> Iterator[Record]:
 def rebuild(store: Store, path: Path, from_empty: bool) -> int:
     """Write what the intents hold; returns the rows written. Raises StoreFailed, IntentsCorrupt."""
     if from_empty:
-        store.clear(orders, execution_reports, runs)
+        store.clear(orders, execution_reports, runs, lots)
     written = 0
     for rows in project(both_files(path)):
         store.write(rows)
@@ -81,6 +81,8 @@ class Telling:
             self.rows.reports.setdefault((row.venue_instance, row.venue_execution_id), row)
         elif isinstance(record, EndRecord):
             self._end(record)
+        elif isinstance(record, MemoryRecord):
+            self.rows.remember(self.run.venue_instance, self.run.boot, record.text)
         elif isinstance(record, HoldingsRecord):
             hold(self.run, record.holdings)
             self._seen(record.at_ns)

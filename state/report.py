@@ -24,11 +24,14 @@ from core.snapshot import fill_data
 from core.types import Fill, Liquidity, Side, SymbolRules
 from state.intents import IntentsCorrupt
 from state.ledger import account_of, recover
+from state.lot_rows import LotRow
 from state.rebuild import both_files, project
+from state.report_lots import lines as lot_lines
+from state.report_lots import lots_of
 from state.report_positions import lines as position_lines
 from state.report_positions import positions_of
 from state.rows import OrderRow, ReportRow, Rows, RunRow, boot_of
-from state.schema import REVISION, exact, execution_reports, orders, runs
+from state.schema import REVISION, exact, execution_reports, lots, orders, runs
 from state.store import FILE, connect_to, revision_of
 
 ORDERS_SHOWN, RUNS_NAMED = 20, 5
@@ -83,6 +86,7 @@ def build(store_path: Path, intents_path: Path, wanted: str | None) -> Json:
         "fees": _fees(counted),
         **_money(run, account, counted),
         "undecided": _undecided(intents_path, instance, boot, is_newest=run is _choose(rows, None), notes=notes),
+        "lots": lots_of(row for row in rows.lots.values() if row.venue_instance == scope and boot in (row.boot, row.last_boot)),
         "positions": positions_of(intents_path, boot),
         "notes": notes,
     }
@@ -95,6 +99,7 @@ def _from_intents(path: Path, notes: list[str]) -> Rows:
         for group in project(both_files(path)):
             rows.runs.update(group.runs)
             rows.orders.update(group.orders)
+            rows.lots.update(group.lots)
             for key, row in group.reports.items():
                 rows.reports.setdefault(key, row)
     except (OSError, IntentsCorrupt) as error:
@@ -144,6 +149,10 @@ def _merged(connection: Connection, wanted: str | None, told: Rows) -> Rows:
     for found in connection.execute(found_trades).mappings():
         report = ReportRow(**_as_text(found))
         rows.reports[report.venue_instance, report.venue_execution_id] = report
+    of_lots = (lots.c.venue_instance == chosen.venue_instance) & ((lots.c.boot == chosen.boot) | (lots.c.last_boot == chosen.boot))
+    for found in connection.execute(select(lots).where(of_lots)).mappings():
+        lot = LotRow(**_as_text(found))
+        rows.lots[lot.venue_instance, lot.lot_id] = lot
     if chosen.ended_ns is None:  # the recorder of a run that ended wrote everything
         _add_told(rows, told)
     return rows
@@ -152,6 +161,7 @@ def _merged(connection: Connection, wanted: str | None, told: Rows) -> Rows:
 def _add_told(rows: Rows, told: Rows) -> None:
     for key, report in told.reports.items():
         rows.reports.setdefault(key, report)
+    rows.lots.update(told.lots)
     for name, order in told.orders.items():
         known = rows.orders.setdefault(name, order)
         if known.is_open and not order.is_open:
@@ -327,7 +337,7 @@ def lines(report: Mapping[str, Any]) -> list[str]:
         _pnl_words(report),
         f"balances {_pairs({asset: plain(Decimal(held['free']) + Decimal(held['locked'])) for asset, held in report['balances'].items()})}",
     ]
-    said += position_lines(report["positions"])
+    said += position_lines(report["positions"]) + lot_lines(report["lots"])
     if report["recovered_fills"]:
         said.append(f"recovered {len(report['recovered_fills'])} fills from before this run's books begin")
     said += _listed("open", report["open_orders"]) + _listed("undecided", report["undecided"])

@@ -9,8 +9,10 @@ from decimal import Decimal
 import msgspec
 
 from core.commands import Place, places_of
-from core.notices import Filled, Holdings, Notice, Recovered, Reported, Sent, Standing
+from core.notices import Filled, Holdings, Notice, Recovered, Remembered, Reported, Sent, Standing
 from core.types import Fill, OrderStatus
+from state import lot_rows
+from state.lot_rows import LotRow
 from state.schema import exact
 
 NS_PER_MS = 1_000_000
@@ -100,9 +102,16 @@ class Rows(msgspec.Struct):
     runs: dict[tuple[str, str], RunRow] = {}
     orders: dict[tuple[str, str], OrderRow] = {}
     reports: dict[tuple[str, str], ReportRow] = {}
+    lots: dict[tuple[str, str], LotRow] = {}
 
     def __len__(self) -> int:
-        return len(self.runs) + len(self.orders) + len(self.reports)
+        return len(self.runs) + len(self.orders) + len(self.reports) + len(self.lots)
+
+    def remember(self, scope: str, boot: str, text: str) -> None:
+        """A strategy's memory: the lots it tells of."""
+        for row in lot_rows.rows_of(text, scope, boot):
+            known = self.lots.get((scope, row.lot_id))
+            self.lots[scope, row.lot_id] = row if known is None else msgspec.structs.replace(row, boot=known.boot)
 
 
 def venue_instance(venue: str, instance: str) -> str:
@@ -197,6 +206,8 @@ def take(rows: Rows, run: RunRow, at_ns: int, notice: Notice) -> None:
     elif isinstance(notice, Sent):
         for place in places_of(notice.command):
             rows.orders[scope, place.client_order_id] = placed_row(scope, boot, place)
+    elif isinstance(notice, Remembered):
+        rows.remember(scope, boot, notice.text)
     elif isinstance(notice, Holdings):
         hold(run, notice)
     run.as_of_ns = max(run.as_of_ns, at_ns)

@@ -10,7 +10,7 @@ from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, St
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
 
-REVISION = "0001"  # the newest revision in state/migrations/versions; a test holds the two together
+REVISION = "0002"  # the newest revision in state/migrations/versions; a test holds the two together
 
 
 def exact(value: Decimal) -> str:
@@ -106,20 +106,33 @@ execution_reports = Table(
 Index("execution_reports_order", execution_reports.c.venue_instance, execution_reports.c.client_order_id)
 Index("execution_reports_run", execution_reports.c.venue_instance, execution_reports.c.boot)
 
-# What was bought and is to be sold, per entry (the maker-first trader).
+# One row per lot of the maker-first trader, and per symbol and side one (number 0) for its dust: what is in it now, and what has left. `boot` is the
+# run that told of it first, `last_boot` the newest one.
 lots = Table(
     "lots",
     metadata,
     Column("venue_instance", String, primary_key=True),
-    Column("lot_id", String, primary_key=True),
+    Column("lot_id", String, primary_key=True),  # SYMBOL SIDE NUMBER
+    Column("boot", String, nullable=False),
+    Column("last_boot", String, nullable=False),
     Column("symbol", String, nullable=False),
-    Column("entry_client_order_id", String, nullable=False),
-    Column("quantity", Exact, nullable=False),
-    Column("entry_price", Exact, nullable=False),
+    Column("side", String, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("quantity", Exact, nullable=False),  # base it was given in all
+    Column("paid", Exact, nullable=False),  # quote it cost (BUY) or brought
     Column("quantity_left", Exact, nullable=False),
+    Column("exits", Integer, nullable=False),  # exit fills
+    Column("quantity_out", Exact, nullable=False),
+    Column("proceeds", Exact, nullable=False),  # quote they brought (BUY) or cost
+    Column("profit", Exact, nullable=False),  # of what has left, in quote, before fees
+    Column("quantity_dust", Exact, nullable=False),  # base that went to the dust
+    Column("fees", Text, nullable=False),  # {asset: commission of all its fills}, base left out: that is counted where it moves
+    Column("reason", Text, nullable=False),
+    Column("exit_reason", Text, nullable=False),
     Column("opened_ns", BigInteger, nullable=False),
     Column("closed_ns", BigInteger),
 )
+Index("lots_run", lots.c.venue_instance, lots.c.last_boot)
 
 key_value = Table(
     "key_value",

@@ -1,4 +1,4 @@
-"""The store: orders, execution reports, runs and key-value pairs in one SQLite file (WAL), a projection that can be deleted and rebuilt.
+"""The store: orders, execution reports, lots, runs and key-value pairs in one SQLite file (WAL), a projection that can be deleted and rebuilt.
 
 Who calls it: bot.py at start (`open`, main thread), then state.recorder alone writes; state.report reads over a connection of its own.
 A new file gets the tables of the schema, an older one the steps (Alembic), a newer one is refused. A group of writes is whole or not at all.
@@ -19,7 +19,7 @@ from sqlalchemy.exc import DatabaseError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from state.rows import Rows
-from state.schema import REVISION, alembic_version, execution_reports, key_value, metadata, orders, runs
+from state.schema import REVISION, alembic_version, execution_reports, key_value, lots, metadata, orders, runs
 
 FILE = "store.db"
 BUSY_MS = 1000
@@ -62,13 +62,21 @@ def _upsert_orders() -> Insert:
     return adding.on_conflict_do_update(index_elements=[held.venue_instance, held.client_order_id], set_={**moved, **kept, **heard})
 
 
+def _upsert_lots() -> Insert:
+    """The newest memory counts; the run that told of it first stays."""
+    adding = insert(lots)
+    moved = {column.name: adding.excluded[column.name] for column in lots.columns if not column.primary_key and column.name != "boot"}
+    return adding.on_conflict_do_update(index_elements=[lots.c.venue_instance, lots.c.lot_id], set_=moved)
+
+
 def _upsert_keys() -> Insert:
     adding = insert(key_value)
     set_ = {"value": adding.excluded.value, "updated_ns": adding.excluded.updated_ns}
     return adding.on_conflict_do_update(index_elements=[key_value.c.venue_instance, key_value.c.key], set_=set_)
 
 
-UPSERT_RUN, UPSERT_ORDER, UPSERT_KEY = _sql(_upsert_runs()), _sql(_upsert_orders()), _sql(_upsert_keys())
+UPSERT_RUN, UPSERT_ORDER = _sql(_upsert_runs()), _sql(_upsert_orders())
+UPSERT_LOT, UPSERT_KEY = _sql(_upsert_lots()), _sql(_upsert_keys())
 ADD_REPORT = _sql(insert(execution_reports).on_conflict_do_nothing())
 DROP_KEY = delete(key_value).where(key_value.c.venue_instance == bindparam("scope"), key_value.c.key == bindparam("name"))
 
@@ -202,6 +210,7 @@ class Store:
             _many(connection, UPSERT_RUN, [msgspec.structs.astuple(row) for row in rows.runs.values()])
             _many(connection, UPSERT_ORDER, [msgspec.structs.astuple(row) for row in rows.orders.values()])
             _many(connection, ADD_REPORT, [msgspec.structs.astuple(row) for row in rows.reports.values()])
+            _many(connection, UPSERT_LOT, [msgspec.structs.astuple(row) for row in rows.lots.values()])
             _many(connection, UPSERT_KEY, list(set_keys))
             if dropped_keys:
                 connection.execute(DROP_KEY, [{"scope": scope, "name": name} for scope, name in dropped_keys])

@@ -99,7 +99,9 @@ class MakerFirst:
         if not trader.is_changed:
             return ""
         trader.is_changed, trader.saved_ns = False, now_ns
-        return msgspec.json.encode(trader).decode()
+        text = msgspec.json.encode(trader).decode()
+        trader.lots.closed.clear()  # they are told; a memory that is lost with a crash is followed by their fills once more
+        return text
 
     def _leave_nobodys(self, view: View, trader: Trader, symbol: str, wanted: Wanted) -> None:
         """An order that no task under way has made: another strategy's of an earlier run, or the state folder is gone."""
@@ -145,7 +147,7 @@ class MakerFirst:
 
     def _why_leave(self, view: View, trader: Trader, lot: Lot, price: Decimal, wanted: Wanted) -> Why | None:
         rules = view.rules(trader.lots.symbol)
-        dust = trader.lots.sweep(lot, rules, price)
+        dust = trader.lots.sweep(lot, rules, price, view.now_ns)
         if dust is not None:
             trader.is_changed = True
             text = f"{lot.side:<4} lot {lot.number} closed · {plain(dust.quantity)} {rules.base} is too little to leave and goes to the dust at cost"

@@ -73,11 +73,11 @@ def test_a_remainder_no_order_can_carry_goes_to_the_dust_at_cost_and_leaves_with
     """The lot is closed, its rest is dust at cost, and the exit of the next lot asks for both."""
     lots = Lots("BTCUSDT", "BTC")
     small = entered(lots, "0.0407", fee="0.0407")
-    assert lots.sweep(small, BTC, PRICE) is not None  # 4.07 USDT, the least is 5
+    assert lots.sweep(small, BTC, PRICE, 7) is not None  # 4.07 USDT, the least is 5
     assert lots.open[Side.BUY] == []
     assert (lots.dust[Side.BUY].quantity, lots.dust[Side.BUY].cost, lots.dust[Side.BUY].fees) == (D("0.0407"), D("4.07"), {"USDT": D("0.0407")})
     lot = entered(lots, "0.0403")
-    assert lots.sweep(lot, BTC, PRICE) is None, "with the dust it is saleable"
+    assert lots.sweep(lot, BTC, PRICE, 7) is None, "with the dust it is saleable"
     assert lots.leavable(lot, BTC) == D("0.081")
     own, dust = lots.leave(Side.BUY, lot.number, a_fill(9, Side.SELL, D("0.081")), "x")
     assert (own.quantity, dust.number, dust.quantity, lots.dust[Side.BUY].quantity) == (D("0.0403"), 0, D("0.0407"), ZERO)
@@ -142,7 +142,7 @@ class Ledger:
             self.proceeds[side] += price * quantity
             self.records += self.lots.leave(side, lot.number, self.fill(side.opposite, quantity, price, fee, asset), "x")
         elif lot is not None:
-            self.lots.sweep(lot, BTC, price)
+            self.lots.sweep(lot, BTC, price, 7)
 
     def check(self) -> None:
         lots = self.lots
