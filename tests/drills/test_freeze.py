@@ -8,7 +8,7 @@ from tests.drills.freeze import freeze
 from tests.drills.harness import LONG
 from trading.chase import task_of
 
-SECONDS = 60.0 if LONG else 12.0
+SECONDS = 60.0 if LONG else 8.0
 PAUSE_MS_MAX = 1000
 
 
