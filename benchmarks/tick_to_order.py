@@ -24,6 +24,7 @@ CLIENTS: dict[str, str] = {
     "picows": BY_HAND,
     "picows-rest": BY_HAND,
     "websocket-client": BY_HAND,
+    "threads": BY_HAND,
     "python-binance": LIBRARIES,
     "ccxt": LIBRARIES,
     "busy": "ws",  # with a computing thread in the process
@@ -35,6 +36,8 @@ AGAINST = (
     ("greenlight-rest", "picows-rest"),
     ("greenlight-rest", "picows"),
     ("greenlight", "websocket-client"),
+    ("greenlight", "threads"),
+    ("threads", "picows"),
     ("greenlight", "python-binance"),
     ("greenlight", "ccxt"),
     ("busy", "greenlight"),

@@ -1,13 +1,18 @@
-"""Yardsticks by hand: `picows` with uvloop (the ceiling of Python) over the WS API and over REST, `websocket-client` alone (the floor of threads).
+"""Yardsticks by hand: `picows` with uvloop (the ceiling of Python) over the WS API and over REST, `websocket-client` alone, and `threads`: the bare
+frame of Greenlight's design (a reader, a deciding thread, workers that write a line before they send), with nothing in it.
 
 Run by benchmarks/children.py, each in a process: `python -m benchmarks.yardsticks picows PORT`. They trade as quoter.py says, nothing else.
 Never: part of Greenlight.
 """
 
 import asyncio
+import os
 import sys
 import threading
 from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from queue import SimpleQueue
+from tempfile import TemporaryFile
 
 import picows
 import uvloop
@@ -166,10 +171,54 @@ def by_websocket_client(port: int) -> None:
             api.send(cancel_text(quoter.number(), ticker.s, order_id))
 
 
+# -- the design's hand-overs, and nothing else ---------------------------------------------------
+def by_threads(port: int) -> None:
+    """The reader leaves frames in a queue, one thread decides, each request is written down and sent by a worker of a pool, on one core."""
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    quoter, frames = Quoter(), SimpleQueue[str | bytes]()
+    api = websocket.create_connection(f"ws://127.0.0.1:{port}/ws-api/v3", skip_utf8_validation=True, enable_multithread=True)
+    market = websocket.create_connection(f"ws://127.0.0.1:{port}/stream?streams={STREAMS}", skip_utf8_validation=True)
+    intents = TemporaryFile(buffering=0)  # noqa: SIM115 - as long as the process
+    pool = ThreadPoolExecutor(4)
+
+    def send(text: str) -> None:
+        intents.write(text.encode())
+        api.send(text)
+
+    def place(symbol: str, wanted: Wanted) -> None:
+        send(place_text(quoter.number(), symbol, wanted))
+
+    def cancel(symbol: str, order_id: int) -> None:
+        send(cancel_text(quoter.number(), symbol, order_id))
+
+    def decide() -> None:
+        while True:
+            ticker = wrapped.decode(frames.get()).data
+            places, cancels = quoter.wants(ticker.s, ticker.b, ticker.a)
+            for wanted in places:
+                pool.submit(place, ticker.s, wanted).add_done_callback(Future.result)
+            for order_id in cancels:
+                pool.submit(cancel, ticker.s, order_id).add_done_callback(Future.result)
+
+    def read() -> None:
+        while True:
+            frames.put(market.recv())
+
+    for run in (decide, read):
+        threading.Thread(target=run, daemon=True).start()
+    while True:
+        result = answer.decode(api.recv()).result
+        if result.status == "NEW":
+            quoter.placed(result.symbol, result.order_id)
+
+
+BY_THREADS = {"websocket-client": by_websocket_client, "threads": by_threads}
+
+
 def main() -> None:
     name, port = sys.argv[1], int(sys.argv[2])
-    if name == "websocket-client":
-        by_websocket_client(port)
+    if name in BY_THREADS:
+        BY_THREADS[name](port)
     else:
         uvloop.run({"picows": by_picows, "picows-rest": by_picows_rest}[name](port))
 
