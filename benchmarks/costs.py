@@ -18,7 +18,7 @@ from pathlib import Path
 from unittest.mock import sentinel
 
 from benchmarks import venue_words as words
-from benchmarks.children import Greenlight, VenueChild
+from benchmarks.children import Child, Greenlight, VenueChild, Yardstick
 from core.commands import Place
 from core.events import AnyEvent, BookTicker, OrderAnswer, Reply
 from core.ports import Answered
@@ -215,6 +215,17 @@ def whole(symbols: int, seconds: float, folder: Path) -> dict[str, float]:
     }
 
 
+def bare_frame(seconds: float, folder: Path) -> dict[str, float]:
+    """The same idle flow into the design's threads with nothing in them (yardsticks.py): what no bot of this design can be below."""
+    with VenueChild(1, is_wide=True) as venue:
+        assert isinstance(venue, VenueChild)
+        with Yardstick(folder / "bare", venue.port, "benchmarks.yardsticks", "threads") as bare:
+            venue.listened_to()
+            time.sleep(1.0)
+            idle = _flow(bare, lambda: venue.ask("flow", seconds=seconds, per_s=PER_S, toggle_every=0))
+    return {"bare threads: CPU s per 1,000 updates, idle": idle[0] / idle[1] * 1000}
+
+
 def steps_us(tape: Path) -> dict[str, float]:
     """Every step of the life's first segment, taken again by an engine loaded from its checkpoint."""
     replay, quiet, acting = Replay(), list[float](), list[float]()
@@ -246,7 +257,7 @@ def _nothing(seconds: float) -> dict[str, float]:
     return {"sent": 0}
 
 
-def _flow(bot: Greenlight, send: Callable[[], dict[str, float]]) -> tuple[float, float, float]:
+def _flow(bot: Child, send: Callable[[], dict[str, float]]) -> tuple[float, float, float]:
     """(CPU seconds of the bot, updates, seconds) of what `send` did, with the time it takes to be digested."""
     before_s, begun_s = bot.cpu_s, time.monotonic()
     answer = send()
@@ -266,6 +277,7 @@ def main() -> int:
         print("| one call | us |\n|---|---:|")
         print("\n".join(f"| {what} | {cost:.1f} |" for what, cost in singles.items()), flush=True)
         counts = [int(count) for count in options.symbols.split(",")]
+        print("\n".join(f"\n{what}: {cost:.3g}" for what, cost in bare_frame(options.seconds, folder).items()), flush=True)
         lives = [whole(count, options.seconds, folder) for count in counts]
         print("\n| the whole bot, symbols | " + " | ".join(map(str, counts)) + " |\n|---|" + "---:|" * len(counts))
         for what in lives[0]:

@@ -23,6 +23,7 @@ from benchmarks.quoter import KEY, Quoter, Wanted, answer, cancel_text, place_te
 
 STREAMS = "/".join(f"{symbol.lower()}@bookTicker" for symbol in (*SINGLE, *BURST))
 REST_CONNECTIONS = 8
+TICKER, NAME_ENDS = "@bookTicker", 64
 
 
 # -- picows over the WS API ----------------------------------------------------------------------
@@ -175,7 +176,7 @@ def by_websocket_client(port: int) -> None:
 def by_threads(port: int) -> None:
     """The reader leaves frames in a queue, one thread decides, each request is written down and sent by a worker of a pool, on one core."""
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    quoter, frames = Quoter(), SimpleQueue[str | bytes]()
+    quoter, frames = Quoter(), SimpleQueue[str]()
     api = websocket.create_connection(f"ws://127.0.0.1:{port}/ws-api/v3", skip_utf8_validation=True, enable_multithread=True)
     market = websocket.create_connection(f"ws://127.0.0.1:{port}/stream?streams={STREAMS}", skip_utf8_validation=True)
     intents = TemporaryFile(buffering=0)  # noqa: SIM115 - as long as the process
@@ -193,7 +194,10 @@ def by_threads(port: int) -> None:
 
     def decide() -> None:
         while True:
-            ticker = wrapped.decode(frames.get()).data
+            frame = frames.get()
+            if TICKER not in frame[:NAME_ENDS]:  # costs.py sends the others too, which nobody here wants
+                continue
+            ticker = wrapped.decode(frame).data
             places, cancels = quoter.wants(ticker.s, ticker.b, ticker.a)
             for wanted in places:
                 pool.submit(place, ticker.s, wanted).add_done_callback(Future.result)
@@ -202,7 +206,7 @@ def by_threads(port: int) -> None:
 
     def read() -> None:
         while True:
-            frames.put(market.recv())
+            frames.put(str(market.recv()))
 
     for run in (decide, read):
         threading.Thread(target=run, daemon=True).start()
