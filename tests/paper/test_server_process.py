@@ -14,6 +14,7 @@ import pytest
 
 from tests.paper.exchange_client import ROOT, Exchange
 
+BESIDE = pytest.mark.side_by_side
 RECORDED = Path("/work/shared/data/binance_spot_l2/btcusdt_20240808.gz")
 
 
@@ -36,6 +37,7 @@ def test_ready_line() -> None:
     assert exchange.process.wait(5) == 0 and stdout.read() == ""
 
 
+@BESIDE
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -54,6 +56,7 @@ def test_errors_of_use(arguments: tuple[str, str], words: str) -> None:
     assert "Traceback" not in done.stderr and done.stdout == ""
 
 
+@BESIDE
 def test_port_in_use() -> None:
     """A taken port is one line and exit code 2."""
     exchange = Exchange()
@@ -92,6 +95,7 @@ def test_sigint_is_ignored_sigterm_ends() -> None:
     exchange.stop()
 
 
+@BESIDE
 def test_faults_file(tmp_path: Path) -> None:
     """--faults takes the JSON of POST /paper/faults, limits included."""
     file = tmp_path / "faults.json"
@@ -132,6 +136,7 @@ def live_a_little(exchange: Exchange) -> int:
     return int(exchange.place(type="MARKET", price=None, quantity="0.01").json["orderId"])
 
 
+@BESIDE
 def test_account_continues(tmp_path: Path) -> None:
     """Balances, open orders, history, ids and instance go on after the end of stdin; files are 0600."""
     exchange = Exchange("--state", str(tmp_path))
@@ -171,6 +176,7 @@ def test_kill_9_of_the_exchange_loses_at_most_the_last_interval(tmp_path: Path) 
         again.stop()
 
 
+@BESIDE
 def test_a_resting_order_survives_a_moved_market(tmp_path: Path) -> None:
     """A continued synthetic market opens at its last middle: an order near the touch is neither filled nor crossed."""
     exchange = Exchange("--state", str(tmp_path), "--seed", "5")
@@ -191,6 +197,7 @@ def test_a_resting_order_survives_a_moved_market(tmp_path: Path) -> None:
         again.stop()
 
 
+@BESIDE
 def test_fresh_and_changed_markets_begin_a_new_instance(tmp_path: Path) -> None:
     """--fresh or other symbols: a new uid, an empty book, the balances of the command line."""
     exchange = Exchange("--state", str(tmp_path))
@@ -207,6 +214,7 @@ def test_fresh_and_changed_markets_begin_a_new_instance(tmp_path: Path) -> None:
     assert len(seen) == 3
 
 
+@BESIDE
 @pytest.mark.parametrize("text", ["{", "[]", '{"version": 99}', '{"version": 1, "market": "synthetic"}'])
 def test_a_broken_state_is_said(tmp_path: Path, text: str) -> None:
     """One line naming the file, exit code 2; --fresh starts anyway."""
