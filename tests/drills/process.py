@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ class BotProcess:
         for reader in self._readers:
             reader.start()
         self.children: set[int] = set()
+        self._kept_waiting_ns = 0
 
     def _read(self, pipe: Any, into: list[tuple[float, str]]) -> None:
         for line in pipe:
@@ -84,6 +86,12 @@ class BotProcess:
         for reader in self._readers:
             reader.join(2)
         return code
+
+    def kept_waiting_s(self) -> float:
+        """How long its main thread was ready to run and got no core, since its start; the last known where it has ended."""
+        with suppress(OSError, IndexError):
+            self._kept_waiting_ns = int(Path(f"/proc/{self.process.pid}/schedstat").read_text().split()[1])
+        return self._kept_waiting_ns / 1e9
 
     def left_behind(self, grace_s: float = 1.0) -> list[int]:
         """Children that outlive the bot by more than the grace; they are ended here."""
