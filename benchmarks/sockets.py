@@ -93,15 +93,21 @@ class Loop:
                 peer.sock.sendall(frame(PING, str(time.perf_counter_ns()).encode()))
 
     def turn(self, timeout_s: float) -> None:
-        """Wait for whatever comes first, at most this long, and deal with it."""
+        """Wait for whatever comes first, at most this long, and deal with it.
+
+        A command comes last: it may take turns of its own, and a socket that is read in those has nothing left here; its `recv` would wait.
+        """
+        commands = []
         for descriptor, _ in self._poll.poll(timeout_s * 1000):
             peer = self.peers.get(descriptor)
             if peer is not None:
                 self._read(peer)
             elif descriptor in self._extra:
-                self._extra[descriptor]()
+                commands.append(self._extra[descriptor])
             else:
                 self._accept()
+        for command in commands:
+            command()
 
     def _accept(self) -> None:
         sock, _ = self._listener.accept()
