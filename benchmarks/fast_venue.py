@@ -182,7 +182,12 @@ class Venue:
             self.is_done = True
             return
         command = json.loads(line)
-        known: dict[str, Callable[..., dict[str, object]]] = {"drive": self.drive, "flow": self.flow, "state": self.state}
+        known: dict[str, Callable[..., dict[str, object]]] = {
+            "drive": self.drive,
+            "flow": self.flow,
+            "requests": self.requests,
+            "state": self.state,
+        }
         answer = known[command.pop("do")](**command)
         print(json.dumps(answer), flush=True)
 
@@ -191,29 +196,44 @@ class Venue:
         names = sorted({name for peer in self.loop.peers.values() for name in peer.names})
         return {"names": names, "users": users, "orders": len(self.orders), "first_order_s": self.first_order_s, "seen": len(self.seen)}
 
+    def requests(self, count: int) -> dict[str, object]:
+        """The stamps of places and cancels since the last such question, once they are so many: for a venue that another one's frames drive."""
+        self._wait_for(count)
+        stamps_ns = list(self.seen)
+        self.seen.clear()
+        return {"stamps_ns": stamps_ns}
+
+    def _wait_for(self, count: int) -> None:
+        ends_s = time.perf_counter() + ANSWER_S_MAX
+        while len(self.seen) < count and time.perf_counter() < ends_s:
+            self.loop.turn(0.05)
+
     def rest(self, seconds: float) -> None:
         ends_s = time.perf_counter() + seconds
         while (left_s := ends_s - time.perf_counter()) > 0:
             self.loop.turn(left_s)
 
     def drive(self, ticks: int, symbols: list[str], each: int) -> dict[str, object]:
-        """Turn these symbols wide and narrow in turn; `each` requests per symbol are waited for. Times from frame to first and last request, us."""
+        """Turn these symbols wide and narrow in turn; `each` requests per symbol are waited for. Times from frame to first and last request, us.
+
+        `left_ns` is when each frame left, on a clock that all processes of a machine share (CLOCK_MONOTONIC).
+        """
         first: tuple[list[float], list[float]] = ([], [])
         last: tuple[list[float], list[float]] = ([], [])
-        missed = 0
+        missed, frames_ns = 0, []
         for tick in range(ticks):
             self.rest(self.rng.uniform(*GAP_S))
             self.seen.clear()
             left_ns = self._turn_over(symbols)
-            ends_s = time.perf_counter() + ANSWER_S_MAX
-            while len(self.seen) < each * len(symbols) and time.perf_counter() < ends_s:
-                self.loop.turn(0.05)
+            frames_ns.append(left_ns)
+            self._wait_for(each * len(symbols))
             if len(self.seen) < each * len(symbols):
                 missed += 1
             else:
                 first[tick % 2].append((self.seen[0] - left_ns) / 1000)
                 last[tick % 2].append((self.seen[-1] - left_ns) / 1000)
-        return {"order_us": first[0], "cancel_us": first[1], "order_last_us": last[0], "cancel_last_us": last[1], "missed": missed}
+        times = {"order_us": first[0], "cancel_us": first[1], "order_last_us": last[0], "cancel_last_us": last[1]}
+        return {**times, "left_ns": frames_ns, "missed": missed}
 
     def _turn_over(self, symbols: list[str]) -> int:
         """The frames are ready before the clock is read; then one write per connection."""

@@ -1,9 +1,19 @@
-"""What the benchmarks rest on: the measuring venue's loop."""
+"""What the benchmarks rest on: the measuring venue's loop, and two sessions of one process driven by one venue's prices."""
 
 import os
 import socket
+from pathlib import Path
 
+from assembly import Session
+from benchmarks.children import VenueChild
 from benchmarks.sockets import Loop, Peer
+from benchmarks.two_venues import Way, end, sessions, shared
+from core.events import AnyEvent, StreamUp
+from core.types import Connection
+from runtime.lifecycle import Lifecycle
+from runtime.stopping import Stopper
+from tests.core.builders import diff, ticker
+from tests.drills.harness import wait_until
 
 REQUEST = b"GET /time HTTP/1.1\r\n\r\n"
 
@@ -32,3 +42,33 @@ def test_a_command_that_reads_the_sockets_itself_leaves_no_connection_waiting() 
         assert len(loop.peers) == 1
     os.close(reading)
     os.close(writing)
+
+
+def test_best_prices_go_to_both_sessions_and_nothing_else_does() -> None:
+    """What A's stream says of its depth and of itself stays with A: B's book counts in other update ids, and B's stream is another one."""
+    a: list[AnyEvent] = []
+    b: list[AnyEvent] = []
+    post = shared(a.append, b.append)
+    events: list[AnyEvent] = [StreamUp(connection=Connection.MARKET), diff(1, 2), ticker(3)]
+    for event in events:
+        post(event)
+    assert a == events
+    assert b == events[-1:]
+
+
+def is_green(session: Session) -> bool:
+    shown = session.loop.snapshot
+    return shown is not None and all(side.colour == "green" for side in shown.sides)
+
+
+def test_one_frame_of_a_brings_orders_at_both_venues(tmp_path: Path) -> None:
+    """A frame of venue A makes both sessions place and the next one both cancel; every request comes after its frame."""
+    with VenueChild(symbols=1) as a, VenueChild(symbols=1) as b, Lifecycle(4.0) as parts:
+        running = sessions(tmp_path, [a.port, b.port], parts, Stopper())
+        wait_until(lambda: all(is_green(session) for session in running), 10.0, "both sessions' green lights")
+        way = Way("both", [a, b])
+        times = way.drive(4)
+        end(running, parts)
+    assert way.missed == 0
+    assert {name: [len(one) for one in some] for name, some in times.items()} == {"A, both": [2, 2], "B, both": [2, 2]}
+    assert all(one_us > 0 for some in times.values() for kind in some for one_us in kind)
