@@ -29,6 +29,7 @@ class EntrySettings(msgspec.Struct, frozen=True, kw_only=True):
     offset_per_vol: Decimal = ZERO
     deadline_ms: int = 3000
     reprice: bool = True
+    chase_bps_max: Decimal = ZERO  # no further from the mid at the decision than this; zero for no bound
     reprice_ms: int = 400
     reprice_budget_share: Decimal = Decimal("0.3")
     rest_ms: int = 2000  # after an entry is over, before the next one of the side
@@ -72,6 +73,14 @@ def maker_price(view: View, symbol: str, side: Side, offset: Decimal) -> Decimal
     price = min(touch - away, opposite - back) if side is Side.BUY else max(touch + away, opposite + back)
     snapped = away_from_mid(price, rules.tick, side)
     return snapped if snapped > ZERO else None
+
+
+def bounded(price: Decimal, side: Side, reference: Decimal, chase_bps_max: Decimal, tick: Decimal) -> Decimal:
+    """The price, but no worse than so many bps from the mid at the decision: what has run further is not chased, it may come back."""
+    if not chase_bps_max or not reference:
+        return price
+    bound = away_from_mid(reference * (1 + (1 if side is Side.BUY else -1) * chase_bps_max / BPS), tick, side)
+    return min(price, bound) if side is Side.BUY else max(price, bound)
 
 
 def interval_ms(reprice_ms: int, budget_share: Decimal, orders_per_s: Decimal, chasing: int) -> int:

@@ -59,6 +59,15 @@ class MakerFirst:
         if (trader := self.traders.get(told.symbol)) is not None:
             trader.hear(told, self.settings.entry.reprice_ms, self.settings.entry.fee_bps)
 
+    def remembered(self, symbol: str, now_ns: int) -> str:
+        trader = self.traders[symbol]
+        if not trader.is_changed:
+            return ""
+        trader.is_changed, trader.saved_ns = False, now_ns
+        text = msgspec.json.encode(trader).decode()
+        trader.lots.closed.clear()  # they are told; a memory that is lost with a crash is followed by their fills once more
+        return text
+
     def rests_on(self, view: View, symbol: str) -> tuple[Decimal | None, ...]:
         """Best prices that are not ours alone, and the touch. Deadlines, intervals and the signal's samples come with the timer."""
         best = (view.best(symbol, Side.BUY), view.best(symbol, Side.SELL))
@@ -92,16 +101,8 @@ class MakerFirst:
             places=tuple(wanted.places),
             idle=tuple(wanted.idle.items()),
             said=tuple(wanted.said),
-            memory=self._written(trader, view.now_ns),
+            memory=self.remembered(symbol, view.now_ns),
         )
-
-    def _written(self, trader: Trader, now_ns: int) -> str:
-        if not trader.is_changed:
-            return ""
-        trader.is_changed, trader.saved_ns = False, now_ns
-        text = msgspec.json.encode(trader).decode()
-        trader.lots.closed.clear()  # they are told; a memory that is lost with a crash is followed by their fills once more
-        return text
 
     def _leave_nobodys(self, view: View, trader: Trader, symbol: str, wanted: Wanted) -> None:
         """An order that no task under way has made: another strategy's of an earlier run, or the state folder is gone."""
@@ -249,6 +250,8 @@ class MakerFirst:
                 chase.ending = "the price left its guard"
             return chase.step_taker(view, guard.price if guard else ZERO, guard.quantity if guard else ZERO)
         price = entering.maker_price(view, task.symbol, task.side, self._offset(view, task.symbol, reading))
+        if price is not None:
+            price = entering.bounded(price, task.side, task.reference, settings.chase_bps_max, rules.tick)
         interval = self._interval_ms(view, settings.reprice_ms)
         if not settings.reprice and view.orders_of(chase.memo):
             price = None  # it stands where it was placed

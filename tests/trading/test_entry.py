@@ -8,7 +8,7 @@ from core.types import Liquidity, OrderType, Side, TimeInForce
 from tests.core.builders import BTC, Desk, error
 from tests.trading.floor import ENTRY, D, Floor
 from trading.amend import Amending
-from trading.entry import interval_ms, offset_bps, walk
+from trading.entry import bounded, interval_ms, offset_bps, walk
 
 
 def floor(**given: object) -> Floor:
@@ -60,6 +60,20 @@ def test_a_price_that_moved_is_followed_after_the_interval_with_a_new_id_and_wha
     desk.replaced(pair)
     assert desk.one(Replace).place.price == D("100.07")
     assert desk.trader.entries[Side.BUY].reprices == 2
+
+
+def test_no_further_than_the_bound_from_the_decision() -> None:
+    """Decided at a mid of 100.00 with a bound of 2 bps: one that runs to 100.10 is followed to 100.02, and no further."""
+    desk = floor(entry=replace(ENTRY, deadline_ms=9000, chase_bps_max=D(2)), amending=Amending(can=Capabilities(cancel_replace=True)))
+    desk.enter()
+    desk.touch("100.10", "100.12", after_ms=700)
+    pair = desk.one(Replace)
+    assert pair.place.price == D("100.02")
+    desk.replaced(pair)
+    desk.touch("100.20", "100.22", after_ms=700)
+    assert desk.changes() == []
+    assert bounded(D("99.90"), Side.SELL, D(100), D(2), D("0.01")) == D("99.98")
+    assert bounded(D("99.90"), Side.SELL, D(100), D(0), D("0.01")) == D("99.90"), "no bound"
 
 
 def test_a_symbol_that_allows_no_replacement_gets_a_cancel() -> None:
