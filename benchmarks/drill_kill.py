@@ -1,6 +1,6 @@
 """Two hundred lives of bot.py on one state folder, each killed with -9, against one venue that runs on and loses replies (I17).
 
-Run: python benchmarks/drill_kill.py [--kills 200] [--seed 1] [--keep FOLDER] [--set KEY=VALUE].
+Run: python benchmarks/drill_kill.py [--kills 200] [--seed 1] [--keep FOLDER] [--set KEY=VALUE] [--lots].
 Exit 1 when anything was wrong; the evidence stays in the folder.
 """
 
@@ -23,10 +23,12 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--keep", type=Path, help="keep state, door log and every life's lines here (default: a folder that goes when all was well)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="settings", help="as for bot.py: exchange.order_entry=ws")
+    parser.add_argument("--lots", action="store_true", help="the maker-first trader: its entries and lots are judged too")
     options = parser.parse_args()
     folder = options.keep or Path(tempfile.mkdtemp(prefix="drill-kill-"))
     folder.mkdir(parents=True, exist_ok=True)
-    plan = Plan(kills=options.kills, seed=options.seed, long_every=max(1, options.kills // LONG_LIVES), settings=tuple(options.settings))
+    long_every = max(1, options.kills // LONG_LIVES)
+    plan = Plan(kills=options.kills, seed=options.seed, long_every=long_every, settings=tuple(options.settings), with_lots=options.lots)
     seen = live(folder, plan)
     print("\n".join(seen.lines()), flush=True)
     if seen.violations:

@@ -119,6 +119,7 @@ class Engine:
 
     def _drain(self, books: Books) -> Step:
         memory.tell(self.strategy, books)
+        memory.conclude(self.strategy, books)
         commands, facts = tuple(books.commands), [notice for notice in books.notices if isinstance(notice, Fact)]
         notices = tuple(notice for notice in books.notices if not isinstance(notice, Fact))
         by_id = books.orders.by_client_id

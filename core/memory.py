@@ -12,6 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from core.books import Books
 from core.events import Boot, Told
+from core.notices import Remembered
 from core.types import SymbolRules
 
 
@@ -19,11 +20,13 @@ from core.types import SymbolRules
 class Remembering(Protocol):
     """A strategy that keeps positions. `resume` comes once, before anything else: texts by symbol, as given in Decision.memory.
 
+    `remembered` is the text of a symbol, empty where nothing has changed since it was last given; a decision gives it too.
     `shown` is plain data for a person: what it holds now.
     """
 
     def resume(self, rules: Sequence[SymbolRules], memories: Mapping[str, str], told: Sequence[Told]) -> None: ...
     def hear(self, told: Told) -> None: ...
+    def remembered(self, symbol: str, now_ns: int) -> str: ...
     def shown(self) -> dict[str, dict[str, Any]]: ...
 
 
@@ -41,3 +44,11 @@ def tell(strategy: object, books: Books) -> None:
     if isinstance(strategy, Remembering):
         for one in told:
             strategy.hear(one)
+
+
+def conclude(strategy: object, books: Books) -> None:
+    """At the end of a step: while the run is stopping nothing is decided, so what was heard is written down here."""
+    if books.session.stopping and isinstance(strategy, Remembering):
+        for symbol in books.rules:
+            if text := strategy.remembered(symbol, books.now_ns):
+                books.notices.append(Remembered(symbol=symbol, text=text))

@@ -14,8 +14,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from runtime.control import ask
+from tests.drills import tasks
 from tests.drills.harness import Late, Venue, venue, wait_until
 from tests.drills.process import BotProcess
 from tests.drills.truth import Tail, history, judge, known, undecided_left
@@ -43,6 +45,7 @@ class Plan:
     long_every: int = 0
     trading_s_max: float = 3.1
     settings: tuple[str, ...] = ()  # key=value
+    with_lots: bool = False  # the maker-first trader, judged by tasks.py too
 
 
 @dataclass
@@ -62,6 +65,7 @@ class Kills:
     struck: dict[str, int] = field(default_factory=dict)
     orders: int = 0
     trades: int = 0
+    continued: int = 0  # entries with orders of more than one life
     seconds: float = 0.0
     violations: list[str] = field(default_factory=list)
     evidence: list[str] = field(default_factory=list)
@@ -76,6 +80,7 @@ class Kills:
             f"  killed before their verdict {len(self.unjudged_s)} · the longest of them had {max(self.unjudged_s, default=0.0):.2f} s of trading",
             f"  places without a result at a kill {self.inherited} · still undecided, named and red at the verdict {self.named}"
             f" · decided in the long lives after {', '.join(waits) or '-'} s (limit {DECIDED_S:g} s)",
+            *([f"  entries that went on in another life {self.continued}"] if self.plan.with_lots else []),
             f"  start: first line {_spread(self.boot_s)} · first order {_spread(self.first_place_s)}",
             f"  {'ok' if not self.violations else 'VIOLATIONS'}",
             *(f"  {violation}" for violation in self.violations),
@@ -103,7 +108,8 @@ class Lives:
         """The bot as a person would start it again, against the venue that kept running."""
         places = zip(("rest", "stream", "ws_api"), (self.venue.urls.rest, self.venue.urls.stream, self.venue.urls.ws_api), strict=True)
         addresses = [f"--set=exchange.urls.{name}={url}" for name, url in places]
-        settings = [f"--set={one}" for one in (*OVERRIDES, *self.seen.plan.settings)]
+        lots = tasks.SETTINGS if self.seen.plan.with_lots else ()
+        settings = [f"--set={one}" for one in (*OVERRIDES, *lots, *self.seen.plan.settings)]
         keys = {"GREENLIGHT_API_KEY": self.venue.keys.api_key, "GREENLIGHT_API_SECRET": self.venue.keys.api_secret}
         folders = [f"--set=state.dir={self.home}", f"--set=log.dir={self.home / 'logs'}"]
         return BotProcess("--ui=plain", "--verbose", *folders, *settings, *addresses, *more, env=keys)
@@ -133,7 +139,7 @@ class Lives:
             status = ask(self.home / "control.sock", {"verb": "status"}, ASK_S) if not (is_equal and is_decided) else None
             if status is not None and status.get("snapshot"):
                 age_s = time.monotonic() - life.began_s
-                wrong, named = judge(self.venue, self.known, self.tail, inherited, status["snapshot"])
+                wrong, named = self._judged(inherited, status["snapshot"])
                 if not wrong and not is_equal:
                     is_equal = True
                     self.seen.verdicts_s.append(age_s)
@@ -150,6 +156,10 @@ class Lives:
             self.seen.unjudged_s.append(time.monotonic() - life.began_s - (life.first_s("BOOT") or time.monotonic() - life.began_s))
         if is_long and not is_decided:
             self._violated(f"still undecided {DECIDED_S:g} s after the restart: {undecided_left(self.tail, inherited)}", life)
+
+    def _judged(self, inherited: list[str], shown: Any) -> tuple[list[str], list[str]]:
+        wrong, named = judge(self.venue, self.known, self.tail, inherited, shown)
+        return wrong + (tasks.judge(self.venue, self.known, self.tail, shown) if self.seen.plan.with_lots else []), named
 
     def _decided(self, is_long: bool, inherited: list[str], named: list[str], age_s: float) -> bool:
         if not is_long:
@@ -191,7 +201,7 @@ class Lives:
         def is_settled() -> bool:
             status = ask(self.home / "control.sock", {"verb": "status"}, ASK_S)
             if status is not None and status.get("snapshot"):
-                wrong[:], named = judge(self.venue, self.known, self.tail, inherited, status["snapshot"])
+                wrong[:], named = self._judged(inherited, status["snapshot"])
                 wrong.extend([*named, *undecided_left(self.tail, inherited)])
             return not wrong and life.first_s("PLACE") is not None
 
@@ -210,6 +220,9 @@ class Lives:
         found = history(self.venue, self.tail, self.home, self.begun_with)
         self.seen.orders, self.seen.trades = found.orders, found.trades
         self.seen.violations += found.wrong
+        if self.seen.plan.with_lots:
+            self.seen.continued = tasks.continued(self.tail)
+            self.seen.violations += tasks.history(known(self.venue, None), self.tail, self.home, self.tail.instance)
 
 
 def _phase(life: BotProcess) -> str:

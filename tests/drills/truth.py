@@ -60,6 +60,7 @@ class Tail:
 
     def __init__(self, path: Path) -> None:
         self._path, self._at, self._boot = path, 0, ""
+        self.instance = ""
         self._calls: dict[tuple[str, int], str] = {}
         self.places: dict[str, Row] = {}  # client id -> the command
         self.decided: set[str] = set()  # its request has a result
@@ -94,7 +95,7 @@ class Tail:
     def _take(self, record: Row) -> None:
         kind = record["record"]
         if kind == "boot":
-            self._boot = record["boot"]
+            self._boot, self.instance = record["boot"], record["instance"]
             self.boots[self._boot] += 1
         elif kind == "intent" and record["command"]["kind"] in ("Place", "Replace"):
             command = record["command"].get("place", record["command"])

@@ -7,7 +7,7 @@ import msgspec
 from core.checkpoint import freeze, hash_of, load, parts
 from core.commands import Cancel, Place
 from core.engine import Engine
-from core.events import Boot
+from core.events import Boot, StopRequested
 from core.notices import Ended, Filled, Remembered, Sent
 from core.sizes import sizes
 from core.types import Liquidity, Side
@@ -103,6 +103,18 @@ def test_fills_after_the_newest_memory_are_told_once(tmp_path: Path) -> None:
     recovery = desk.recovery()
     assert [one.fill.quantity for one in recovery.told if one.fill is not None] == [D("0.5")]
     assert shape(reborn(recovery).trader) == shape(desk.trader)
+
+
+def test_a_fill_heard_while_stopping_is_written_down_too(tmp_path: Path) -> None:
+    """No decision follows a stop; the fill that its cancel met is in the last memory all the same, and nothing is left to tell."""
+    desk = Disk(tmp_path / "intents.log")
+    desk.connect()
+    order = desk.enter()
+    desk.step(StopRequested(reason="Ctrl-C"))
+    desk.trade(order, "0.5")
+    recovery = desk.recovery()
+    assert [one for one in recovery.told if one.fill is not None] == []
+    assert [lot.quantity for lot in reborn(recovery).trader.lots.open[Side.BUY]] == [D("0.5")]
 
 
 def test_the_recheck_flag_and_the_numbers_survive(tmp_path: Path) -> None:
