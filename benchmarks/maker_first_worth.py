@@ -4,6 +4,7 @@ Run: python -m benchmarks.maker_first_worth [--files A.gz B.gz] [--seeds 1:4] [-
 In virtual time (sim.recorded), orders 10 ms away, maker fee 0.075 %, taker fee 0.1 %. The signal is drawn from the seed per slice of time, the
 same for every policy. Per policy, over all seeds: entries begun and filled as a maker, the share of the entered quantity that a maker brought, the
 mean cost of entries against the mid at their decision (what was taken after a timeout counts from the first one's), in bps, before fees and after.
+Last, the fees of all fills, exits too, beside those of the run that takes everything on the same input.
 """
 
 import argparse
@@ -22,7 +23,7 @@ from benchmarks.queue_worth import DATA, DEMO
 from core.books import Timing
 from core.commands import Place, Replace
 from core.money import BPS, ZERO
-from core.types import Liquidity
+from core.types import Fill, Liquidity
 from sim.memory import PATH
 from sim.recorded import RecordedWorld, rules_of
 from sim.setup import AMENDING, Setup, quoting
@@ -32,19 +33,26 @@ from trading.entry import EntrySettings, slippage_bps
 from trading.exits import ExitSettings
 from trading.maker_first import MakerFirst, MakerFirstSettings
 
+QUOTE = "USDT"
 MAKER_FEE, TAKER_FEE = Decimal("0.00075"), Decimal("0.001")
 FULL = Decimal(1000)  # bps: no guard
+BOUND = Decimal("0.5")  # bps: how far `bound` follows
+
+
+TAKER = "taker"
 
 
 def policies(base: EntrySettings) -> dict[str, EntrySettings]:
-    """`fixed` is where the entry was placed, for good; `taker` gives up at once and takes on the next tick."""
+    """`fixed` is where the entry was placed, for good; `bound` follows so far and no further; `taker` gives up at once and takes next."""
     change = msgspec.structs.replace
     return {
         "follow": change(base, fallback=False),
+        "bound": change(base, fallback=False, chase_bps_max=BOUND),
         "fixed": change(base, fallback=False, reprice=False),
         "follow + market": change(base, fallback=True),
+        "bound + market": change(base, fallback=True, chase_bps_max=BOUND),
         "fixed + market": change(base, fallback=True, reprice=False),
-        "taker": change(base, fallback=True, deadline_ms=0, slippage_bps_max=FULL),
+        TAKER: change(base, fallback=True, deadline_ms=0, slippage_bps_max=FULL),
     }
 
 
@@ -59,6 +67,8 @@ class Sums:
     taker: Decimal = ZERO
     slipped: Decimal = ZERO  # quote lost against the mid at the decision
     fees: Decimal = ZERO
+    turnover: Decimal = ZERO  # quote of all fills, exits too
+    paid: Decimal = ZERO  # commission of all fills
     failures: list[str] = field(default_factory=list)
 
     def add(self, world: RecordedWorld) -> None:
@@ -76,7 +86,9 @@ class Sums:
                 if (task := task_of(place.memo)) is not None and task.task == ENTRY:
                     tasks[place.client_order_id] = task
                     first.setdefault((task.symbol, task.side.value, task.number), task.reference)
-            elif isinstance(record, FillRecord) and (task := tasks.get(record.fill.client_order_id)) is not None:
+            if isinstance(record, FillRecord):
+                self._pay(record.fill)
+            if isinstance(record, FillRecord) and (task := tasks.get(record.fill.client_order_id)) is not None:
                 fill = record.fill
                 number = int(task.reason.rpartition(" ")[2]) if task.is_taker else task.number
                 reference = first.get((task.symbol, task.side.value, number), task.reference)
@@ -87,6 +99,18 @@ class Sums:
                 self.maker += worth if is_maker else ZERO
                 self.taker += ZERO if is_maker else worth
         self.failures += world.oracle.failures
+
+    def _pay(self, fill: Fill) -> None:
+        """The venue's own figure; commission in base at the price of its fill."""
+        self.turnover += fill.price * fill.quantity
+        self.paid += fill.fee if fill.fee_asset == QUOTE else fill.fee * fill.price
+
+    def saved(self, name: str, taker: "Sums") -> str:
+        """Against the run that took everything, at this run's turnover."""
+        rate = taker.paid / taker.turnover if taker.turnover else ZERO
+        own = self.paid / self.turnover if self.turnover else ZERO
+        saved = rate * self.turnover - self.paid
+        return f"{name:<16} {self.paid:>9.2f} USDT fees on {self.turnover:.0f} ({own * BPS:.2f} bp), saved {saved:+.2f} USDT"
 
     def line(self, name: str) -> str:
         whole = self.maker + self.taker
@@ -104,7 +128,8 @@ HEAD = f"{'policy':<16} {'entries':>7} {'filled':>7} {'ratio':>8} {'reprices':>9
 
 def once(entry: EntrySettings, seed: int, options: argparse.Namespace, files: Sequence[Path]) -> RecordedWorld:
     rules = rules_of(files)
-    exits = ExitSettings(stop_loss_bps=ZERO, trail_bps=ZERO, time_limit_s=60, runner=False, deadline_ms=5000, slippage_bps_max=FULL)
+    wait_ms = 5000 if entry.deadline_ms else 0  # who takes the entries takes the exits
+    exits = ExitSettings(stop_loss_bps=ZERO, trail_bps=ZERO, time_limit_s=60, runner=False, deadline_ms=wait_ms, slippage_bps_max=FULL)
     rich = {rule.base: Decimal(10**6) for rule in rules} | {rule.quote: Decimal(10**8) for rule in rules}
     setup = Setup(
         seed=seed,
@@ -158,15 +183,18 @@ def main() -> int:
     first, last = map(int, options.seeds.split(":"))
     spread = f"{base.offset_bps} bps {base.offset_per_spread:+f} a bp of spread"
     print(f"{' '.join(path.name for path in files)} · deadline {base.deadline_ms} ms · offset {spread} · seeds {options.seeds}\n{HEAD}")
-    began_s, broken = time.monotonic(), False
+    began_s, broken, done = time.monotonic(), False, dict[str, Sums]()
     for name, entry in policies(base).items():
         if options.policies and name not in options.policies.split(","):
             continue
-        sums = Sums()
+        sums = done[name] = Sums()
         for seed in range(first, last):
             sums.add(once(entry, seed, options, files))
         print("\n".join([sums.line(name), *sums.failures[:5]]), flush=True)
         broken = broken or bool(sums.failures)
+    if TAKER in done:
+        print("fees saved against the run that takes everything, on the same input:")
+        print("\n".join(sums.saved(name, done[TAKER]) for name, sums in done.items()))
     print(f"{time.monotonic() - began_s:.0f} s")
     return int(broken)
 

@@ -23,7 +23,7 @@ def tally_lines(symbol: str, tally: Mapping[str, Any], quote: str = "") -> list[
     head = f"entries  {symbol} {entries} as a maker · {filled} filled{share} · {late}{each}"
     classes = [_class_words(name, one) for name, one in sorted(tally["classes"].items())]
     worth = (
-        f"worth    {symbol} fees saved {_money(tally['fees_saved'])} · slippage paid {_money(tally['slippage_paid'])}"
+        f"worth    {symbol} maker fills against the taker fee {_money(tally['fees_saved'])} · slippage paid {_money(tally['slippage_paid'])}"
         f" · avoided {_money(tally['slippage_avoided'])}{' ' + quote if quote else ''}"
     )
     return [head, *([f"classes  {symbol} " + " · ".join(classes), worth] if classes else [])]

@@ -40,7 +40,7 @@ class Tally:
     exits: int = 0
     slippage_paid: Decimal = ZERO  # by taker fills against the mid at their decision
     slippage_avoided: Decimal = ZERO  # by maker fills against the same
-    fees_saved: Decimal = ZERO  # by maker fills against the taker fee
+    fees_saved: Decimal = ZERO  # what the maker fills would have paid at the taker fee, less what they paid: an estimate per fill, no second run
 
     def add(self, task: Task, fill: Fill, base: str, quote: str, taker_fee_bps: Decimal) -> None:
         notional = fill.price * fill.quantity

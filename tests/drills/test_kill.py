@@ -20,6 +20,6 @@ def test_killed_again_and_again(tmp_path: Path) -> None:
 @pytest.mark.side_by_side
 def test_killed_with_lots(tmp_path: Path) -> None:
     """The maker-first trader: after each kill the same entry goes on under its number; at the end lots and dust are what all trades add up to."""
-    seen = live(tmp_path, Plan(kills=4, seed=4, replies_lost=0.1, requests_lost=0, trading_s_max=1.2, with_lots=True))
+    seen = live(tmp_path, Plan(kills=3, seed=4, replies_lost=0.1, requests_lost=0, trading_s_max=1.0, with_lots=True))
     assert not seen.violations, "\n".join([*seen.lines(), *seen.evidence])
     assert seen.verdicts_s and seen.trades, "\n".join(seen.lines())
