@@ -57,6 +57,7 @@ def drawn(seed: int) -> Setup:
             quote_amount=D(rng.choice((12, 25, 40))),
             lots_max=rng.choice((1, 2, 3)),
             offset_bps=D(rng.choice(("0", "0", "0.5"))),
+            chase_bps_max=D(Random(f"bound-{seed}").choice(("0", "0.5", "2"))),
             deadline_ms=rng.choice((600, 1200, 2500)),
             reprice_ms=rng.choice((100, 300, 500)),
             reprice_budget_share=D(1),
