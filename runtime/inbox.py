@@ -2,14 +2,14 @@
 
 Who calls it: socket readers, done-callbacks, timer, control (`post`, any thread); the trading thread alone calls `take`.
 Per symbol one market slot: bookTicker latest-wins, contiguous depth diffs merged (levels last-wins, U of the first, u of the last), trades
-appended and
-summarised per price above their cap. Private events keep their order; at the cap the backlog becomes one StreamGap. Replies, operator and stop
-events are
-never dropped. Never: I/O under its lock, a wait in `post`.
+appended and summarised per price above their cap. Private events keep their order; at the cap the backlog becomes one StreamGap. Replies, operator
+and stop events are never dropped. What moves no price (a trade, a touch with other quantities) may rest: it goes with whatever wakes the trading
+thread next, and wakes it itself after REST_MS. Never: I/O under its lock, a wait in `post`.
 """
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 from queue import Empty, SimpleQueue
@@ -34,6 +34,7 @@ TRADES_MAX = 10_000
 PRIVATE_MAX = 20_000
 DIFFS_MAX = 200  # runs of contiguous diffs kept apart by gaps
 LEVELS_MAX = 20_000  # of one waiting run; a longer one is continued by the next
+REST_MS = 5  # while more comes; where nothing comes, until the next Timer
 PRIVATE = (ExecutionReport, AccountPosition, BalanceUpdate)
 
 
@@ -133,37 +134,45 @@ class Inbox:
         self._others: list[AnyEvent] = []
         self._private_count = 0
         self._timer_waits = False
-        self._oldest_ns = 0
+        self._newest: dict[str, BookTicker] = {}  # also those that were taken
+        self._is_woken = False  # there is a token, or was one and nobody has looked yet
+        self._oldest_ns = self._resting_ns = 0
         self.age_ms_max = 0.0
         self.gaps_made = 0
 
     def post(self, event: AnyEvent) -> None:
         """From any thread; never blocks on anything but memory."""
         with self._memory_lock:
-            was_empty = not self._oldest_ns
-            if was_empty:
-                self._oldest_ns = self._clock_ns()
-            self._keep(event)
-        if was_empty:
+            wakes = self._keep(event) or self._has_rested()
+            wakes = wakes and not self._is_woken
+            if wakes:
+                self._is_woken, self._oldest_ns = True, self._clock_ns()
+        if wakes:
             self._wake.put(None)
 
     def take(self, timeout_s: float) -> list[AnyEvent]:
-        """All that waits, oldest private first, then market; empty after the time-out. The trading thread only."""
-        try:
+        """All that waits, oldest private first, then market; empty where nothing has come by the time-out. The trading thread only."""
+        with suppress(Empty):
             self._wake.get(timeout=timeout_s)
-        except Empty:
-            return []
         with self._memory_lock:
             market, others = self._market, self._others
             self._market, self._others = {}, []
             self._private_count = 0
-            self._timer_waits = False
-            age_ms = (self._clock_ns() - self._oldest_ns) / 1e6
-            self._oldest_ns = 0
-            self.age_ms_max = max(self.age_ms_max, age_ms)
+            self._timer_waits = self._is_woken = False
+            if self._oldest_ns:
+                self.age_ms_max = max(self.age_ms_max, (self._clock_ns() - self._oldest_ns) / 1e6)
+            self._oldest_ns = self._resting_ns = 0
         for slot in market.values():
             others.extend(slot.drain())
         return others
+
+    def _has_rested(self) -> bool:
+        """What came does not wake the trading thread: has the first of its kind waited long enough?"""
+        if self._is_woken:
+            return False
+        now_ns = self._clock_ns()
+        self._resting_ns = self._resting_ns or now_ns
+        return now_ns - self._resting_ns >= REST_MS * 1_000_000
 
     def __len__(self) -> int:
         with self._memory_lock:
@@ -172,19 +181,23 @@ class Inbox:
 
     @property
     def age_ms(self) -> float:
-        """How long the oldest waiting event has waited; 0 where none waits."""
+        """How long the trading thread has been wanted; 0 where it is not."""
         oldest_ns = self._oldest_ns
         return (self._clock_ns() - oldest_ns) / 1e6 if oldest_ns else 0.0
 
-    def _keep(self, event: AnyEvent) -> None:
+    def _keep(self, event: AnyEvent) -> bool:
+        """True where the trading thread is to look at once."""
         if isinstance(event, BookTicker):
             self._slot(event.symbol).ticker = event
-        elif isinstance(event, DepthDiff):
+            before, self._newest[event.symbol] = self._newest.get(event.symbol), event
+            return before is None or before.bid_price != event.bid_price or before.ask_price != event.ask_price
+        if isinstance(event, MarketTrade):
+            self._slot(event.symbol).add_trade(event)
+            return False
+        if isinstance(event, DepthDiff):
             if not self._slot(event.symbol).add_diff(event):
                 self._slot(event.symbol).diffs.clear()
                 self._others.append(StreamGap(connection=Connection.MARKET, reason=f"{event.symbol}: more gaps than can wait"))
-        elif isinstance(event, MarketTrade):
-            self._slot(event.symbol).add_trade(event)
         elif isinstance(event, PRIVATE):
             self._keep_private(event)
         elif isinstance(event, Timer):
@@ -194,7 +207,9 @@ class Inbox:
         else:
             if isinstance(event, StreamUp | StreamDown) and event.connection is Connection.MARKET:
                 self._market.clear()  # what came over the old socket says nothing about the new one
+                self._newest.clear()
             self._others.append(event)
+        return True
 
     def _keep_private(self, event: AnyEvent) -> None:
         self._private_count += 1

@@ -266,3 +266,83 @@ def test_post_is_cheap(inbox: Inbox) -> None:
     for event in events:
         inbox.post(event)
     assert (time.perf_counter() - begun) / len(events) < 30e-6
+
+
+# -- what wakes, and what may rest ---------------------------------------------------------------
+def touch(bid: int, quantity: int = 1) -> BookTicker:
+    price, amount = Decimal(bid), Decimal(quantity)
+    return BookTicker(
+        symbol="BTCUSDT", update_id=1, bid_price=price, bid_quantity=amount, ask_price=price + 1, ask_quantity=amount, received_ns=0
+    )  # fmt: skip
+
+
+def wakes(inbox: Inbox, *events: AnyEvent) -> bool:
+    """Do these wake the trading thread, which has just taken everything?"""
+    inbox.take(0)
+    for event in events:
+        inbox.post(event)
+    return not inbox._wake.empty()
+
+
+def test_what_moves_no_price_rests(inbox: Inbox) -> None:
+    """A trade, or a touch with other quantities, wakes nobody; a first touch, another price, a depth change and everything private do."""
+    assert wakes(inbox, touch(1))
+    assert not wakes(inbox, touch(1, 2), trade(1), touch(1, 3))
+    assert wakes(inbox, touch(2))
+    assert not wakes(inbox, touch(2, 5))
+    assert wakes(inbox, diff(1, 1))
+    assert wakes(inbox, private(1))
+    assert wakes(inbox, reply(1))
+    assert wakes(inbox, Timer())
+
+
+def test_a_price_that_moved_and_came_back_wakes(inbox: Inbox) -> None:
+    """The touch is compared with the one before it, not with the one that was taken."""
+    assert wakes(inbox, touch(1))
+    assert wakes(inbox, touch(2), touch(1))
+
+
+def test_what_rests_goes_with_what_wakes(inbox: Inbox) -> None:
+    """The trading thread takes all there is, whatever woke it; where nothing woke it, at the time-out."""
+    wakes(inbox, touch(1))
+    assert not wakes(inbox, trade(1), touch(1, 2))
+    inbox.post(Timer())
+    assert [type(event).__name__ for event in inbox.take(1.0)] == ["Timer", "MarketTrade", "BookTicker"]
+    inbox.post(trade(2))
+    assert inbox.take(0) == [trade(2)]
+
+
+def test_nothing_rests_for_long_while_more_comes(inbox: Inbox, clock: VirtualClock) -> None:
+    """What came after REST_MS wakes the trading thread, though it moves no price either; then the time begins again."""
+    wakes(inbox, touch(1))
+    inbox.take(0)
+    inbox.post(trade(1))
+    clock.now_ns += inbox_module.REST_MS * MS - 1
+    inbox.post(trade(2))
+    assert inbox._wake.empty()
+    clock.now_ns += 1
+    inbox.post(trade(3))
+    assert not inbox._wake.empty()
+    assert len(inbox.take(0)) == 3
+    clock.now_ns += inbox_module.REST_MS * MS
+    inbox.post(trade(4))
+    assert inbox._wake.empty()
+
+
+def test_a_new_connection_knows_no_touch(inbox: Inbox) -> None:
+    """After a reconnect the first touch wakes, though it is the one of before."""
+    assert wakes(inbox, touch(1))
+    inbox.post(StreamUp(connection=Connection.MARKET))
+    assert wakes(inbox, touch(1))
+
+
+def test_only_who_is_wanted_has_an_age(inbox: Inbox, clock: VirtualClock) -> None:
+    """The age of the inbox is how long the trading thread was wanted and did not come: what rests has none (the watchdog's gauge)."""
+    wakes(inbox, touch(1))
+    inbox.take(0)
+    inbox.post(trade(1))
+    clock.now_ns += 3 * MS
+    assert inbox.age_ms == 0.0
+    inbox.post(private(1))
+    clock.now_ns += 2 * MS
+    assert inbox.age_ms == 2.0
