@@ -177,6 +177,7 @@ def main() -> int:
         offset_bps=options.offset_bps,
         offset_per_spread=options.per_spread,
         deadline_ms=options.deadline_ms,
+        chase_bps_max=ZERO,
         reprice_ms=options.reprice_ms,
         rest_ms=options.slice_s * 600,
     )

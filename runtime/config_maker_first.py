@@ -22,7 +22,7 @@ class EntryConfig(Section):
     deadline_ms: Whole = setting(3000, "ms", "A maker entry that is not filled by then is over.", ge=100, le=3_600_000)
     reprice: Truth = setting(True, "", "false leaves an entry where it was placed.")
     chase_bps_max: Exact = setting(
-        Decimal(0), "bps", "An entry follows the price this far from the mid at its decision, and no further; 0 for no bound.", ge=0, le=1000
+        Decimal("0.5"), "bps", "An entry follows the price this far from the mid at its decision, and no further; 0 for no bound.", ge=0, le=1000
     )
     reprice_ms: Whole = setting(400, "ms", "An entry follows the price this often, at most.", ge=50, le=60_000)
     reprice_budget_share: Exact = setting(

@@ -29,7 +29,7 @@ class EntrySettings(msgspec.Struct, frozen=True, kw_only=True):
     offset_per_vol: Decimal = ZERO
     deadline_ms: int = 3000
     reprice: bool = True
-    chase_bps_max: Decimal = ZERO  # no further from the mid at the decision than this; zero for no bound
+    chase_bps_max: Decimal = Decimal("0.5")  # no further from the mid at the decision than this; zero for no bound
     reprice_ms: int = 400
     reprice_budget_share: Decimal = Decimal("0.3")
     rest_ms: int = 2000  # after an entry is over, before the next one of the side

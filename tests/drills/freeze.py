@@ -25,6 +25,7 @@ PIPE_BYTES = 4096
 LIVELY = (
     "strategy=maker_first", "maker_first.signal.fast_s=0.5", "maker_first.signal.slow_s=2", "maker_first.signal.trend_bps_min=0.05",
     "maker_first.entry.rest_ms=200", "maker_first.exits.time_limit_s=5", "maker_first.entry.deadline_ms=2500", "maker_first.exits.deadline_ms=1500",
+    "maker_first.entry.chase_bps_max=0",
 )  # fmt: skip
 
 

@@ -44,6 +44,8 @@ class Plan:
     requests_lost: float = 0.01  # never arrived
     long_every: int = 0
     trading_s_max: float = 3.1
+    trading_s_min: float = TRADING_S_MIN
+    how_often: tuple[float, float, float] = HOW_OFTEN  # loading, opening, trading
     settings: tuple[str, ...] = ()  # key=value
     with_lots: bool = False  # the maker-first trader, judged by tasks.py too
 
@@ -118,7 +120,7 @@ class Lives:
         """One life: a random time, the verdict where it lives long enough, SIGKILL, and what the venue knows then."""
         plan = self.seen.plan
         is_long = bool(plan.long_every) and number % plan.long_every == 0
-        span = self._rng.choices([LOADING_S, OPENING_S, (TRADING_S_MIN, plan.trading_s_max)], HOW_OFTEN)[0]
+        span = self._rng.choices([LOADING_S, OPENING_S, (plan.trading_s_min, plan.trading_s_max)], plan.how_often)[0]
         lives_s = self._rng.uniform(*span)
         life = self.start()
         inherited = self.tail.undecided()

@@ -22,8 +22,8 @@ RULES = SymbolRules(SYMBOL, BASE, QUOTE, tick=Decimal("0.01"), step=Decimal("0.0
 SETTINGS = (
     "strategy=maker_first", "maker_first.signal.sample_ms=50", "maker_first.signal.fast_s=0.1", "maker_first.signal.slow_s=0.4",
     "maker_first.signal.trend_bps_min=0", "maker_first.entry.rest_ms=50", "maker_first.entry.deadline_ms=20000", "maker_first.entry.reprice_ms=150",
-    "maker_first.entry.take_profit_bps=1", "maker_first.entry.offset_bps=0.3", "maker_first.exits.time_limit_s=2",
-    "maker_first.exits.deadline_ms=400",
+    "maker_first.entry.take_profit_bps=1", "maker_first.exits.time_limit_s=2",
+    "maker_first.exits.deadline_ms=400", "maker_first.entry.chase_bps_max=0",
 )  # fmt: skip
 
 

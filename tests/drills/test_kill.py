@@ -20,6 +20,7 @@ def test_killed_again_and_again(tmp_path: Path) -> None:
 @pytest.mark.side_by_side
 def test_killed_with_lots(tmp_path: Path) -> None:
     """The maker-first trader: after each kill the same entry goes on under its number; at the end lots and dust are what all trades add up to."""
-    seen = live(tmp_path, Plan(kills=3, seed=4, replies_lost=0.1, requests_lost=0, trading_s_max=1.0, with_lots=True))
+    plan = Plan(kills=2, seed=4, replies_lost=0.1, requests_lost=0, trading_s_min=1.5, trading_s_max=2.2, how_often=(0, 0, 1), with_lots=True)
+    seen = live(tmp_path, plan)
     assert not seen.violations, "\n".join([*seen.lines(), *seen.evidence])
     assert seen.verdicts_s and seen.trades, "\n".join(seen.lines())

@@ -21,7 +21,7 @@ from trading.trader import Trader
 
 D = Decimal
 ENTRY = EntrySettings(
-    quote_amount=D(200), deadline_ms=2000, reprice_ms=400, rest_ms=1000, fallback=True, slippage_bps_max=D(5), take_profit_bps=D(10)
+    quote_amount=D(200), deadline_ms=2000, chase_bps_max=D(0), reprice_ms=400, rest_ms=1000, slippage_bps_max=D(5), take_profit_bps=D(10)
 )
 EXITS = ExitSettings(stop_loss_bps=D(30), trail_bps=D(0), time_limit_s=0, runner=False, share=D(1), deadline_ms=1000, stop_deadline_ms=300)
 
