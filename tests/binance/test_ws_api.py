@@ -304,7 +304,8 @@ def test_a_peer_that_reads_no_more() -> None:
         subscribed(peer)
         peer.wait()
 
-    with FakeWs(deaf, answering) as server, Bench(server, silence_ms=1500) as bench:
+    later: list[Row] = []  # what a slow machine has not sent before the next connection is there
+    with FakeWs(deaf, lambda peer: answering(peer, seen=later)) as server, Bench(server, silence_ms=1500) as bench:
         bench.up()
         name = "x" * 60_000
         numbers = range(1, 200)
@@ -312,7 +313,8 @@ def test_a_peer_that_reads_no_more() -> None:
         replies = [bench.reply() for _ in numbers]
         down = bench.event(StreamDown)
         assert isinstance(down, StreamDown)
-    assert {reply.outcome for reply in replies} <= {Outcome.UNKNOWN, Outcome.NOT_SENT}
+    on_the_next = {request["id"] for request in later}
+    assert {reply.outcome for reply in replies if reply.command_id not in on_the_next} <= {Outcome.UNKNOWN, Outcome.NOT_SENT}
     assert any("while sending" in reply.note for reply in replies)
     assert sorted(reply.command_id for reply in replies) == list(numbers)
 

@@ -57,10 +57,12 @@ def verdicts(sources: Path, request: pytest.FixtureRequest) -> Iterator[Verdicts
     with ThreadPoolExecutor(JOBS) as pool:
         honest = [pool.submit(run) for run in _on_honest_sources(sources, [one for one in ALL if one in asked])]
         verdicts = {one.name: pool.submit(judged, one) for one in ALL if one in asked}
-        wrong = "\n".join(output for code, output in (run.result() for run in honest) if code != 0)
-        assert not wrong, wrong
-        yield verdicts
-        pool.shutdown(wait=False, cancel_futures=True)
+        try:
+            wrong = "\n".join(output for code, output in (run.result() for run in honest) if code != 0)
+            assert not wrong, wrong
+            yield verdicts
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _on_honest_sources(sources: Path, mutations: list[Mutation]) -> Iterator[Callable[[], tuple[int, str]]]:
@@ -68,7 +70,7 @@ def _on_honest_sources(sources: Path, mutations: list[Mutation]) -> Iterator[Cal
     nodes = sorted({one.caught for one in mutations if one.seeds is None})
     hunts = sorted({f"{one.seeds[0]}:{one.seeds[1]}:{one.seeds[2]}" for one in mutations if one.seeds is not None})
     if nodes:
-        yield partial(trees.run_tests, sources, nodes)
+        yield partial(trees.run_tests, sources, nodes, trees.SEEDS_TIMEOUT_S)
     if hunts:
         yield partial(trees.run_seeds, sources, *hunts)
 

@@ -86,7 +86,7 @@ def test_one_reply_each_whatever_breaks(seed: int) -> None:
     assert not set(venue.arrived) & set(bench.rest.came), "over both ways"
     assert len(server.peers) > 3, "the connections never broke"
     counts = Counter(reply.outcome for reply in replies.values())
-    assert counts[Outcome.DONE] > COMMANDS // 10 and counts[Outcome.REFUSED] and counts[Outcome.UNKNOWN]
+    assert counts[Outcome.DONE] > COMMANDS // 30 and counts[Outcome.REFUSED] and counts[Outcome.UNKNOWN]
     for number, reply in replies.items():
         if reply.outcome is Outcome.NOT_SENT:
             assert number in bench.rest.came and number not in venue.arrived
