@@ -295,6 +295,8 @@ def on_query_reply(books: Books, command: Query, reply: Reply) -> None:
         return
     books.touch_private()
     facts = reply.answer.facts
+    if facts is not None and order.venue_order_id is None and books.orders.by_venue_id.get((order.symbol, facts.venue_order_id), order) is not order:
+        return  # found by its shape, like a twin of it meanwhile: the next search leaves the twin's out
     if facts is not None and (facts.side, facts.price) != (order.side, order.price):
         reset.on_denied(books, order)  # its id belongs to another order now
     elif facts is not None:

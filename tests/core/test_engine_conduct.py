@@ -31,6 +31,7 @@ from tests.core.builders import (
     balances,
     error,
     facts,
+    fill,
     position,
     report,
     ticker,
@@ -185,6 +186,25 @@ def test_proof_at_start_is_equal() -> None:
     assert desk.engine.audit.last is not None
     assert desk.engine.audit.last.equal
     assert desk.engine.audit.last.compared[0] == "orders 0=0"
+
+
+def test_one_order_of_the_venue_is_never_two_of_ours() -> None:
+    """Two undecided twins, one arrived and was renamed by a stranger: both searches under way find it by its shape. It is the first one's; the second
+    is searched for again, without it, and ends as not found (seed 468 of the maker-first worlds)."""
+    shape = {"symbol": "BTCUSDT", "side": Side.BUY, "price": D(99), "quantity": D(2), "sent_ms": START_MS - 20_000}
+    twins = [Undecided(client_order_id=f"{TAG}-{OLDER_BOOT}-{number}", **shape) for number in (4, 5)]  # type: ignore[arg-type]
+    desk = Desk(undecided=tuple(twins)).connect()
+    first, second = (query for query in desk.ever(Query) if query.since_ms is not None)
+    renamed = facts("web_1", 11, "CANCELED", "1", price="99", quantity="2", fills=(fill(7, 11, price="99", quantity="1"),))
+    desk.reply(first, OrderAnswer(facts=renamed, searched=True))
+    desk.reply(second, OrderAnswer(facts=renamed, searched=True))
+    assert desk.order(twins[0].client_order_id).status is OrderStatus.CANCELED
+    again = desk.query()
+    assert (again.client_order_id, 11 in again.attributed) == (twins[1].client_order_id, True)
+    desk.reply(again, OrderAnswer(facts=None, searched=True))
+    assert desk.order(twins[1].client_order_id).evidence is Evidence.NOT_FOUND
+    assert not desk.books.orders.attention
+
 
 
 def prove(desk: Desk, account: AccountSnapshot, after_ms: int = 0) -> None:
