@@ -95,11 +95,10 @@ class MarketMaker:
     # -- bad orders ------------------------------------------------------------------------------
     def _bad_orders(self, view: View, symbol: str, side: Side, reference: Decimal, quoting: SymbolQuoting) -> list[WantCancel]:
         """Every bad working order of the side; only the urgent ones where the side is owed a place first, or where nothing could replace them."""
-        owed = (symbol, side) in self._place_first or not view.may_place()
+        working = [order for order in view.open_orders(symbol, side) if order.is_working]
+        owed = bool(working) and ((symbol, side) in self._place_first or not view.may_place())
         bad = []
-        for order in view.open_orders(symbol, side):
-            if not order.is_working:
-                continue
+        for order in working:
             reason = self._why_bad(view, order, reference, quoting)
             if reason and (not owed or is_urgent(quoting.bands(side), side, order.price, reference, view.rules(symbol).tick)):
                 bad.append(WantCancel(client_order_id=order.client_order_id, reason=reason))
@@ -203,6 +202,8 @@ class MarketMaker:
         """Orders to shrink in place, the newest first: of a side that could pass the inventory cap, and of a band that holds too much."""
         bands, tick = quoting.bands(side), view.rules(symbol).tick
         orders = [(order, _where(order, bands, side, reference, tick)) for order in view.open_orders(symbol, side)]
+        if not orders:
+            return []
         held = inventory(view, symbol, quoting, side)
         toward = (held if side is Side.BUY else -held) + sum((order.remaining for order, _ in orders), ZERO)
         above_cap = max(ZERO, toward - quoting.inventory_cap) if quoting.inventory_cap else ZERO

@@ -4,6 +4,7 @@ Who calls it: core.engine through the Risk protocol, on the trading thread. Ever
 Never: a change to an order; it denies, it does not mend.
 """
 
+from collections.abc import Callable
 from decimal import Decimal
 
 import msgspec
@@ -25,23 +26,11 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def filter_denial(want: WantPlace, rules: SymbolRules, mid: Decimal | None) -> Denial | None:
-    """PRICE_FILTER, LOT_SIZE, NOTIONAL and PERCENT_PRICE_BY_SIDE (binance-wire 2), with mid standing for the average price."""
-    price, quantity = want.price, want.quantity
-    notional = price * quantity
-    tests = (
-        (price > 0 and is_multiple(price, rules.tick), f"price {plain(price)} is off the tick {plain(rules.tick)}"),
-        (quantity > 0 and is_multiple(quantity, rules.step), f"quantity {plain(quantity)} is off the step {plain(rules.step)}"),
-        (price >= rules.min_price and (not rules.max_price or price <= rules.max_price), f"price {plain(price)} is outside the venue's range"),
-        (quantity >= rules.min_quantity, f"quantity {plain(quantity)} is below {plain(rules.min_quantity)}"),
-        (not rules.max_quantity or quantity <= rules.max_quantity, f"quantity {plain(quantity)} is above {plain(rules.max_quantity)}"),
-        (notional >= rules.min_notional, f"notional {plain(notional)} is below {plain(rules.min_notional)}"),
-        (not rules.max_notional or notional <= rules.max_notional, f"notional {plain(notional)} is above {plain(rules.max_notional)}"),
-        (mid is None or _inside_percent(want, rules, mid), f"price {plain(price)} is outside the venue's percent range"),
-        (not rules.order_types or want.type.value in rules.order_types, f"{want.type.value} orders are not taken for {want.symbol}"),
-        (want.type.waits == (want.stop_price is not None), f"a stop price belongs to the orders that wait for one, not to {want.type.value}"),
-        (want.stop_price is None or _is_on_grid(want.stop_price, rules), f"stop price {plain(want.stop_price or ZERO)} is off the tick or the range"),
-    )
-    return next(((reason, NEXT_DECISION) for passed, reason in tests if not passed), None)
+    """The first filter of the venue that this place does not pass, with mid standing for the average price."""
+    for is_passed, words in FILTERS:
+        if not is_passed(want, rules, mid):
+            return words(want, rules), NEXT_DECISION
+    return None
 
 
 def _is_on_grid(price: Decimal, rules: SymbolRules) -> bool:
@@ -54,6 +43,55 @@ def _inside_percent(want: WantPlace, rules: SymbolRules, mid: Decimal) -> bool:
         (rules.bid_multiplier_up, rules.bid_multiplier_down) if want.side is Side.BUY else (rules.ask_multiplier_up, rules.ask_multiplier_down)
     )
     return (not up or want.price <= mid * up) and (not down or want.price >= mid * down)
+
+
+# PRICE_FILTER, LOT_SIZE, NOTIONAL, PERCENT_PRICE_BY_SIDE (binance-wire 2), types and stop prices: the test, and what is said where it is not passed
+FILTERS: tuple[tuple[Callable[[WantPlace, SymbolRules, Decimal | None], bool], Callable[[WantPlace, SymbolRules], str]], ...] = (
+    (
+        lambda want, rules, mid: want.price > 0 and is_multiple(want.price, rules.tick),
+        lambda want, rules: f"price {plain(want.price)} is off the tick {plain(rules.tick)}",
+    ),
+    (
+        lambda want, rules, mid: want.quantity > 0 and is_multiple(want.quantity, rules.step),
+        lambda want, rules: f"quantity {plain(want.quantity)} is off the step {plain(rules.step)}",
+    ),
+    (
+        lambda want, rules, mid: want.price >= rules.min_price and (not rules.max_price or want.price <= rules.max_price),
+        lambda want, rules: f"price {plain(want.price)} is outside the venue's range",
+    ),
+    (
+        lambda want, rules, mid: want.quantity >= rules.min_quantity,
+        lambda want, rules: f"quantity {plain(want.quantity)} is below {plain(rules.min_quantity)}",
+    ),
+    (
+        lambda want, rules, mid: not rules.max_quantity or want.quantity <= rules.max_quantity,
+        lambda want, rules: f"quantity {plain(want.quantity)} is above {plain(rules.max_quantity)}",
+    ),
+    (
+        lambda want, rules, mid: want.price * want.quantity >= rules.min_notional,
+        lambda want, rules: f"notional {plain(want.price * want.quantity)} is below {plain(rules.min_notional)}",
+    ),
+    (
+        lambda want, rules, mid: not rules.max_notional or want.price * want.quantity <= rules.max_notional,
+        lambda want, rules: f"notional {plain(want.price * want.quantity)} is above {plain(rules.max_notional)}",
+    ),
+    (
+        lambda want, rules, mid: mid is None or _inside_percent(want, rules, mid),
+        lambda want, rules: f"price {plain(want.price)} is outside the venue's percent range",
+    ),
+    (
+        lambda want, rules, mid: not rules.order_types or want.type.value in rules.order_types,
+        lambda want, rules: f"{want.type.value} orders are not taken for {want.symbol}",
+    ),
+    (
+        lambda want, rules, mid: want.type.waits == (want.stop_price is not None),
+        lambda want, rules: f"a stop price belongs to the orders that wait for one, not to {want.type.value}",
+    ),
+    (
+        lambda want, rules, mid: want.stop_price is None or _is_on_grid(want.stop_price, rules),
+        lambda want, rules: f"stop price {plain(want.stop_price or ZERO)} is off the tick or the range",
+    ),
+)
 
 
 class RiskChecks:
