@@ -46,11 +46,13 @@ def history() -> list[tuple[int, tuple[AnyEvent, ...]]]:
 
 
 class Gated(Tape):
-    """A tape whose thread waits for `gate` before each batch."""
+    """A tape whose thread waits for `gate` before each batch; `is_there` once it does."""
 
     gate: threading.Event
+    is_there: threading.Event
 
     def _write_batch(self, batch: Any) -> None:
+        self.is_there.set()
         assert self.gate.wait(WAIT_S)
         super()._write_batch(batch)
 
@@ -151,8 +153,9 @@ def test_a_full_queue_costs_market_events_first(tmp_path: Path, history: list[tu
     warned: list[str] = []
     tape = new_tape(tmp_path, engine, Gated, waiting_max=100, warn=warned.append)
     assert isinstance(tape, Gated)
-    tape.gate = threading.Event()
+    tape.gate, tape.is_there = threading.Event(), threading.Event()
     writer = begun(tape)
+    assert tape.is_there.wait(WAIT_S), "from here on it takes nothing from the queue"
     drive(engine, tape, history[:300])
     assert tape._waiting.qsize() <= 110, "bounded, whatever the thread does"
     tape.gate.set()
