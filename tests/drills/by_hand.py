@@ -83,11 +83,12 @@ class Line:
             wait_until(lambda: self._entry._session is None, 2, "the reader has seen the end of its socket")
         elif fault == "drop after":
             self._at.user_wire.drop_after_apply(method.encode())
-        elif fault == "half frame":
-            self._at.user_wire.half_frame("down", "reset")
         elif fault == "5xx":
             return False  # as if the WS API had been down before: the 5xx is REST's
-        return self._send(command, method, *rest)
+        sent = self._send(command, method, *rest)
+        if fault == "half frame":  # armed before, it could halve a ping and lose the connection before the request
+            self._at.user_wire.half_frame("down", "reset")
+        return sent
 
 
 class Stage:

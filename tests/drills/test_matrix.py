@@ -13,6 +13,7 @@ from tests.drills.harness import wait_until
 
 LOWER, HALF = D("29000.00"), D("0.00100")
 LATE_MS = 450  # past the time-out
+ARMED_MS = 100  # the line is ready to halve the answer
 METHODS = {"place": "order.place", "cancel": "order.cancel", "amend": "order.amend.keepPriority", "replace": "order.cancelReplace"}
 WISHES: dict[str, Wish] = {
     "place": lambda orders: Decision(places=(want_place(),)),
@@ -45,6 +46,8 @@ def test_cell(stage: Stage, what: str, fault: str) -> None:
     stage.venue.exchange.fault("events_delay", delay_ms=LATE_MS)  # else the user stream would tell before the answer is missed
     if fault == "late":
         stage.venue.exchange.fault("delay", delay_ms=LATE_MS, count=1, match={"operation": method})
+    elif fault == "half frame":
+        stage.venue.exchange.fault("delay", delay_ms=ARMED_MS, count=1, match={"operation": method})
     elif fault == "5xx":
         stage.venue.exchange.fault("server_error", executed=True, status=502, count=1, match={"operation": method})
     stage.line.fault = fault
