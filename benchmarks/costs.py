@@ -195,8 +195,9 @@ def whole(symbols: int, seconds: float, folder: Path) -> dict[str, float]:
             rest = _flow(bot, lambda: _nothing(seconds))
             idle = _flow(bot, lambda: venue.ask("flow", seconds=seconds, per_s=PER_S, toggle_every=0))
             active = _flow(bot, lambda: _kept(told, venue.ask("flow", seconds=seconds, per_s=PER_S, toggle_every=TOGGLE_EVERY)))
-            full = _flow(bot, lambda: venue.ask("flow", seconds=seconds, per_s=0, toggle_every=0))
             resident_mb = bot.resident_mb
+            full = _flow(bot, lambda: venue.ask("flow", seconds=seconds, per_s=0, toggle_every=0))
+            flooded_mb = bot.resident_mb
         finally:
             exit_s = bot.end()
     return {
@@ -208,7 +209,8 @@ def whole(symbols: int, seconds: float, folder: Path) -> dict[str, float]:
         "active: pong p50 ms": told["pong_ms_p50"],
         "active: pong max ms": told["pong_ms_max"],
         "updates/s, all that the socket takes": full[1] / full[2],
-        "resident MB": resident_mb,
+        "resident MB, active": resident_mb,
+        "resident MB, after all that the socket takes": flooded_mb,
         "SIGINT to exit s": exit_s,
         "exit code": float(bot.process.returncode),
         **steps_us(folder / f"bot{symbols}" / "state" / "tape"),
