@@ -5,11 +5,13 @@ from decimal import Decimal
 import pytest
 from msgspec.structs import replace
 
-from core.commands import Cancel, Place
+from core.commands import Cancel, Place, Replace
 from core.events import Operator, OperatorAction
 from core.lots import Lot
+from core.ports import Capabilities
 from core.types import Liquidity, OrderType, Side, TimeInForce
 from tests.trading.floor import ENTRY, EXITS, D, Floor
+from trading.amend import Amending
 from trading.exits import ExitSettings, Why, watch, why_leave
 
 
@@ -72,6 +74,23 @@ def test_a_fill_that_races_the_deadline_cancel_of_an_exit_opens_no_other_side() 
     desk.touch("99.60", "99.62", after_ms=400)
     assert desk.changes() == []
     assert desk.trader.lots.net == 0
+
+
+def test_a_fill_while_an_exit_is_repriced_is_not_left_twice() -> None:
+    """An exit is repriced by cancel, word, place, even where the venue replaces in one command: what filled on the way is not asked for again."""
+    desk = floor(amending=Amending(can=Capabilities(cancel_replace=True)))
+    desk.lot()
+    desk.touch("100.10", "100.12", after_ms=50)
+    order = desk.acknowledge(desk.one(Place))
+    desk.touch("100.10", "100.11", after_ms=450)
+    assert not desk.sent(Replace)  # its quantity would be the one of before the fill
+    cancel = desk.one(Cancel)
+    desk.trade(order, "1")
+    desk.canceled(cancel)
+    place = desk.one(Place)
+    assert (place.price, place.quantity) == (D("100.11"), D(1))
+    desk.trade(desk.acknowledge(place), "1")
+    assert (desk.trader.lots.open[Side.BUY], desk.trader.lots.dust[Side.BUY].quantity) == ([], D(0))
 
 
 def test_a_sell_lot_is_bought_back_with_a_profit_below_its_price() -> None:
