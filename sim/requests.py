@@ -79,9 +79,11 @@ class Requests:
                 self._settle(request)
 
     def orphan(self) -> None:
-        """The process that sent them is gone."""
-        for request in self.unsettled.values():
+        """The process that sent them is gone. What still waited in its lanes (a slow disk holds the write of an intent) never leaves."""
+        for request in list(self.unsettled.values()):
             request.is_orphaned = True
+            if not request.has_left:
+                self._settle(request)
 
     def arrived(self, command: AnyCommand) -> int:
         """How often this client id has reached the create endpoint, this time included; 0 for what is no place."""

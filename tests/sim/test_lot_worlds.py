@@ -15,6 +15,7 @@ from sim.world import World
 from trading.chase import Task, task_of
 from trading.maker_first import MakerFirst
 
+MS = 1_000_000
 QUICK_SEEDS, JOBS = 60, 2
 STEPS = 120
 CONTINUED_MIN = 20  # entries that rested when the kill came
@@ -86,3 +87,23 @@ def test_a_kill_at_any_step_loses_no_entry_no_exit_and_no_fill(seed: int) -> Non
         continued += len(world.before)
     assert kills == len(range(1, STEPS, 2))
     assert continued >= CONTINUED_MIN
+
+
+@pytest.mark.parametrize("slow_ms", [0, 8000])
+def test_a_place_that_waited_for_the_disk_when_its_process_died_never_lives(slow_ms: int) -> None:
+    """Seeds 3513, 4807: of a dead process's places only those that had left may still arrive; the tasks of the others are placed for anew."""
+    world = World(replace(lot_worlds.drawn(1), with_faults=False))
+    world.start()
+    world.memory.disk.slow_ms = (lambda: slow_ms) if slow_ms else None
+    requests, latest_ns = world.oracle.requests, world.scheduler.now_ns + 20_000 * MS
+    while not (waiting := [name for name, sent in requests.alive.items() if not sent.is_settled and sent.has_left == (not slow_ms)]):
+        assert world.scheduler.now_ns < latest_ns
+        world.scheduler.run(world.scheduler.now_ns + MS)
+    reborn_ns = world._crash()
+    world.oracle.reborn()
+    for name in waiting:
+        symbol = requests.alive[name].command.symbol
+        assert requests.may_live(symbol, name, world.scheduler.now_ns) == (not slow_ms)
+    world.memory.disk.heal()
+    world.scheduler.run(reborn_ns + 5_000 * MS)
+    assert world.bot.boot.boot == "m2" and world.oracle.checks["I9"] and not world.oracle.failures, world.oracle.failures
