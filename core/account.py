@@ -120,7 +120,7 @@ class Account:
                 pending[at] = replace(spent, is_told=True)
 
     def has_doubtful_spending(self) -> bool:
-        """Is any fill of the same ms as a balance that may or may not contain it? A read asked for now will tell."""
+        """Is any fill of the same ms as a balance that may or may not contain it? An account read sent now will tell."""
         return any(
             spent.time_ms <= self.holdings[asset].update_ms and not spent.is_told for asset, pending in self.spent_since.items() for spent in pending
         )

@@ -78,7 +78,7 @@ class TradingLoop(Worker):
                 if events:
                     self.is_stepping = True
                     self._step(events)
-                    self.is_stepping = False
+                self.is_stepping = self._untold is not None  # while orders are on their way is no idle moment
                 self._beat()
             self._tell_now()
         except BaseException as error:  # a fault here ends trading; main learns of it and stops the rest

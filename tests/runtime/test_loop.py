@@ -92,6 +92,22 @@ def test_an_event_that_comes_at_once_finds_the_last_step_told(monkeypatch: Any) 
     assert lived(monkeypatch, WAIT_S, stop) == ["step Timer", "sent test", "taped Timer", "told", "step StopRequested", "taped StopRequested"]
 
 
+def test_no_idle_moment_while_orders_are_on_their_way(monkeypatch: Any) -> None:
+    """Who looks for an idle moment (garbage is collected in one) finds none while the loop steps aside for its workers, and one after it has told."""
+    seen: list[bool] = []
+
+    def look(fake: Fake) -> None:
+        time.sleep(0.05)  # long after the step, far inside its stepping aside
+        seen.append(fake.loop.is_stepping)
+        fake.inbox.post(StopRequested(reason="end"))
+        assert fake.loop.finished.wait(WAIT_S)
+        time.sleep(0.05)
+        seen.append(fake.loop.is_stepping)
+
+    lived(monkeypatch, WAIT_S, look)
+    assert seen == [True, False]
+
+
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_fault_in_the_next_step_loses_nothing(monkeypatch: Any) -> None:
     """A step that fails is the last one on the tape, after the one before it."""
