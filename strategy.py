@@ -155,7 +155,7 @@ class MarketMaker:
         has_failed = before is not None and before.outcome is AmendOutcome.REJECTED
         if order.slot is None or has_failed or self._why_unwanted(view, order, quoting):
             return None
-        routing = self.amending.reprices(rules)
+        routing = self.amending.reprices(order, rules)
         band = quoting.bands(side)[order.slot[0]]
         price = quote_price(view, order.symbol, side, band, reference, quoting)
         if routing is not Routing.CANCEL_REPLACE or price is None or price <= 0 or price == order.price:

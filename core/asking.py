@@ -124,7 +124,7 @@ def deny_slot(books: Books, want: WantPlace, amendment: Amendment | None = None)
 
 
 def deny_entry(books: Books, want: WantPlace, risk: Risk, freed: Decimal = ZERO, orders: int = 1) -> tuple[str, str] | None:
-    """Risk, budget and funds. `freed` of them is held by the order that this place replaces, which the venue cancels first.
+    """Risk, budget, funds, and no twin. `freed` of the funds is held by the order that this place replaces, which the venue cancels first.
 
     `orders` leave together, this one among them.
     """
@@ -139,6 +139,14 @@ def deny_entry(books: Books, want: WantPlace, risk: Risk, freed: Decimal = ZERO,
         if first is not None and held > 0:
             return f"{plain(held)} {asset} held by a pending cancel, {first.symbol} {first.side}", "that cancel's answer"
         return f"needs {plain(amount)} {asset}, {plain(available)} available", "funds are freed"
+    return _deny_twin(books, want)
+
+
+def _deny_twin(books: Books, want: WantPlace) -> tuple[str, str] | None:
+    """No two orders without an answer are alike: a stranger's cancel renames an order, and then its shape alone tells which one came (DESIGN 3)."""
+    for order in books.orders.open(want.symbol, want.side):
+        if order.place_asked is not None and (order.price, order.quantity) == (want.price, want.quantity):
+            return f"{order.client_order_id} is alike and has no answer yet", "its answer"
     return None
 
 

@@ -82,6 +82,7 @@ class Amend(Command, frozen=True, tag=True, tag_field="kind", kw_only=True):
 class Replace(Command, frozen=True, tag=True, tag_field="kind", kw_only=True):
     """Cancel one order of ours and place another in its stead, in one request: `cancel` first, and `place` only where it succeeded.
 
+    The venue cancels only an order of which nothing has filled (cancelRestrictions ONLY_NEW), so `place` never asks twice for a fill on the way.
     Both halves carry the number of the pair; it is the one that is answered (order.cancelReplace, STOP_ON_FAILURE; binance-wire 3).
     """
 

@@ -2,8 +2,9 @@
 
 Who calls it: core.amending and core.engine, on the trading thread. While the pair has no answer the old order has a cancel and the new one a place
 asked under the same number, so light, deadlines and queries need no rule of their own; slot and light count the two as one (I6, I9).
-Never: a new order believed gone because the old one stands, or the other way round, before the venue has said so of each; funds of the old order
-freed before the venue's word (only the question whether the pair fits may count them: the venue cancels first).
+Never: an order of which something has filled (the venue holds us to it: ONLY_NEW); a new order believed gone because the old one stands, or the
+other way round, before the venue has said so of each; funds of the old order freed before the venue's word (only the question whether the pair
+fits may count them: the venue cancels first).
 Source: binance-wire 3 (cancelReplace, its table of halves) and 8 (unknown: query both ids).
 """
 
@@ -18,9 +19,13 @@ from core.orders import Evidence, Order
 from core.types import OrderStatus
 from core.view import WantPlace
 
+RESTRICTED = "cancel restrictions"  # in the venue's no (-2011) to the cancel of an order that has begun to fill: it still stands
+
 
 def deny(books: Books, order: Order, want: WantPlace, risk: asking.Risk) -> tuple[str, str] | None:
     """(reason, clears when) where the pair may not leave. The caller has seen the light; the slot is the old order's own."""
+    if order.executed or order.booked:
+        return "partly filled: what is left is known only after its cancel", "the venue's word on that"
     _, freed = hold_of(order.side, order.price, order.remaining, books.rules[order.symbol])
     return asking.deny_entry(books, want, risk, freed)
 
@@ -65,6 +70,9 @@ def _note(books: Books, command: Replace, reply: Reply) -> None:
 def _hear_cancel(books: Books, cancel: Cancel, half: Half) -> None:
     if half.outcome is Outcome.NOT_SENT:
         _keep(books, cancel)
+    elif half.error is not None and RESTRICTED in half.error.message:
+        _keep(books, cancel)
+        _expect_fill(books, cancel)
     else:
         hearing.on_cancel_reply(books, cancel, _reply_of(cancel.command_id, half))
 
@@ -93,6 +101,13 @@ def _keep(books: Books, cancel: Cancel) -> None:
     if order is not None and order.cancel_asked is not None and order.cancel_asked.command_id == cancel.command_id:
         order.cancel_asked = None
         order.why_cancel = ""
+
+
+def _expect_fill(books: Books, cancel: Cancel) -> None:
+    """The venue says that something has filled; where the user stream has not told of it yet, the venue is asked."""
+    order = books.orders.find(cancel.symbol, cancel.venue_order_id, cancel.client_order_id)
+    if order is not None and order.is_open and not order.executed:
+        books.orders.want_attention(order, books.now_ns)
 
 
 def _reply_of(number: int, half: Half) -> Reply:

@@ -41,7 +41,7 @@ def replace(matching: Matching, command: Replace, now_ms: int, is_refused: bool)
     """STOP_ON_FAILURE: the new order is attempted only where the cancel succeeded; `is_refused` says no to it then."""
     cancel = command.cancel
     try:
-        gone = matching.cancel(command.symbol, now_ms, order_id=cancel.venue_order_id, cancel_id=cancel.cancel_id)
+        gone = matching.cancel(command.symbol, now_ms, order_id=cancel.venue_order_id, cancel_id=cancel.cancel_id, restrictions="ONLY_NEW")
     except Reject as no:
         return ReplaceAnswer(canceled=_no(no), placed=Half(outcome=Outcome.NOT_SENT))
     canceled = Half(outcome=Outcome.DONE, facts=facts_of(gone, original=gone.original_client_order_id))

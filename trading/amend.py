@@ -127,14 +127,18 @@ class Amending(msgspec.Struct, frozen=True, kw_only=True):
         routing = route(change_of(order, quantity, price, stop_price), self.can, self.policy).routing
         if routing in AMENDING and why_not(order, quantity, rules, self.policy):
             return Routing.CANCEL_RESUBMIT
-        return routing if rules.replace_allowed or routing is not Routing.CANCEL_REPLACE else Routing.CANCEL_RESUBMIT
+        return self._held_to(routing, order, rules)
 
     @property
     def moves(self) -> bool:
         """The person lets quotes go to their new price in one command."""
         return self.policy.price is PriceMove.REPLACE
 
-    def reprices(self, rules: SymbolRules) -> Routing:
-        """The way of what is left of an order to another price: in one command where venue and symbol can."""
-        routing = route(Change.PRICE, self.can, self.policy).routing
-        return routing if rules.replace_allowed or routing is not Routing.CANCEL_REPLACE else Routing.CANCEL_RESUBMIT
+    def reprices(self, order: Order, rules: SymbolRules) -> Routing:
+        """The way of what is left of an order to another price."""
+        return self._held_to(route(Change.PRICE, self.can, self.policy).routing, order, rules)
+
+    def _held_to(self, routing: Routing, order: Order, rules: SymbolRules) -> Routing:
+        """One command names what is left before the cancel has told it: only where the symbol allows it, and before anything has filled."""
+        is_whole = not (order.executed or order.booked)
+        return routing if routing is not Routing.CANCEL_REPLACE or (rules.replace_allowed and is_whole) else Routing.CANCEL_RESUBMIT

@@ -40,14 +40,14 @@ class Wanted:
     def _reprice(self, chase: Chase, move: Move) -> None:
         """By the best route of the table. One command says REPRICE itself, when it leaves.
 
-        An exit never goes by one command: that names its quantity before the old order's last fill is known; a fill on the way would be left twice.
-        Then, and where there is no one command, the order is canceled, and the task places anew after the venue's word, at the price of then. Nobody
-        else may do that for it, not even after a venue's no to the one command: a task that has ended meanwhile would find an order of its own.
+        Where that is not one command (none at this venue, or something has filled) the order is canceled, and the task places what is left after the
+        venue's word, at the price of then. Nobody else may do that for it, not even after a venue's no to the one command: a task that has ended
+        meanwhile would find an order of its own.
         """
         assert move.order is not None
         order_id, task = move.order.client_order_id, chase.task
         reason = f"{task.task} {task.number} repriced from {plain(move.order.price)}"
-        if task.task == EXIT or self.amending.reprices(self.rules) is not Routing.CANCEL_REPLACE:
+        if self.amending.reprices(move.order, self.rules) is not Routing.CANCEL_REPLACE:
             self.cancels.append(WantCancel(client_order_id=order_id, reason=reason))
             self.say("REPRICE", chase, f"{plain(move.order.price)} -> {plain(move.price)}", order_id)
             return

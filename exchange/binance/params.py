@@ -65,10 +65,14 @@ def _leg_params(where: str, leg: Place) -> dict[str, str]:
 
 
 def replace_params(command: Replace) -> dict[str, str]:
-    """The new order's parameters and the old order by id alone; without its cancel the new order is not attempted (binance-wire 3, cancelReplace)."""
+    """The new order's parameters and the old order by id alone; without its cancel the new order is not attempted (binance-wire 3, cancelReplace).
+
+    Only an order of which nothing has filled is canceled: a fill on the way of this command would otherwise be ordered a second time.
+    """
     return {
         **place_params(command.place),
         "cancelReplaceMode": "STOP_ON_FAILURE",
         "cancelOrderId": str(command.cancel.venue_order_id),
         "cancelNewClientOrderId": command.cancel.cancel_id,
+        "cancelRestrictions": "ONLY_NEW",
     }

@@ -72,9 +72,9 @@ def judge(answer: object, canceled: Outcome, placed: Outcome) -> None:
 
 
 def test_parameters() -> None:
-    """The new order's parameters, the old order by id alone, and no new order without its cancel."""
+    """The new order's parameters, the old order by id alone and only where nothing of it has filled, and no new order without its cancel."""
     params = replace_params(replace(3))
-    assert params["cancelReplaceMode"] == "STOP_ON_FAILURE"
+    assert (params["cancelReplaceMode"], params["cancelRestrictions"]) == ("STOP_ON_FAILURE", "ONLY_NEW")
     assert (params["cancelOrderId"], params["cancelNewClientOrderId"]) == ("77", "gl-t3k-1c")
     assert (params["newClientOrderId"], params["newOrderRespType"], params["price"]) == ("gl-t3k-3", "FULL", "50000.1")
     assert "orderId" not in params

@@ -52,6 +52,19 @@ def test_taken_slot_is_denied() -> None:
     assert desk.engine.denials["BTCUSDT", Side.BUY] == ("slot (0, 0) is taken", "its order ends")
 
 
+def test_no_two_orders_without_an_answer_are_alike() -> None:
+    """A second place of the same side, price and quantity waits for the venue's word on the first: a search could not tell which one arrived."""
+    desk = Desk()
+    desk.script.places = [want(), want(slot=(1, 0)), want(quantity="0.9", slot=(2, 0))]
+    desk.connect()
+    twin, other = desk.sent(Place)
+    assert "alike" in desk.words()
+    assert other.quantity == D("0.9")
+    desk.script.places = [want(slot=(1, 0))]
+    desk.reply(twin, OrderAnswer(facts=facts(twin.client_order_id, 11)))
+    assert desk.one(Place).slot == (1, 0)
+
+
 def test_place_beyond_funds_is_denied_with_its_reason() -> None:
     """No request above what is available; the reason names both amounts, once, and not at every step (I13)."""
     desk = ready()

@@ -60,6 +60,7 @@ def wish(order: Order, price: str) -> WantAmend:
 NOT_ATTEMPTED = Half(outcome=Outcome.NOT_SENT)
 CROSSED = error(-2010, "Order would immediately match and take.")
 GONE = error(-2011, "Unknown order sent.")
+RESTRICTED = error(-2011, "Order was not canceled due to cancel restrictions.")
 
 
 def test_replaced_in_one_command(bench: PairBench) -> None:
@@ -90,11 +91,37 @@ def test_the_stream_may_come_first(bench: PairBench) -> None:
     assert bench.new(pair).is_working
 
 
-def test_only_what_is_left_is_placed(bench: PairBench) -> None:
-    """The wish names the total: what was executed already counts against it."""
+def test_an_order_that_has_begun_to_fill_is_not_replaced(bench: PairBench) -> None:
+    """What is left of it is known only after its cancel: the change is refused with that reason, and the order stands."""
     name = bench.order.client_order_id
     bench.desk.step(report(name, 11, "PARTIALLY_FILLED", "0.4", trade=fill(1, 11, name, price="99", quantity="0.4"), price="99"))
-    assert bench.pair().place.quantity == D("0.6")
+    bench.want("1", Routing.CANCEL_REPLACE, OnReject.KEEP, NEW_PRICE)
+    assert not bench.desk.ever(Replace)
+    assert bench.order.is_working
+    (result,) = bench.results
+    assert (result.outcome, result.order_id) == (AmendOutcome.REJECTED, name)
+    assert "partly filled" in result.error
+
+
+@pytest.mark.parametrize("told_first", [True, False])
+def test_a_fill_on_the_way_keeps_the_order(bench: PairBench, told_first: bool) -> None:
+    """-2011 by the cancel restriction: the old order stands, the new one never existed; a fill not heard of yet is asked about."""
+    pair, name = bench.pair(), bench.order.client_order_id
+    trade = fill(1, 11, name, price="99", quantity="0.4")
+    partly = report(name, 11, "PARTIALLY_FILLED", "0.4", trade=trade, price="99")
+    if told_first:
+        bench.desk.step(partly)
+    bench.answer(pair, refused(RESTRICTED), NOT_ATTEMPTED)
+    if not told_first:
+        assert bench.desk.light().colour is Colour.RED
+        known = facts(name, 11, "PARTIALLY_FILLED", "0.4", price="99", fills=(trade,))
+        bench.desk.reply(bench.desk.query(), OrderAnswer(facts=known))
+    assert bool(bench.desk.ever(Query)) is not told_first
+    assert (bench.order.booked, bench.order.is_working, bench.new(pair).is_open) == (D("0.4"), True, False)
+    assert bench.desk.light().is_green
+    (result,) = bench.results
+    assert (result.routing, result.outcome, result.order_id) == (Routing.NOT_CHANGED, AmendOutcome.REJECTED, name)
+    assert not bench.desk.ever(Cancel)
 
 
 def test_canceled_and_not_replaced(bench: PairBench) -> None:

@@ -114,6 +114,11 @@ class Floor(Desk):
         self.reply(pair, ReplaceAnswer(canceled=Half(outcome=Outcome.DONE, facts=self._ended(old, "CANCELED")), placed=new if placed else no))
         return self.order(pair.place.client_order_id)
 
+    def restricted(self, pair: Replace) -> None:
+        """The old order has begun to fill: it stays, and the new one is not attempted."""
+        no = Half(outcome=Outcome.REFUSED, error=error(-2011, "Order was not canceled due to cancel restrictions."))
+        self.reply(pair, ReplaceAnswer(canceled=no, placed=Half(outcome=Outcome.NOT_SENT)))
+
     def enter(self, side: Side = Side.BUY) -> Order:
         """An entry of that side, resting."""
         self.hand.side = side

@@ -87,10 +87,11 @@ def test_a_way_to_shrink() -> None:
 
 
 def test_a_way_to_another_price() -> None:
-    """One command where venue and symbol can; else cancel, word, place. Whether quotes go that way by themselves is the person's word."""
+    """One command where venue and symbol can and nothing has filled; else cancel, word, place. Whether quotes do is the person's word."""
     replaceable = structs.replace(BTC, replace_allowed=True)
-    assert Amending(can=PAIRS).reprices(replaceable) is Routing.CANCEL_REPLACE
-    assert Amending(can=PAIRS).reprices(BTC) is Routing.CANCEL_RESUBMIT
-    assert Amending(can=WS).reprices(replaceable) is Routing.CANCEL_RESUBMIT
+    assert Amending(can=PAIRS).reprices(order(), replaceable) is Routing.CANCEL_REPLACE
+    assert Amending(can=PAIRS).reprices(order(executed="0.5"), replaceable) is Routing.CANCEL_RESUBMIT
+    assert Amending(can=PAIRS).reprices(order(), BTC) is Routing.CANCEL_RESUBMIT
+    assert Amending(can=WS).reprices(order(), replaceable) is Routing.CANCEL_RESUBMIT
     assert not Amending(can=PAIRS).moves
     assert Amending(can=PAIRS, policy=Policy(price=PriceMove.REPLACE)).moves

@@ -45,21 +45,26 @@ def test_a_fill_commits_the_lot_and_nothing_before_it() -> None:
 
 
 def test_a_price_that_moved_is_followed_after_the_interval_with_a_new_id_and_what_is_left() -> None:
-    """Not before the interval; then the best route of the table; the entry keeps its partial fill and goes on under the same number."""
+    """Not before the interval; one command while nothing has filled, then cancel, word, place; a partial fill is kept, the number stays."""
     desk = floor(entry=replace(ENTRY, deadline_ms=9000), amending=Amending(can=Capabilities(cancel_replace=True)))
     order = desk.enter()
-    desk.trade(order, "0.5")
     desk.touch("100.03", "100.05", after_ms=100)
     assert desk.changes() == [], "within the interval"
     desk.touch("100.03", "100.05", after_ms=700)
     pair = desk.one(Replace)
-    assert (pair.place.price, pair.place.quantity, pair.place.memo) == (D("100.03"), D("1.5"), order.memo)
+    assert (pair.place.price, pair.place.quantity, pair.place.memo) == (D("100.03"), D(2), order.memo)
     assert pair.place.client_order_id != order.client_order_id
     desk.touch("100.07", "100.09", after_ms=900)
     assert desk.changes() == [], "the last change has no answer"
     desk.replaced(pair)
-    assert desk.one(Replace).place.price == D("100.07")
-    assert desk.trader.entries[Side.BUY].reprices == 2
+    order = desk.replaced(desk.one(Replace))
+    assert order.price == D("100.07")
+    desk.trade(order, "0.5")
+    desk.touch("100.03", "100.05", after_ms=900)
+    desk.canceled(desk.one(Cancel))
+    place = desk.one(Place)
+    assert (place.price, place.quantity, place.memo) == (D("100.03"), D("1.5"), order.memo)
+    assert desk.trader.entries[Side.BUY].reprices == 3
 
 
 def test_no_further_than_the_bound_from_the_decision() -> None:

@@ -77,16 +77,19 @@ def test_a_fill_that_races_the_deadline_cancel_of_an_exit_opens_no_other_side() 
 
 
 def test_a_fill_while_an_exit_is_repriced_is_not_left_twice() -> None:
-    """An exit is repriced by cancel, word, place, even where the venue replaces in one command: what filled on the way is not asked for again."""
-    desk = floor(amending=Amending(can=Capabilities(cancel_replace=True)))
+    """The venue replaces only what has not begun to fill; after its no it is cancel, word, place: what filled on the way is not asked for again."""
+    desk = floor(exits=replace(EXITS, deadline_ms=9000), amending=Amending(can=Capabilities(cancel_replace=True)))
     desk.lot()
     desk.touch("100.10", "100.12", after_ms=50)
     order = desk.acknowledge(desk.one(Place))
     desk.touch("100.10", "100.11", after_ms=450)
-    assert not desk.sent(Replace)  # its quantity would be the one of before the fill
-    cancel = desk.one(Cancel)
+    pair = desk.one(Replace)
     desk.trade(order, "1")
-    desk.canceled(cancel)
+    desk.restricted(pair)
+    assert order.is_working
+    desk.touch("100.10", "100.11", after_ms=900)
+    assert not desk.sent(Replace)
+    desk.canceled(desk.one(Cancel))
     place = desk.one(Place)
     assert (place.price, place.quantity) == (D("100.11"), D(1))
     desk.trade(desk.acknowledge(place), "1")

@@ -98,7 +98,7 @@ def test_open_orders_limit(ours: int, venues: int, most: int) -> None:
     checks = RiskChecks(Limits(open_orders_max=ours))
     for n in range(most):
         assert checks.check(want(), View(desk.books)) is None
-        desk.place(want(slot=(0, n)))
+        desk.place(want(price=f"{99 - n}", slot=(0, n)))
     assert checks.check(want(), View(desk.books)) == (f"{most} orders are open, the limit", "an order ends")
 
 
