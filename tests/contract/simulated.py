@@ -118,8 +118,10 @@ class SimulatedVenue:
     def cancel(self, command: Cancel, timeout_s: float) -> Answered[OrderAnswer]:
         return self._answer(command, lambda: self._cancel(command))
 
-    def _cancel(self, command: Cancel) -> OrderAnswer:
-        order = self.matching.cancel(command.symbol, self._now_ms(), order_id=command.venue_order_id, cancel_id=command.cancel_id)
+    def _cancel(self, command: Cancel, restrictions: str | None = None) -> OrderAnswer:
+        order = self.matching.cancel(
+            command.symbol, self._now_ms(), order_id=command.venue_order_id, cancel_id=command.cancel_id, restrictions=restrictions
+        )
         return self._told(facts_of(order, original=order.original_client_order_id))
 
     def amend(self, command: Amend, timeout_s: float) -> Answered[OrderAnswer]:
@@ -133,7 +135,7 @@ class SimulatedVenue:
         """The cancel, then the place; what the venue says to each."""
 
         def call() -> ReplaceAnswer:
-            canceled = self._half(lambda: self._cancel(command.cancel))
+            canceled = self._half(lambda: self._cancel(command.cancel, "ONLY_NEW"))
             placed = self._half(lambda: self._place(command.place)) if canceled.outcome is Outcome.DONE else Half(outcome=Outcome.NOT_SENT)
             return ReplaceAnswer(canceled=canceled, placed=placed, by_socket=self.by_socket)
 

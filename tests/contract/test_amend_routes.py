@@ -196,6 +196,19 @@ def test_a_new_order_refused(row: Route) -> None:
     assert len(case.standing()) == stands and bool(result.order_id) is stands
 
 
+def test_a_fill_on_the_way_of_a_replacement() -> None:
+    """The venue does not replace what has begun to fill: one order stands, with what is left of it, and no more is ever sold than was wanted."""
+    case = Case(next(row for row in NEW_ORDER_ROWS if row.change is Change.PRICE and row.routing is Routing.CANCEL_REPLACE))
+    case.bench.venue.before = lambda command: case.bench.market("BUY", "20.399", "100.05") if isinstance(command, Replace) else None
+    case.change()
+    result = case.result()
+    assert (result.routing, result.outcome, result.order_id) == (Routing.NOT_CHANGED, AmendOutcome.REJECTED, case.order.client_order_id)
+    assert "cancel restrictions" in result.error
+    (order,) = case.standing()
+    assert (order.booked, order.remaining) == (D("0.4"), D("0.6"))
+    assert case.amending.way(order, *TARGETS[Change.PRICE], RULES) is Routing.CANCEL_RESUBMIT
+
+
 @pytest.mark.parametrize("row", AMENDING_ROWS, ids=named)
 def test_no_answer_but_carried_out(row: Route) -> None:
     """No result before the venue has answered the query, red until then; it shows the change, so the amendment is done."""
