@@ -89,7 +89,8 @@ class Chase:
     memo: str
     filled: Decimal = ZERO  # quantity of its orders' fills
     placed: int = 0  # orders made for it
-    next_ns: int = 0  # no earlier re-place or reprice
+    placed_ns: int = 0  # when the newest of them was made
+    next_ns: int = 0  # no earlier change
     ending: str = ""
     history: list[str] = field(default_factory=list)
 
@@ -105,13 +106,13 @@ class Chase:
     def reprices(self) -> int:
         return max(0, self.placed - 1)
 
-    def saw(self, client_order_id: str, at_ns: int, interval_ms: int) -> None:
+    def saw(self, client_order_id: str, at_ns: int) -> None:
         """An order was made for the task: the next one waits for the interval."""
         if client_order_id not in self.history:
             self.history.append(client_order_id)
             del self.history[:-HISTORY_KEPT]
             self.placed += 1
-            self.next_ns = max(self.next_ns, at_ns + interval_ms * MS)
+            self.placed_ns = max(self.placed_ns, at_ns)
 
     def step(self, view: View, rules: SymbolRules, price: Decimal | None, interval_ms: int) -> Move:
         """One step of a maker task: `price` is where it wants to stand now, None where it wants to stand nowhere."""
@@ -123,13 +124,17 @@ class Chase:
         if self.ending:
             return self._wind_up(orders)
         if not orders:
-            return self._place(view, rules, price)
+            return self._place(view, rules, price, interval_ms)
         order = orders[0]
         if len(orders) > 1 or not order.is_working or view.is_changing(self.task.symbol, order.side) or price is None:
             return Move(act=Act.WAIT, reason="waiting for the venue's word")
-        if price == order.price or now_ns < self.next_ns or not fit_quantity(self.left, price, rules):
+        if price == order.price or not self._is_due(now_ns, interval_ms) or not fit_quantity(self.left, price, rules):
             return Move(act=Act.WAIT)
         return Move(act=Act.REPRICE, order=order, price=price, quantity=order.quantity, next_ns=now_ns + interval_ms * MS)
+
+    def _is_due(self, now_ns: int, interval_ms: int) -> bool:
+        """The interval of now, not that of when it was placed: the order budget is shared with what has begun since."""
+        return now_ns >= max(self.next_ns, self.placed_ns + interval_ms * MS if self.placed else 0)
 
     def _why_over(self, now_ns: int) -> str:
         if self.left <= ZERO:
@@ -143,8 +148,8 @@ class Chase:
             return Move(act=Act.CANCEL, order=working, reason=f"{self.task.task} {self.task.number}: {self.ending}")
         return Move(act=Act.WAIT, reason="waiting for the venue's word") if orders else Move(act=Act.OVER, reason=self.ending)
 
-    def _place(self, view: View, rules: SymbolRules, price: Decimal | None) -> Move:
-        if price is None or view.now_ns < self.next_ns or view.is_changing(self.task.symbol, self.task.order_side):
+    def _place(self, view: View, rules: SymbolRules, price: Decimal | None, interval_ms: int) -> Move:
+        if price is None or not self._is_due(view.now_ns, interval_ms) or view.is_changing(self.task.symbol, self.task.order_side):
             return Move(act=Act.WAIT)
         quantity = fit_quantity(self.left, price, rules)
         if not quantity:

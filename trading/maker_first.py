@@ -57,7 +57,7 @@ class MakerFirst:
 
     def hear(self, told: Told) -> None:
         if (trader := self.traders.get(told.symbol)) is not None:
-            trader.hear(told, self.settings.entry.reprice_ms, self.settings.entry.fee_bps)
+            trader.hear(told, self.settings.entry.fee_bps)
 
     def remembered(self, symbol: str, now_ns: int) -> str:
         trader = self.traders[symbol]
@@ -83,7 +83,7 @@ class MakerFirst:
 
     # -- a decision ------------------------------------------------------------------------------
     def decide(self, view: View, symbol: str) -> Decision:
-        trader, wanted, mid = self.traders[symbol], Wanted(self.amending, view.rules(symbol)), view.mid(symbol)
+        trader, wanted, mid = self.traders[symbol], Wanted(self.amending, view, symbol), view.mid(symbol)
         reading = self.signal.read(symbol, mid, view.now_ns) if mid is not None else Reading(side=None, reason="no touch known yet")
         self._leave_nobodys(view, trader, symbol, wanted)
         for side in SIDES:

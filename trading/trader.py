@@ -48,7 +48,7 @@ class Trader:
         return cls(lots=Lots(rules.symbol, rules.base), quote=rules.quote)
 
     # -- what is told ----------------------------------------------------------------------------
-    def hear(self, told: Told, interval_ms: int, taker_fee_bps: Decimal) -> None:
+    def hear(self, told: Told, taker_fee_bps: Decimal) -> None:
         """An order of ours was made, or filled. An order heard of twice changes nothing; a fill is told once."""
         task = task_of(told.memo)
         if task is None:
@@ -56,7 +56,7 @@ class Trader:
         chase = self._chase_of(task)
         if told.fill is None:
             if chase is not None:
-                chase.saw(told.client_order_id, told.at_ns, interval_ms)
+                chase.saw(told.client_order_id, told.at_ns)
             return
         self.is_changed = True
         self.tally.add(task, told.fill, self.lots.base, self.quote, taker_fee_bps)

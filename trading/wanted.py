@@ -4,12 +4,13 @@ Who calls it: trading.maker_first, on the trading thread; it lives for one decis
 """
 
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from core.amendments import OnReject, Routing
 from core.money import ZERO, plain
 from core.notices import Fresh, Notice
-from core.types import Side, SymbolRules
-from core.view import WantAmend, WantCancel, WantPlace
+from core.types import Side
+from core.view import View, WantAmend, WantCancel, WantPlace
 from trading.amend import Amending
 from trading.chase import EXIT, Act, Chase, Move
 
@@ -19,23 +20,40 @@ class Wanted:
     """`urgent`: sides on which an exit wants to place; no entry may hold them up with a cancel."""
 
     amending: Amending
-    rules: SymbolRules
+    view: View
+    symbol: str
     cancels: list[WantCancel] = field(default_factory=list)
     amends: list[WantAmend] = field(default_factory=list)
     places: list[WantPlace] = field(default_factory=list)
     idle: dict[Side, str] = field(default_factory=dict)
     said: list[Notice] = field(default_factory=list)
     urgent: set[Side] = field(default_factory=set)
+    shapes: set[tuple[Side, Decimal, Decimal]] = field(default_factory=set)  # of the orders wanted so far
 
     def carry_out(self, chase: Chase, move: Move) -> None:
+        side = chase.task.order_side
+        if move.act is Act.PLACE and chase.task.task == EXIT and move.quantity > ZERO:
+            self.urgent.add(side)
+        if move.act in (Act.PLACE, Act.REPRICE) and self._has_twin(side, move.price, move.quantity):
+            return
         if move.act is Act.PLACE and move.quantity > ZERO:
-            if chase.task.task == EXIT:
-                self.urgent.add(chase.task.order_side)
             self.places.append(chase.wish(move))
         elif move.act is Act.CANCEL and move.order is not None:
             self.cancels.append(WantCancel(client_order_id=move.order.client_order_id, reason=move.reason))
         elif move.act is Act.REPRICE:
             self._reprice(chase, move)
+
+    def _has_twin(self, side: Side, price: Decimal, quantity: Decimal) -> bool:
+        """One just like it has no answer yet, or leaves with this decision: this one goes in the step of that answer (core.asking denies twins).
+
+        It loses no interval by it: two equal exits that move in step would else deny the same one each time.
+        """
+        shape = (side, price, quantity)
+        if shape in self.shapes:
+            return True
+        self.shapes.add(shape)
+        orders = self.view.open_orders(self.symbol, side)
+        return any(order.place_asked is not None and (order.price, order.quantity) == (price, quantity) for order in orders)
 
     def _reprice(self, chase: Chase, move: Move) -> None:
         """By the best route of the table. One command says REPRICE itself, when it leaves.
@@ -47,7 +65,7 @@ class Wanted:
         assert move.order is not None
         order_id, task = move.order.client_order_id, chase.task
         reason = f"{task.task} {task.number} repriced from {plain(move.order.price)}"
-        if self.amending.reprices(move.order, self.rules) is not Routing.CANCEL_REPLACE:
+        if self.amending.reprices(move.order, self.view.rules(self.symbol)) is not Routing.CANCEL_REPLACE:
             self.cancels.append(WantCancel(client_order_id=order_id, reason=reason))
             self.say("REPRICE", chase, f"{plain(move.order.price)} -> {plain(move.price)}", order_id)
             return

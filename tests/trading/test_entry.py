@@ -112,7 +112,7 @@ def test_a_replacement_that_would_cross_brakes_no_side_and_is_no_error() -> None
     desk.touch("100.04", "100.05", after_ms=700)
     desk.refuse(desk.one(Place), error(-2010, "Order would immediately match and take."))
     assert desk.light().is_green
-    desk.touch("100.04", "100.05", after_ms=400)
+    desk.touch("100.04", "100.05", after_ms=700)
     assert desk.one(Place).price == D("100.02")
 
 
@@ -241,6 +241,21 @@ def test_the_interval_stretches_where_the_order_budget_is_small_and_says_so() ->
     assert "follows the price every 666 ms: the order budget" in desk.words()
     assert interval_ms(400, D("0.3"), D(5), 2) == 1333
     assert interval_ms(400, D("0.3"), D(100), 2) == 400
+
+
+def test_the_stretched_interval_holds_from_the_first_change_on_and_without_one_command() -> None:
+    """One entry may move every 666 ms: not the first change either comes earlier, nor the change of what was placed after a cancel."""
+    desk = floor(entry=replace(ENTRY, deadline_ms=9000), amending=Amending(can=Capabilities()))
+    desk.enter()
+    desk.touch("100.03", "100.05", after_ms=600)
+    assert desk.changes() == [], "666 ms for one"
+    desk.touch("100.03", "100.05", after_ms=70)
+    desk.canceled(desk.one(Cancel))
+    desk.acknowledge(desk.one(Place))
+    desk.touch("100.06", "100.08", after_ms=600)
+    assert desk.changes() == []
+    desk.touch("100.06", "100.08", after_ms=70)
+    assert desk.one(Cancel)
 
 
 def test_the_offset_follows_spread_and_volatility() -> None:

@@ -82,7 +82,7 @@ def test_a_fill_while_an_exit_is_repriced_is_not_left_twice() -> None:
     desk.lot()
     desk.touch("100.10", "100.12", after_ms=50)
     order = desk.acknowledge(desk.one(Place))
-    desk.touch("100.10", "100.11", after_ms=450)
+    desk.touch("100.10", "100.11", after_ms=700)
     pair = desk.one(Replace)
     desk.trade(order, "1")
     desk.restricted(pair)
@@ -94,6 +94,34 @@ def test_a_fill_while_an_exit_is_repriced_is_not_left_twice() -> None:
     assert (place.price, place.quantity) == (D("100.11"), D(1))
     desk.trade(desk.acknowledge(place), "1")
     assert (desk.trader.lots.open[Side.BUY], desk.trader.lots.dust[Side.BUY].quantity) == ([], D(0))
+
+
+def two_lots(desk: Floor) -> None:
+    desk.lot()
+    desk.hand.side = Side.BUY
+    desk.touch("99.99", "100.01", after_ms=1100)
+    order = desk.acknowledge(desk.one(Place))
+    desk.hand.side = None
+    desk.trade(order, "2")
+
+
+def test_two_equal_exits_are_asked_one_after_the_other_and_neither_is_starved() -> None:
+    """Two lots alike leave at one price: the second goes with the answer to the first, placed and repriced, in the same interval."""
+    desk = floor(exits=replace(EXITS, deadline_ms=9000), amending=Amending(can=Capabilities(cancel_replace=True)))
+    two_lots(desk)
+    desk.step(Operator(action=OperatorAction.CLOSE), after_ms=50)
+    asked = len(desk.ever(Place))
+    assert len(desk.sent(Place)) == 1
+    assert "alike" not in desk.words(), "no denial is shown"
+    desk.acknowledge(desk.one(Place))
+    assert len(desk.ever(Place)) == asked + 1
+    desk.acknowledge(desk.ever(Place)[-1])
+    for bid, ask in (("99.98", "100.00"), ("99.97", "99.99")):
+        desk.touch(bid, ask, after_ms=1400)
+        desk.replaced(desk.one(Replace))
+        desk.replaced(desk.one(Replace))
+        assert {order.price for order in desk.books.orders.open("BTCUSDT", Side.SELL)} == {D(ask)}
+    assert sorted(chase.reprices for chase in desk.trader.exits.values()) == [2, 2]
 
 
 def test_a_sell_lot_is_bought_back_with_a_profit_below_its_price() -> None:

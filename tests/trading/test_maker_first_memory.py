@@ -64,7 +64,7 @@ def shape(trader: Trader) -> object:
     for name in ("saved_ns", "is_changed", "beats"):
         del data[name]
     for chase in (*data["entries"].values(), *data["exits"].values()):
-        del chase["next_ns"]
+        del chase["next_ns"], chase["placed_ns"]
     return data
 
 
