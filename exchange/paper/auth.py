@@ -79,7 +79,7 @@ class Credentials:
 
 def rest_payload(query: str, body: bytes) -> bytes:
     """Exactly what a REST client signs: raw query, then raw body, no separator, without the signature."""
-    bare_query = _SIGNATURE_PART.sub("", query, count=1)
+    bare_query = _SIGNATURE_PART.sub("", query, count=1).removeprefix("&")
     if b"signature=" in body:
         body = _SIGNATURE_PART.sub("", body.decode("utf-8", "surrogateescape"), count=1).encode(
             "utf-8", "surrogateescape"

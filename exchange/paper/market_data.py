@@ -109,7 +109,7 @@ def aggregate_trades(desk: Desk, params: Params, now_ms: int) -> object:
     """GET aggTrades: by id, by time, or the newest."""
     rows = list(desk.tapes[desk.known_symbol(params)].aggregates)
     limit, from_id = params.limit(500, 1000), params.integer("fromId")
-    start_ms, end_ms = params.integer("startTime"), params.integer("endTime")
+    start_ms, end_ms = params.time_ms("startTime"), params.time_ms("endTime")
     if from_id is not None:
         rows = [row for row in rows if row.aggregate_id >= from_id]
     if start_ms is not None:
@@ -127,7 +127,7 @@ def klines(desk: Desk, params: Params, now_ms: int) -> object:
     if interval not in INTERVALS_MS:
         raise Reject(-1120, "Invalid interval.")
     limit = params.limit(500, 1000)
-    start_ms, end_ms = params.integer("startTime"), params.integer("endTime")
+    start_ms, end_ms = params.time_ms("startTime"), params.time_ms("endTime")
     rows = list(desk.tapes[symbol].candles(interval, now_ms))
     if end_ms is not None:
         rows = rows[: bisect_right(rows, end_ms, key=lambda candle: candle.open_ms)]

@@ -12,6 +12,7 @@ from decimal import Decimal
 from urllib.parse import unquote_plus
 
 from exchange.paper.model import Reject
+from exchange.paper.time_unit import as_ms
 
 DECIMAL_RANGE = r"^([0-9]{1,20})(\.[0-9]{1,20})?$"
 CLIENT_ID_RANGE = "^[a-zA-Z0-9-_]{1,36}$"
@@ -83,9 +84,9 @@ class Params:
             raise Reject(-1104, text)
 
     def require(self, name: str) -> str:
-        """A text that must be there and not be empty."""
-        value = self._values.get(name)
-        if not value:
+        """A text that must be there: absent is -1102, sent but empty -1105."""
+        value = self.text(name)
+        if value is None:
             raise missing(name)
         return value
 
@@ -131,6 +132,11 @@ class Params:
             raise illegal(name, "^[0-9]{1,20}$")
         return int(value)
 
+    def time_ms(self, name: str) -> int | None:
+        """A time in ms, or in us, which is told by its size."""
+        value = self.integer(name)
+        return None if value is None else as_ms(value)
+
     def limit(self, default: int, maximum: int) -> int:
         """The `limit` parameter: above the maximum it is cut down, 0 is refused."""
         value = self.integer("limit")
@@ -142,7 +148,7 @@ class Params:
 
     def period(self) -> tuple[int | None, int | None]:
         """`startTime` and `endTime` in ms, in order and at most 24 hours apart."""
-        start_ms, end_ms = self.integer("startTime"), self.integer("endTime")
+        start_ms, end_ms = self.time_ms("startTime"), self.time_ms("endTime")
         if start_ms is not None and end_ms is not None:
             if end_ms - start_ms > DAY_MS:
                 raise Reject(-1127, "More than 24 hours between startTime and endTime.")

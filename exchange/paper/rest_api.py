@@ -16,6 +16,7 @@ from exchange.paper.desk import Desk
 from exchange.paper.encode import encode
 from exchange.paper.operation import Answer, Call, Operation
 from exchange.paper.params import Params
+from exchange.paper.time_unit import body_in_us, wants_us
 
 JSON_TYPE = "application/json;charset=UTF-8"
 SILENCE_STEP_S = 0.05
@@ -40,7 +41,7 @@ class RestApi:
         call = self._call(operation, request, query, body)
         planned = plan(self._desk, call)
         if planned is None:
-            return self._response(call, conduct_now(self._desk, call).answer)
+            return self._response(request, call, conduct_now(self._desk, call).answer)
         return await self._finish(request, call, await conduct_faulty(self._desk, call, planned))
 
     def _call(self, operation: Operation, request: web.BaseRequest, query: str, body: bytes) -> Call:
@@ -65,12 +66,12 @@ class RestApi:
             if request.transport is not None:
                 request.transport.close()
             return web.Response(status=500)
-        response = self._response(call, outcome.answer)
+        response = self._response(request, call, outcome.answer)
         if outcome.malformed and isinstance(response.body, bytes):
             response.body = response.body[: len(response.body) // 2]
         return response
 
-    def _response(self, call: Call, answer: Answer | None) -> web.Response:
+    def _response(self, request: web.BaseRequest, call: Call, answer: Answer | None) -> web.Response:
         assert answer is not None, "only a fault leaves a call without an answer"
         now_ms = self._desk.now_ms()
         counts = call.operation.counts_orders and answer.status == 200
@@ -80,4 +81,5 @@ class RestApi:
         headers["Content-Type"] = JSON_TYPE
         if answer.retry_at_ms is not None:
             headers["Retry-After"] = str(max(1, -(-(answer.retry_at_ms - now_ms) // 1000)))
-        return web.Response(status=answer.status, body=encode(answer.body), headers=headers)
+        body = body_in_us(answer.body) if wants_us(request.headers.get("X-MBX-TIME-UNIT")) else answer.body
+        return web.Response(status=answer.status, body=encode(body), headers=headers)

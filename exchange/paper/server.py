@@ -25,6 +25,7 @@ from exchange.paper.pacer import Pacer
 from exchange.paper.persist import Saver
 from exchange.paper.rest_api import RestApi
 from exchange.paper.streams import Hub, StreamConnection
+from exchange.paper.time_unit import wants_us
 from exchange.paper.user_events import UserEvents
 from exchange.paper.wirefaults import HOST, WireFaults
 from exchange.paper.ws_api import Session
@@ -142,13 +143,14 @@ class Server:
         if not limits.admit_connection(kind, now_ms):
             return web.Response(status=429, text="Too many connections", headers={"Retry-After": "300"})
         query = parse_qs(request.raw_path.partition("?")[2])
+        in_us = wants_us(query.get("timeUnit", [None])[0])
         arguments = (request, self.register, self.settings, self.desk.faults, self.desk.now_ms)
         if kind == "ws_api":
             if path.rstrip("/") != "/ws-api/v3":
                 return web.Response(status=404)
             limits.refund_weight(-limits.settings.ws_connect_weight, now_ms)
             session = Session(*arguments)
-            session.attach(self.desk, self._by_name, self.events, query.get("returnRateLimits") != ["false"])
+            session.attach(self.desk, self._by_name, self.events, query.get("returnRateLimits") != ["false"], in_us)
             return await session.serve()
         if path == "/stream":
             names, combined = query.get("streams", [""])[0].split("/"), True
@@ -159,7 +161,7 @@ class Server:
         connection = StreamConnection(*arguments)
         sizes = limits.settings
         connection.attach(
-            self.hub, [name for name in names if name], combined, sizes.streams_per_connection, sizes.frames_per_s
+            self.hub, [name for name in names if name], combined, in_us, sizes.streams_per_connection, sizes.frames_per_s
         )
         return await connection.serve()
 

@@ -17,6 +17,7 @@ from exchange.paper.desk import Desk
 from exchange.paper.encode import Json, encode
 from exchange.paper.encode_market import Touch
 from exchange.paper.faults import Subject
+from exchange.paper.time_unit import event_in_us
 
 Book = dict[Decimal, Decimal]
 PARTIAL_DEPTHS = (5, 10, 20)
@@ -118,17 +119,13 @@ class Hub:
         if faults.take("silent", subject, now_ms) or faults.take("stream_drop", subject, now_ms):
             return
         raw = encode(payload)
-        if faults.take("malformed", subject, now_ms):
-            raw = raw[: len(raw) // 2]
-        raw_frame = combined_frame = b""
+        is_torn = faults.take("malformed", subject, now_ms) is not None
+        frames: dict[tuple[bool, bool], bytes] = {}
         for listener in listeners:
-            if listener.combined:
-                if not combined_frame:
-                    combined_frame = framing.text_frame(b'{"stream":"%b","data":%b}' % (name.encode(), raw))
-                listener.send_frame(combined_frame)
-            else:
-                raw_frame = raw_frame or framing.text_frame(raw)
-                listener.send_frame(raw_frame)
+            form = listener.combined, listener.in_us
+            if form not in frames:
+                frames[form] = _frame(name, raw, is_torn, *form)
+            listener.send_frame(frames[form])
 
     # --- events on timers -----------------------------------------------------------------------------------------
 
@@ -196,17 +193,25 @@ class Hub:
         self._changed.clear()
 
 
+def _frame(name: str, raw: bytes, is_torn: bool, is_combined: bool, is_in_us: bool) -> bytes:
+    """One event in the form a connection asked for."""
+    payload = event_in_us(raw) if is_in_us else raw
+    payload = payload[: len(payload) // 2] if is_torn else payload
+    return framing.text_frame(b'{"stream":"%b","data":%b}' % (name.encode(), payload) if is_combined else payload)
+
+
 class StreamConnection(Connection):
     """One market stream client: raw (`/ws`) or combined (`/stream`)."""
 
     kind = "stream"
     hub: Hub
     combined: bool
+    in_us: bool
     streams_max: int
 
-    def attach(self, hub: Hub, names: list[str], combined: bool, streams_max: int, frames_per_s: int) -> None:
+    def attach(self, hub: Hub, names: list[str], combined: bool, in_us: bool, streams_max: int, frames_per_s: int) -> None:
         """Set up before `serve`; subscriptions of the URL begin with the handshake."""
-        self.hub, self.combined, self.streams_max = hub, combined, streams_max
+        self.hub, self.combined, self.in_us, self.streams_max = hub, combined, in_us, streams_max
         self.frames_per_s_max = frames_per_s
         self._names = dict.fromkeys(names)
 
@@ -222,8 +227,9 @@ class StreamConnection(Connection):
 
     def shutdown_event(self) -> bytes:
         """Raw or combined."""
-        event: Json = {"e": "serverShutdown", "E": self._now_ms()}
-        return encode({"stream": "!serverShutdown", "data": event} if self.combined else event)
+        raw = encode({"e": "serverShutdown", "E": self._now_ms()})
+        event = event_in_us(raw) if self.in_us else raw
+        return b'{"stream":"!serverShutdown","data":%b}' % event if self.combined else event
 
     def on_text(self, text: str) -> None:
         """SUBSCRIBE and the other control requests."""

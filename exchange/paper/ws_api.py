@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from dataclasses import replace
 
 from exchange.paper import auth
 from exchange.paper.conduct import Outcome, Plan, conduct_faulty, conduct_now, plan
@@ -18,12 +19,26 @@ from exchange.paper.encode import Json, encode
 from exchange.paper.model import Reject
 from exchange.paper.operation import Answer, Call, Operation, fixed, names
 from exchange.paper.params import Params
+from exchange.paper.time_unit import body_in_us, event_in_us
 from exchange.paper.user_events import UserEvents
 
 RequestId = int | str | None
 SUBSCRIPTIONS_MAX = 65_535
 WAITING_MAX = 1000
+ID_CHARACTERS_MAX = 36
+_BAD_ID = Reject(-1100, "Illegal characters found in parameter 'id'; legal range is '^[a-zA-Z0-9-_]{1,36}$'.")
 _BAD_REQUEST = Reject(-1135, "Invalid JSON Request")
+
+
+class _Fraction(str):
+    """A number with a fraction, as the text that was signed."""
+
+
+def _is_id(value: object) -> bool:
+    """A whole number, a text of at most 36 characters, or null. Anything else is refused unread: its reply could not be told by the client."""
+    if isinstance(value, str):
+        return len(value) <= ID_CHARACTERS_MAX and not isinstance(value, _Fraction)
+    return value is None or (isinstance(value, int) and not isinstance(value, bool))
 
 
 def _as_text(value: object) -> str:
@@ -43,16 +58,17 @@ class Session(Connection):
     kind = "ws_api"
 
     def attach(
-        self, desk: Desk, operations: dict[str, Operation], events: UserEvents, return_rate_limits: bool
+        self, desk: Desk, operations: dict[str, Operation], events: UserEvents, return_rate_limits: bool, in_us: bool
     ) -> None:
         """Set up before `serve`."""
         self._desk = desk
         self._operations = operations
         self._events = events
-        self._return_rate_limits = return_rate_limits
+        self._return_rate_limits, self._in_us = return_rate_limits, in_us
         self._opened_ms = desk.now_ms()
         self._logged_on_ms: int | None = None
         self._subscription: int | None = None
+        self._by_logon = False
         self._next_subscription = 0
         self._waiting: set[asyncio.Task[None]] = set()
 
@@ -62,22 +78,23 @@ class Session(Connection):
 
     def shutdown_event(self) -> bytes:
         """Without a subscription id."""
-        return encode({"event": {"e": "serverShutdown", "E": self._now_ms()}})
+        return b'{"event":%b}' % self._in_its_time(encode({"e": "serverShutdown", "E": self._now_ms()}))
 
     # --- requests -------------------------------------------------------------------------------------------------
 
     def on_text(self, text: str) -> None:
         """One request."""
         try:
-            request = json.loads(text, parse_float=str)
+            request = json.loads(text, parse_float=_Fraction)
         except ValueError:
             request = None
         if not isinstance(request, dict):
             self._reply(None, Answer(400, {"code": _BAD_REQUEST.code, "msg": _BAD_REQUEST.message}), True, False)
             return
         request_id = request.get("id")
-        if isinstance(request_id, bool) or not isinstance(request_id, int | str | None):
-            request_id = None
+        if not _is_id(request_id):
+            self._reply(None, self._desk.refusal(_BAD_ID), True, False)
+            return
         params = request.get("params", {})
         method = request.get("method")
         with_limits = request.get("returnRateLimits", self._return_rate_limits) is not False
@@ -141,6 +158,8 @@ class Session(Connection):
         self, request_id: RequestId, answer: Answer, with_limits: bool, with_orders: bool, malformed: bool = False
     ) -> None:
         now_ms = self._desk.now_ms()
+        if self._in_us:
+            answer = replace(answer, body=body_in_us(answer.body))
         reply: Json = {"id": request_id, "status": answer.status}
         if answer.status == 200:
             reply["result"] = answer.body
@@ -172,7 +191,10 @@ class Session(Connection):
     def deliver(self, event: bytes) -> None:
         """One user event, wrapped for this connection's subscription."""
         if self._subscription is not None:
-            self.send_text(b'{"subscriptionId":%d,"event":%b}' % (self._subscription, event))
+            self.send_text(b'{"subscriptionId":%d,"event":%b}' % (self._subscription, self._in_its_time(event)))
+
+    def _in_its_time(self, event: bytes) -> bytes:
+        return event_in_us(event) if self._in_us else event
 
     def subscribe(self, params: Params) -> Json:
         """userDataStream.subscribe.signature: one subscription per account and connection."""
@@ -186,20 +208,19 @@ class Session(Connection):
         return {"subscriptionId": self._subscription}
 
     def unsubscribe(self, params: Params) -> Json:
-        """userDataStream.unsubscribe: by id, or all; eventStreamTerminated follows the reply."""
+        """userDataStream.unsubscribe: by id, or all."""
         wanted = params.integer("subscriptionId")
         if self._subscription is None or (wanted is not None and wanted != self._subscription):
             raise Reject(-2036, "User Data Stream subscription not active.")
-        event = encode(
-            {
-                "subscriptionId": self._subscription,
-                "event": {"e": "eventStreamTerminated", "E": self._now_ms()},
-            }
-        )
-        self._events.remove(self)
-        self._subscription = None
-        self._loop.call_soon(self.send_text, event)
+        self._terminate()
         return {}
+
+    def _terminate(self) -> None:
+        """The subscription ends; eventStreamTerminated follows the reply."""
+        event = self._in_its_time(encode({"e": "eventStreamTerminated", "E": self._now_ms()}))
+        self._events.remove(self)
+        self._loop.call_soon(self.send_text, b'{"subscriptionId":%d,"event":%b}' % (self._subscription or 0, event))
+        self._subscription, self._by_logon = None, False
 
     def subscriptions(self, params: Params) -> list[Json]:
         """session.subscriptions."""
@@ -224,15 +245,19 @@ class Session(Connection):
         return self.status(params)
 
     def logout(self, params: Params) -> Json:
-        """session.logout: later calls need key and signature again."""
+        """session.logout: later calls need key and signature again; a subscription that rests on the logon ends."""
         self._logged_on_ms = None
+        if self._by_logon:
+            self._terminate()
         return self.status(params)
 
     def subscribe_logged_on(self, params: Params) -> Json:
         """userDataStream.subscribe: only after session.logon."""
         if self._logged_on_ms is None:
             raise Reject(-2015, "Invalid API-key, IP, or permissions for action.", 401)
-        return self.subscribe(params)
+        made = self.subscribe(params)
+        self._by_logon = True
+        return made
 
 
 SpecialMethod = Callable[[Session, Params], object]

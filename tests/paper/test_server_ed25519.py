@@ -49,7 +49,7 @@ def test_rest_signature(holder: KeyHolder) -> None:
 
 
 def test_logon_replaces_key_and_signature(holder: KeyHolder) -> None:
-    """After session.logon calls need only the timestamp; user data may be subscribed; logout ends that."""
+    """After session.logon calls need only the timestamp; user data may be subscribed; logout ends both (eventStreamTerminated)."""
     now = {"timestamp": int(time.time() * 1000)}
     with holder.ws_api() as socket:
         assert socket.request("account.status", now)["status"] == 401
@@ -61,4 +61,5 @@ def test_logon_replaces_key_and_signature(holder: KeyHolder) -> None:
         assert socket.request("session.status")["result"]["userDataStream"] is True
         assert socket.request("account.status", {**now, "signature": "AAAA"})["status"] == 401
         assert socket.request("session.logout")["result"]["apiKey"] is None
+        assert socket.event("eventStreamTerminated") and socket.request("session.subscriptions")["result"] == []
         assert socket.request("account.status", now)["status"] == 401

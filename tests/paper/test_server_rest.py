@@ -40,6 +40,13 @@ def test_hex_case_of_the_signature_does_not_matter(exchange: Exchange) -> None:
     assert exchange.raw("GET", "/api/v3/account", f"{query}&signature={exchange.sign(query).upper()}").status == 200
 
 
+def test_signature_need_not_be_the_last(exchange: Exchange) -> None:
+    """The payload is the rest of the query as sent, wherever in it the signature stands."""
+    query = f"symbol=BTCUSDT&timestamp={now_ms()}"
+    first, middle = f"signature={exchange.sign(query)}&{query}", query.replace("&", f"&signature={exchange.sign(query)}&")
+    assert exchange.raw("GET", "/api/v3/openOrders", first).status == exchange.raw("GET", "/api/v3/openOrders", middle).status == 200
+
+
 def test_query_wins_over_body(exchange: Exchange) -> None:
     """On duplicates the value of the query counts (binance-wire 1)."""
     query, body = f"{PLACE}&newClientOrderId=from-query", f"newClientOrderId=from-body&{REST_OF_PLACE}&timestamp={now_ms()}"
@@ -114,6 +121,8 @@ def test_removed_and_unknown_paths(exchange: Exchange) -> None:
         ({"newClientOrderId": "a b"}, -1100, "'^[a-zA-Z0-9-_]{1,36}$'"),
         ({"newClientOrderId": "x" * 37}, -1100, "'newClientOrderId'"),
         ({"newClientOrderId": ""}, -1105, "Parameter 'newClientOrderId' was empty."),
+        ({"symbol": ""}, -1105, "Parameter 'symbol' was empty."),
+        ({"price": ""}, -1105, "Parameter 'price' was empty."),
         ({"surprise": "1"}, -1104, "Not all sent parameters were read; read '8' parameter(s) but was sent '9'."),
         ({"price": "50000.001"}, -1013, "Filter failure: PRICE_FILTER"),
         ({"quantity": "0.000011"}, -1013, "Filter failure: LOT_SIZE"),

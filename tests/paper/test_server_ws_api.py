@@ -76,6 +76,21 @@ def test_bad_requests(exchange: Exchange) -> None:
         assert socket.request("ping")["status"] == 200
 
 
+@pytest.mark.parametrize("request_id", [1.5, True, [1], {}, "x" * 37])
+def test_an_id_that_cannot_be_echoed_is_refused(exchange: Exchange, request_id: object) -> None:
+    """`id` is a whole number, a text of up to 36 characters or null; anything else is refused under null, and nothing is done."""
+    with exchange.ws_api() as socket:
+        order = socket.with_signature(symbol="BTCUSDT", side="BUY", type="LIMIT_MAKER", quantity="0.001", price="50000")
+        socket.send({"id": request_id, "method": "order.place", "params": order})
+        refused = socket.wait(lambda message: True)
+        assert (refused["id"], refused["status"], refused["error"]["code"]) == (None, 400, -1100)
+        for good in (-5, "x" * 36, None):
+            socket.send({"id": good, "method": "ping"})
+            assert socket.wait(lambda message: message["status"] == 200)["result"] == {}
+            assert socket.messages.pop()["id"] == good
+    assert exchange.call("GET", "/api/v3/openOrders", symbol="BTCUSDT").json == []
+
+
 def test_session_methods_with_an_hmac_key(exchange: Exchange) -> None:
     """session.logon is for Ed25519 keys: -1022 as observed; status says nobody is logged on."""
     with exchange.ws_api() as socket:
