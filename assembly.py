@@ -33,7 +33,7 @@ from exchange.binance.venue import BinanceVenue
 from exchange.binance.ws_api import WsVenue
 from order_book_manager import OrderBookManager
 from runtime.clock import EngineClock, boot_id
-from runtime.config import Config
+from runtime.config import Config, version_of
 from runtime.config_model import BandConfig
 from runtime.inbox import Inbox
 from runtime.keys import Keys
@@ -54,9 +54,8 @@ from state.tape import Tape
 from strategy import strategy_of
 from trading.amend import Amending, Policy, PriceMove
 from trading.bands import Band, Unit
-from trading.maker_first import MakerFirstSettings
 from trading.quoting import Reference, SymbolQuoting
-from trading.recipe import Recipe
+from trading.recipe import MakerFirstSettings, Recipe
 from trading.risk import Limits, RiskChecks
 
 CLOCK_EVERY_S = 60.0
@@ -267,6 +266,7 @@ class Session:
             attributed=recovery.attributed,
             memories=tuple(memory for memory in recovery.memories if memory[0] in self.config.symbols),
             told=tuple(one for one in recovery.told if one.symbol in self.config.symbols),
+            config_version=version_of(self.config),
         )
         self._open_store(boot)
         self.intents.boot(boot, self.clock())
@@ -321,7 +321,7 @@ class Session:
             self.intents.path.parent / "tape",
             self.boot,
             self.engine,
-            msgspec.msgpack.encode(self.recipe),
+            self.recipe.written,
             self.config.tape.segment_mb_max << 20,
             self.config.tape.total_mb_max << 20,
             warn=lambda text: self.warn(text),

@@ -41,6 +41,11 @@ class MarketMaker:
         self.amending = amending or Amending()
         self._place_first: set[tuple[str, Side]] = set()  # sides that waited for cancels: they place before they look for bad orders
 
+    def adopt(self, settings: bytes) -> None:
+        """Orders that the new bands do not want are bad from the next decision on."""
+        recipe = Recipe.read(settings)
+        self.symbols, self.amending = recipe.quoting, recipe.amending
+
     def decide(self, view: View, symbol: str) -> Decision:
         quoting = self.symbols[symbol]
         cancels: list[WantCancel] = []
@@ -108,16 +113,12 @@ class MarketMaker:
         bands, tick = quoting.bands(order.side), view.rules(order.symbol).tick
         if order.type.waits:
             return "a stop order of an earlier run, no quote"
-        if order.slot is None:
-            index = band_of(bands, order.side, order.price, reference, tick)
-            if index is None:
-                return "an order of an earlier run that no band wants"
-            order_band = bands[index]
-        else:
-            order_band = bands[order.slot[0]]
+        index = _where(order, bands, order.side, reference, tick)
+        if index is None:
+            return "an order of an earlier run that no band wants" if order.slot is None else "its band is gone from the settings"
         if reason := self._why_unwanted(view, order, quoting):
             return reason
-        return why_bad(order_band, order.side, order.price, reference, tick, quoting.hysteresis)
+        return why_bad(bands[index], order.side, order.price, reference, tick, quoting.hysteresis)
 
     def _why_unwanted(self, view: View, order: Order, quoting: SymbolQuoting) -> str | None:
         """Bad wherever it stood."""
@@ -155,8 +156,10 @@ class MarketMaker:
         has_failed = before is not None and before.outcome is AmendOutcome.REJECTED
         if order.slot is None or has_failed or self._why_unwanted(view, order, quoting):
             return None
-        routing = self.amending.reprices(order, rules)
-        band = quoting.bands(side)[order.slot[0]]
+        bands, routing = quoting.bands(side), self.amending.reprices(order, rules)
+        if order.slot[0] >= len(bands):
+            return None
+        band = bands[order.slot[0]]
         price = quote_price(view, order.symbol, side, band, reference, quoting)
         if routing is not Routing.CANCEL_REPLACE or price is None or price <= 0 or price == order.price:
             return None
@@ -302,5 +305,7 @@ class MarketMaker:
 
 
 def _where(order: Order, bands: tuple[Band, ...], side: Side, reference: Decimal, tick: Decimal) -> int | None:
-    """The band an order belongs to: its slot's, or for an adopted one that which holds its price."""
-    return order.slot[0] if order.slot is not None else band_of(bands, side, order.price, reference, tick)
+    """The band an order belongs to: its slot's; for an adopted one, or where that band is gone from the settings, the one that holds its price."""
+    if order.slot is not None and order.slot[0] < len(bands):
+        return order.slot[0]
+    return band_of(bands, side, order.price, reference, tick)

@@ -31,7 +31,8 @@ from state.intents import FillRecord, IntentRecord, records_in
 from trading.chase import ENTRY, Task, task_of
 from trading.entry import EntrySettings, slippage_bps
 from trading.exits import ExitSettings
-from trading.maker_first import MakerFirst, MakerFirstSettings
+from trading.maker_first import MakerFirst
+from trading.recipe import MakerFirstSettings
 
 QUOTE = "USDT"
 MAKER_FEE, TAKER_FEE = Decimal("0.00075"), Decimal("0.001")

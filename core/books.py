@@ -16,7 +16,7 @@ from core.amendments import Amendment, AmendmentResult
 from core.budget import Budget
 from core.commands import AnyCommand, Reconnect
 from core.depth import DepthBook, Touch
-from core.events import Told
+from core.events import ConfigChanged, Told
 from core.light import Light, Lights, Session, SymbolState, judge
 from core.money import ZERO
 from core.notices import Holdings, LightChanged, Notice
@@ -102,6 +102,8 @@ class Books:
     silent_ask_ns: int = 0  # when orders the user stream is silent about are asked about next
     touched_ns: int = 0  # last time a private fact changed anything
     now_ns: int = 0
+    config: ConfigChanged | None = None  # the newest change of the settings; a checkpoint brings it back
+    config_versions: list[tuple[str, int]] = field(default_factory=list)  # in force since, the newest last
     told: list[Told] = field(default_factory=list)  # for the strategy, within the step under way (core.memory)
     commands: list[AnyCommand] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)

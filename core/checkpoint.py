@@ -2,7 +2,8 @@
 
 Who calls it: the tape and sim.replay. `freeze` belongs to the trading thread and copies only; `parts` turns that copy into bytes on any thread, in
 small pieces, so that nobody holds the interpreter for long; `load` fills a new engine. Fields are read from the classes: a new field is saved without
-a word here, or refused where no rule fits. Settings (strategy, risk, timing of the engine) are no state: whoever loads brings them.
+a word here, or refused where no rule fits. Settings (strategy, risk, timing of the engine) are no state: whoever loads brings those of the start,
+the checkpoint the change since then (core.settings).
 Never: pickle (a tape may come from anybody), a float near money, a decision.
 """
 
@@ -221,6 +222,8 @@ def load(engine: Engine, pieces: Iterable[Part]) -> None:
         setattr(engine.uptime, name, shelf.plain(f"uptime.{name}", kind))
     if shelf.has("books.boot"):
         engine.books = _load_books(shelf)
+        if engine.books.config is not None:
+            engine.adopt(engine.books, engine.books.config)
     shelf.done()
 
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
-from core import amending, asking, audit, hearing, market, memory, opening, pairing, replies, resolver, resync
-from core.books import Books, Timing
+from core import amending, asking, audit, hearing, market, memory, opening, pairing, replies, resolver, resync, settings
+from core.books import MS, Books, Timing
 from core.commands import AnyCommand, CancelAll, Purpose, ReadAccount, Reconnect
 from core.events import (
     AccountPosition,
@@ -18,6 +18,7 @@ from core.events import (
     BalanceUpdate,
     BookTicker,
     Boot,
+    ConfigChanged,
     DepthDiff,
     ExecutionReport,
     MarketTrade,
@@ -87,7 +88,10 @@ class Engine:
         if not isinstance(event, Boot):
             raise ValueError(f"the first event of a run is Boot, not {type(event).__name__}")
         memory.begin(self.strategy, event)
-        return opening.books_of(event, self.timing, time_ns, isinstance(self.strategy, memory.Remembering))
+        books = opening.books_of(event, self.timing, time_ns, isinstance(self.strategy, memory.Remembering))
+        if event.config_version:
+            settings.note(books, event.config_version)
+        return books
 
     def _after_events(self, books: Books) -> None:
         memory.tell(self.strategy, books)
@@ -148,6 +152,7 @@ class Engine:
             Reply: self._on_reply,
             Timer: self._on_timer,
             Operator: self._on_operator,
+            ConfigChanged: self._on_config,
             StoreHealth: self._on_store_health,
             StopRequested: self._on_stop,
         }
@@ -280,6 +285,18 @@ class Engine:
             self._halt(books, event.action.value if event.action is OperatorAction.CANCEL_ALL else "the operator")
         books.session.cancel_all_wanted = books.session.cancel_all_wanted or event.action is OperatorAction.CANCEL_ALL
         self._change_all(books)
+
+    def _on_config(self, books: Books, event: AnyEvent) -> None:
+        """One swap at this tick; the decision of this step rests on the new settings already."""
+        assert isinstance(event, ConfigChanged)
+        self.adopt(books, event)
+        self.audit.next_proof_ns = min(self.audit.next_proof_ns, books.now_ns + self.timing.proof_every_ms * MS)
+        settings.note(books, event.version, event.changes)
+        self._change_all(books)
+
+    def adopt(self, books: Books, change: ConfigChanged) -> None:
+        """Also after a checkpoint was loaded: the settings of that moment."""
+        self.timing = settings.adopt((self.strategy, self.risk), books, change)
 
     def _on_store_health(self, books: Books, event: AnyEvent) -> None:
         """Disk full or database gone: keep canceling, stop opening, say so (DESIGN 6)."""

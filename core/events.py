@@ -62,6 +62,7 @@ class Boot(Event, frozen=True, tag=True, tag_field="kind", kw_only=True):
     attributed: tuple[tuple[str, int], ...] = ()  # (symbol, venue order id) of orders of earlier runs, so that no search takes one for another
     memories: tuple[tuple[str, str], ...] = ()  # (symbol, text): what the strategy wanted remembered, the newest of each
     told: tuple[Told, ...] = ()  # what happened to its orders since
+    config_version: str = ""  # of the settings in force
 
 
 class BookTicker(Event, frozen=True, tag=True, tag_field="kind", kw_only=True):
@@ -284,6 +285,14 @@ class Operator(Event, frozen=True, tag=True, tag_field="kind", kw_only=True):
     note: str = ""
 
 
+class ConfigChanged(Event, frozen=True, tag=True, tag_field="kind", kw_only=True):
+    """A person's new settings, judged already: all that decide, as the msgpack of trading.recipe.Recipe; `changes` are `key old -> new`."""
+
+    version: str
+    settings: bytes
+    changes: tuple[str, ...] = ()
+
+
 class StoreHealth(Event, frozen=True, tag=True, tag_field="kind", kw_only=True):
     """The recorder's word: why the database takes nothing (disk full, file gone); empty once it does again."""
 
@@ -310,6 +319,7 @@ AnyEvent: TypeAlias = (
     | Reply
     | Timer
     | Operator
+    | ConfigChanged
     | StoreHealth
     | StopRequested
 )

@@ -203,6 +203,12 @@ class Holdings(Fact, frozen=True, kw_only=True):
     mids: tuple[tuple[str, Decimal], ...]
 
 
+class ConfigTaken(Fact, frozen=True, kw_only=True):
+    """From the step on that told this, the settings are of this version."""
+
+    version: str
+
+
 class Remembered(Fact, frozen=True, kw_only=True):
     """What a strategy wants known of a symbol after a restart (core.memory)."""
 

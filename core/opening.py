@@ -13,6 +13,7 @@ from core.orders import Asked, Order
 def books_of(boot: Boot, timing: Timing, time_ns: int, with_slots: bool) -> Books:
     """`with_slots`: the strategy remembers what its slots meant (core.memory)."""
     books = Books.new(boot.boot, boot.tag, boot.rules, timing)
+    books.now_ns = time_ns
     books.budget.learn(boot.limits, time_ns)
     books.budget.count(boot.limits, time_ns)
     books.proven_trade_id.update({rule.symbol: None for rule in boot.rules})

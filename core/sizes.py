@@ -19,6 +19,7 @@ from core.engine import PENDING_MAX, Engine
 from core.lots import LOTS_CLOSED_MAX, LOTS_MAX
 from core.orders import BOOKED_MAX, CLOSED_MAX
 from core.refusing import COUNT_MAX
+from core.settings import VERSIONS_KEPT
 
 EARLIER_MAX = 10_000  # known fills of earlier runs (state.ledger gives no more)
 OPEN_MAX = 400  # of one symbol: the venue keeps 200, and as many may be undecided or adopted
@@ -82,6 +83,7 @@ CAPS: dict[str, Cap] = {
     "books.rejects": Cap(COUNT_MAX),
     "books.refusals": PER_SIDE,
     "books.crossings": PER_SIDE,
+    "books.config_versions": Cap(VERSIONS_KEPT),
     "books.commands": Cap(0),  # handed over with the step
     "books.notices": Cap(0),
     "books.told": Cap(0),

@@ -48,6 +48,13 @@ class SymbolShown(msgspec.Struct, frozen=True, kw_only=True):
     taker_fills: int
 
 
+class ConfigShown(msgspec.Struct, frozen=True, kw_only=True):
+    """A version of the settings, and since when it is or was in force."""
+
+    version: str
+    since_ns: int
+
+
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     at_ns: int
     boot: str
@@ -73,6 +80,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     stopping: str
     light_seconds: dict[str, float]
     positions: dict[str, dict[str, Any]] = {}  # by symbol, of a strategy that keeps them
+    config_versions: tuple[ConfigShown, ...] = ()  # the newest last
 
 
 def picture(engine: Engine) -> Snapshot | None:
@@ -107,6 +115,7 @@ def picture(engine: Engine) -> Snapshot | None:
         stopping=books.session.stopping,
         light_seconds=light_seconds(engine),
         positions=engine.strategy.shown() if isinstance(engine.strategy, Remembering) else {},
+        config_versions=tuple(ConfigShown(version=version, since_ns=since_ns) for version, since_ns in books.config_versions),
     )
 
 

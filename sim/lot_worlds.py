@@ -24,7 +24,8 @@ from trading.amend import Amending
 from trading.chase import ENTRY, Task, task_of
 from trading.entry import EntrySettings
 from trading.exits import ExitSettings
-from trading.maker_first import MakerFirst, MakerFirstSettings
+from trading.maker_first import MakerFirst
+from trading.recipe import MakerFirstSettings
 from trading.signals import Reading
 
 D = Decimal

@@ -13,8 +13,8 @@ from core.types import RateLimit, SymbolRules
 from sim.faults import FOREIGN, REPLACE, Kind
 from trading.amend import Amending, Policy, PriceMove
 from trading.bands import Band, Unit
-from trading.maker_first import MakerFirstSettings
 from trading.quoting import SymbolQuoting
+from trading.recipe import MakerFirstSettings
 
 D = Decimal
 RECV_WINDOW_MS = 3000

@@ -9,8 +9,6 @@ import argparse
 import sys
 from pathlib import Path
 
-import msgspec
-
 from core.checkpoint import freeze, parts, state_hash
 from core.engine import Engine, Step
 from core.events import AnyEvent
@@ -44,7 +42,7 @@ class TapedWorld(World):
         assert isinstance(engine.risk, RiskChecks)
         recipe = Recipe(quoting=self.setup.quoting, limits=engine.risk.limits, timing=engine.timing, amending=self.setup.amending)
         pieces = list(parts(freeze(engine)))
-        number, settings = len(self.segments) + 1, msgspec.msgpack.encode(recipe)
+        number, settings = len(self.segments) + 1, recipe.written
         records: list[Record] = [Opened(version=VERSION, boot=f"s{self.setup.seed}b{self._boots}", segment=number, at_ns=at_ns, settings=settings)]
         records.extend(Piece(name=name, data=data) for name, data in pieces)
         records.append(Ready(state_hash=state_hash(pieces)))

@@ -21,21 +21,16 @@ from trading import entry as entering
 from trading import exits as leaving
 from trading.amend import Amending
 from trading.chase import ENTRY, EXIT, MS, Act, Chase, Move, Task
-from trading.entry import EntrySettings, Recheck
-from trading.exits import ExitSettings, Why
+from trading.entry import Recheck
+from trading.exits import Why
 from trading.quoting import fit_quantity
-from trading.signals import EwmaCross, EwmaSettings, Reading, Signal
+from trading.recipe import MakerFirstSettings, Recipe
+from trading.signals import EwmaCross, Reading, Signal
 from trading.trader import Trader, key_of
 from trading.wanted import Wanted
 
 NS_PER_S = 1_000_000_000
 REMEMBER_BEST_BPS = 2  # a trailing stop's best price is written down again after moving so far
-
-
-class MakerFirstSettings(msgspec.Struct, frozen=True, kw_only=True):
-    entry: EntrySettings = EntrySettings()
-    exits: ExitSettings = ExitSettings()
-    signal: EwmaSettings = EwmaSettings()
 
 
 class MakerFirst:
@@ -44,6 +39,13 @@ class MakerFirst:
         self.amending = amending or Amending()
         self.signal = signal or EwmaCross(settings.signal)
         self.traders: dict[str, Trader] = {}
+
+    def adopt(self, settings: bytes) -> None:
+        """Lots, entries and exits go on: a task under way keeps what its memo says."""
+        recipe = Recipe.read(settings)
+        self.settings, self.amending = recipe.maker_first or self.settings, recipe.amending
+        if isinstance(self.signal, EwmaCross):
+            self.signal.settings = self.settings.signal
 
     # -- memory (core.memory, core.checkpoint) ---------------------------------------------------
     def resume(self, rules: Sequence[SymbolRules], memories: Mapping[str, str], told: Sequence[Told]) -> None:
@@ -327,6 +329,8 @@ class MakerFirst:
         age_ms = (view.now_ns - flag.since_ns) // MS
         if age_ms > settings.recheck_ms_max:
             return f"the timeout of entry {flag.number} is {age_ms} ms old", None
+        if not settings.fallback:
+            return "the fallback was switched off meanwhile", None
         spare = self._spare(view, trader, symbol, side, view.touch_price(symbol, side.opposite) or mid)
         guard = entering.protect(view, symbol, side, min(flag.quantity, floor_to(spare, view.rules(symbol).step)), settings.slippage_bps_max)
         if guard is None:

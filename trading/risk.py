@@ -25,6 +25,12 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     loss_quote_max: Decimal = ZERO
 
 
+class _Share(msgspec.Struct, frozen=True):
+    """What is ours of a recipe."""
+
+    limits: Limits
+
+
 def filter_denial(want: WantPlace, rules: SymbolRules, mid: Decimal | None) -> Denial | None:
     """The first filter of the venue that this place does not pass, with mid standing for the average price."""
     for is_passed, words in FILTERS:
@@ -99,6 +105,9 @@ class RiskChecks:
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
+
+    def adopt(self, settings: bytes) -> None:
+        self.limits = msgspec.msgpack.decode(settings, type=_Share).limits
 
     def check(self, want: WantPlace, view: View) -> Denial | None:
         rules = view.rules(want.symbol)

@@ -21,7 +21,8 @@ from runtime import inbox
 from sim.setup import quoting
 from strategy import MarketMaker
 from tests.core.builders import BTC, START_MS, D, Desk, balances, diff, fill
-from trading.maker_first import MakerFirst, MakerFirstSettings
+from trading.maker_first import MakerFirst
+from trading.recipe import MakerFirstSettings
 
 OWNERS = {"books": books.Books, "orders": Orders, "account": Account, "session": Session, "lights": Lights, "uptime": Uptime}
 

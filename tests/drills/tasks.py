@@ -16,7 +16,8 @@ from state.ledger import account_of, recover
 from tests.drills.harness import SYMBOL, Venue
 from tests.drills.truth import BASE, QUOTE, Known, Tail
 from trading.chase import ENTRY, Task, task_of
-from trading.maker_first import MakerFirst, MakerFirstSettings
+from trading.maker_first import MakerFirst
+from trading.recipe import MakerFirstSettings
 
 RULES = SymbolRules(SYMBOL, BASE, QUOTE, tick=Decimal("0.01"), step=Decimal("0.00001"))
 SETTINGS = (

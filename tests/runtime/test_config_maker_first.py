@@ -7,7 +7,8 @@ from runtime.config import load
 from runtime.config_maker_first import MakerFirstConfig
 from strategy import MarketMaker, strategy_of
 from tests.paper.exchange_client import ROOT
-from trading.maker_first import MakerFirst, MakerFirstSettings
+from trading.maker_first import MakerFirst
+from trading.recipe import MakerFirstSettings
 
 
 def test_the_defaults_of_the_file_are_the_traders_own() -> None:

@@ -15,7 +15,8 @@ from tests.core.builders import BTC, START_MS, Desk, diff, error, facts, report
 from trading.amend import Amending
 from trading.entry import EntrySettings
 from trading.exits import ExitSettings
-from trading.maker_first import MakerFirst, MakerFirstSettings
+from trading.maker_first import MakerFirst
+from trading.recipe import MakerFirstSettings
 from trading.signals import Reading
 from trading.trader import Trader
 
