@@ -94,6 +94,7 @@ class Order:
     cancel_wanted: str = ""  # the reason, as long as a cancel is wanted and none is under way
     cancel_not_before_ns: int = 0  # a refused cancel is tried again, not at once
     why_cancel: str = ""
+    refusal: str = ""  # the venue's no to its place, where that is an error: neither a limit reached nor a post-only price that would take
     evidence: Evidence | None = None
     ended_ns: int = 0
     acked_ns: int = 0

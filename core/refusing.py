@@ -30,6 +30,7 @@ def refuse(books: Books, order: Order, error: VenueError) -> None:
     if key in books.rejects or len(books.rejects) < COUNT_MAX:
         books.rejects[key] = books.rejects.get(key, 0) + 1
     limited = error.http_status in (418, 429)
+    order.refusal = "" if limited or would_take(error) else f"{error.message.rstrip('.')} ({error.code})"
     what_next = "waiting for the limit to clear" if limited else _brake_for(books, order, error)
     books.orders.refuse(order, OrderStatus.REJECTED, Evidence.REFUSED, books.now_ns)
     books.notices.append(

@@ -133,6 +133,11 @@ class View:
         orders = self._books.orders
         return any(orders.by_client_id[client_id].memo == memo for client_id in orders.attention)
 
+    def refusal(self, client_order_id: str) -> str:
+        """The venue's no to an order of ours, where it was an error; empty where there was none."""
+        order = self._books.orders.by_client_id.get(client_order_id)
+        return order.refusal if order is not None else ""
+
     def available(self, asset: str) -> Decimal:
         """What a new order may promise of it."""
         return self._books.account.available(asset, self._books.orders)

@@ -118,7 +118,7 @@ class Chase:
         """One step of a maker task: `price` is where it wants to stand now, None where it wants to stand nowhere."""
         now_ns, orders = view.now_ns, view.orders_of(self.memo)
         if not self.ending:
-            self.ending = self._why_over(now_ns)
+            self.ending = self._why_over(view)
         if view.is_undecided(self.memo) and not orders:
             return Move(act=Act.WAIT, reason="fills are being asked for")
         if self.ending:
@@ -136,13 +136,18 @@ class Chase:
         """The interval of now, not that of when it was placed: the order budget is shared with what has begun since."""
         return now_ns >= max(self.next_ns, self.placed_ns + interval_ms * MS if self.placed else 0)
 
-    def _why_over(self, now_ns: int) -> str:
+    def _why_over(self, view: View) -> str:
+        """An error ends an entry and earns nothing. An exit goes on: its lot must be left, and the brake of its side slows it down."""
         if self.left <= ZERO:
             return "filled"
-        return "deadline" if now_ns >= self.task.deadline_ns else ""
+        if self.task.task == ENTRY and self.history and (refusal := view.refusal(self.history[-1])):
+            return f"refused: {refusal}"
+        return "deadline" if view.now_ns >= self.task.deadline_ns else ""
 
     def _wind_up(self, orders: tuple[Order, ...]) -> Move:
         """No order may be left that could still fill."""
+        if self.left <= ZERO:
+            self.ending = "filled"  # on the way of the cancel
         working = next((order for order in orders if not order.is_leaving), None)
         if working is not None:
             return Move(act=Act.CANCEL, order=working, reason=f"{self.task.task} {self.task.number}: {self.ending}")
@@ -177,11 +182,8 @@ class Chase:
         orders = view.orders_of(self.memo)
         if orders or view.is_undecided(self.memo):
             return Move(act=Act.WAIT, reason="waiting for the venue's word")
-        if self.left <= ZERO:
-            self.ending = "filled"
-        elif view.now_ns >= self.task.deadline_ns and not self.ending:
-            self.ending = "deadline"
-        elif self.placed and not self.ending:
+        self.ending = ("" if self.left <= ZERO else self.ending) or self._why_over(view)
+        if self.placed and not self.ending:
             self.ending = "taken what the price allowed" if self.filled else "nothing to take at the price"
         if self.ending:
             return Move(act=Act.OVER, reason=self.ending)

@@ -11,7 +11,7 @@ from decimal import Decimal
 import msgspec
 
 from core.events import Level
-from core.money import BPS, ONE, ZERO, away_from_mid, floor_to
+from core.money import BPS, ZERO, away_from_mid
 from core.types import Side, SymbolRules
 from core.view import View
 from trading.quoting import fit_quantity
@@ -95,17 +95,6 @@ def size(settings: EntrySettings, price: Decimal, spare: Decimal, rules: SymbolR
     return fit_quantity(min(settings.quote_amount / price, spare), price, rules)
 
 
-def spare_base(view: View, symbol: str, side: Side, price: Decimal, owed_base: Decimal, owed_quote: Decimal, fee_bps: Decimal) -> Decimal:
-    """Base an order of this side may still be for: what the venue has for us, less what is promised elsewhere without an order at the venue.
-
-    `owed_base` is kept for sales to come, `owed_quote` for purchases; a purchase carries its fee.
-    """
-    rules = view.rules(symbol)
-    if side is Side.SELL:
-        return max(ZERO, view.available(rules.base) - owed_base)
-    return max(ZERO, view.available(rules.quote) - owed_quote) / (price * (ONE + fee_bps / BPS))
-
-
 def protect(view: View, symbol: str, side: Side, quantity: Decimal, slippage_bps_max: Decimal) -> Protected | None:
     """The guard of a taker order: the whole where depth book and last trade allow it, a part up to the protected price, or None.
 
@@ -142,6 +131,3 @@ def slippage_bps(side: Side, paid: Decimal, quantity: Decimal, reference: Decima
     gap = paid / quantity - reference
     return (gap if side is Side.BUY else -gap) / reference * BPS
 
-
-def whole_steps(quantity: Decimal, rules: SymbolRules) -> Decimal:
-    return floor_to(quantity, rules.step)

@@ -26,6 +26,7 @@ from trading.exits import Why
 from trading.quoting import fit_quantity
 from trading.recipe import MakerFirstSettings, Recipe
 from trading.signals import EwmaCross, Reading, Signal
+from trading.spare import spare_base
 from trading.trader import Trader, key_of
 from trading.wanted import Wanted
 
@@ -216,6 +217,7 @@ class MakerFirst:
     # -- entries ---------------------------------------------------------------------------------
     def _entry(self, view: View, trader: Trader, symbol: str, side: Side, reading: Reading, mid: Decimal | None, wanted: Wanted) -> str:
         """Advance the pending entry of the side, or think of a new one; the reason where neither has an order."""
+        self._forget_recheck(view, trader, side, wanted)
         chase = trader.entries.get(side)
         if chase is None:
             if mid is None or reading.side is not side:
@@ -223,9 +225,7 @@ class MakerFirst:
             denial, chase = self._open(view, trader, symbol, side, reading, mid, wanted)
             if chase is None:
                 return denial
-        elif reading.side is side.opposite or (chase.task.is_taker and reading.side is not side):
-            chase.ending = chase.ending or "signal"
-        self._stop_entry(view, trader, chase)
+        chase.ending = chase.ending or self._why_stop(view, trader, chase, reading)
         move = self._entry_move(view, trader, chase, reading)
         if move.act is Act.OVER:
             self._entry_over(view, trader, chase, wanted)
@@ -236,12 +236,16 @@ class MakerFirst:
         age_s = Decimal(view.now_ns - chase.task.created_ns) / NS_PER_S
         return f"OPEN-PENDING {chase.task.number}, {age_s:.1f} s old{' · ' + move.reason if move.reason else ''}"
 
-    def _stop_entry(self, view: View, trader: Trader, chase: Chase) -> None:
-        """What is filled of a pending entry has reached its stop: the entry ends, so that the lot can be left."""
-        lot, price = trader.lots.find(chase.task.side, chase.task.number), view.touch_price(chase.task.symbol, chase.task.side)
+    def _why_stop(self, view: View, trader: Trader, chase: Chase, reading: Reading) -> str:
+        """Why a pending entry is not wanted any more. Where what is filled has reached its stop it ends, so that the lot can be left."""
+        side = chase.task.side
+        if view.is_closing:
+            return "operator"
+        if reading.side is side.opposite or (chase.task.is_taker and reading.side is not side):
+            return "signal"
+        lot, price = trader.lots.find(side, chase.task.number), view.touch_price(chase.task.symbol, side)
         stop_bps = self.settings.exits.stop_loss_bps
-        if lot is not None and price is not None and stop_bps and leaving.gain_bps(lot, price) <= -stop_bps:
-            chase.ending = chase.ending or "stop"
+        return "stop" if lot is not None and price is not None and stop_bps and leaving.gain_bps(lot, price) <= -stop_bps else ""
 
     def _entry_move(self, view: View, trader: Trader, chase: Chase, reading: Reading) -> Move:
         settings, task = self.settings.entry, chase.task
@@ -291,7 +295,7 @@ class MakerFirst:
             tally.timeouts += 1
             left = fit_quantity(chase.left, task.reference, view.rules(task.symbol)) if settings.fallback else ZERO
             if left:
-                trader.recheck[task.side] = Recheck(quantity=left, number=task.number, since_ns=view.now_ns)
+                trader.recheck[task.side] = Recheck(quantity=left, number=task.number, since_ns=task.deadline_ns)
             then = f"{plain(left)} to be thought over on a later tick" if left else "no fallback"
             wanted.say("TIMEOUT", chase, f"{chase.reprices} reprices in {took_s:.1f} s · {plain(chase.filled)} filled · {then}")
 
@@ -312,27 +316,37 @@ class MakerFirst:
         price = entering.maker_price(view, symbol, side, self._offset(view, symbol, reading))
         if price is None:
             return "no touch known yet", None
-        spare = self._spare(view, trader, symbol, side, price)
+        spare = spare_base(view, self.traders, symbol, side, price, settings.fee_bps)
         quantity = entering.size(settings, price, spare, view.rules(symbol))
         if not quantity:
             return f"{plain(min(settings.quote_amount, spare * price).quantize(ONE))} {trader.quote} is below the venue's least order", None
         trader.tally.entries += 1
         return "", self._begin_entry(view, trader, symbol, side, reading, mid, quantity, wanted)
 
+    def _forget_recheck(self, view: View, trader: Trader, side: Side, wanted: Wanted) -> None:
+        """A flag of too long ago, or of a run whose settings were others, earns nothing any more."""
+        flag, settings = trader.recheck.get(side), self.settings.entry
+        if flag is None or (settings.fallback and view.now_ns - flag.since_ns <= settings.recheck_ms_max * MS):
+            return
+        del trader.recheck[side]
+        trader.is_changed = True
+        why = f"no gate was open within {settings.recheck_ms_max / 1000:g} s" if settings.fallback else "maker_first.entry.fallback is off"
+        text = f"{side:<4} entry {flag.number} · not thought over any more: {why}"
+        wanted.said.append(Fresh(tag="TIMEOUT", symbol=trader.lots.symbol, text=text))
+
     def _think_again(
         self, view: View, trader: Trader, symbol: str, side: Side, reading: Reading, mid: Decimal, wanted: Wanted, flag: Recheck
     ) -> tuple[str, Chase | None]:
         """The flag is used once, whatever comes of it: the market at a protected price, or nothing."""
-        settings = self.settings.entry
+        settings, age_ms = self.settings.entry, (view.now_ns - flag.since_ns) // MS
+        price = view.touch_price(symbol, side.opposite) or mid
+        spare = spare_base(view, self.traders, symbol, side, price, settings.fee_bps)
+        quantity = fit_quantity(min(flag.quantity, spare), price, view.rules(symbol))
+        if not quantity:
+            return f"{plain((spare * price).quantize(ONE))} {trader.quote} is below the venue's least order", None
         del trader.recheck[side]
         trader.is_changed = True
-        age_ms = (view.now_ns - flag.since_ns) // MS
-        if age_ms > settings.recheck_ms_max:
-            return f"the timeout of entry {flag.number} is {age_ms} ms old", None
-        if not settings.fallback:
-            return "the fallback was switched off meanwhile", None
-        spare = self._spare(view, trader, symbol, side, view.touch_price(symbol, side.opposite) or mid)
-        guard = entering.protect(view, symbol, side, min(flag.quantity, floor_to(spare, view.rules(symbol).step)), settings.slippage_bps_max)
+        guard = entering.protect(view, symbol, side, quantity, settings.slippage_bps_max)
         if guard is None:
             trader.tally.fallbacks_denied += 1
             text = (
@@ -374,19 +388,6 @@ class MakerFirst:
         slow = f" · follows the price every {every_ms} ms: the order budget" if every_ms > self.settings.entry.reprice_ms and not fallback else ""
         wanted.say("PENDING", chase, f"{plain(quantity)} · {task.reason}{' · taker' if fallback else ''}{slow}")
         return chase
-
-    def _spare(self, view: View, trader: Trader, symbol: str, side: Side, price: Decimal) -> Decimal:
-        """What an entry of this side may use, in base: what lots and pending entries of all symbols will need is not spare."""
-        fee_bps, rules = self.settings.entry.fee_bps, view.rules(symbol)
-        on_order = {side: sum((order.remaining for order in view.open_orders(symbol, side)), ZERO) for side in SIDES}
-        owed_base = max(ZERO, trader.owed_base() - on_order[Side.SELL])
-        owed_quote = ZERO
-        for name, one in self.traders.items():
-            if one.quote == rules.quote:
-                at = view.touch_price(name, Side.SELL) or ZERO
-                standing = sum((order.remaining * order.price for order in view.open_orders(name, Side.BUY)), ZERO)
-                owed_quote += max(ZERO, one.owed_quote(at, fee_bps) - standing)
-        return entering.spare_base(view, symbol, side, price, owed_base, owed_quote, fee_bps)
 
     # -- what a person may see -------------------------------------------------------------------
     def shown(self) -> dict[str, dict[str, Any]]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from core.events import Told
 from core.lots import Lot, Lots
-from core.money import ONE, ZERO, plain
+from core.money import ZERO, plain
 from core.types import Fill, Side, SymbolRules
 from trading.chase import ENTRY, MS, Chase, Task, task_of
 from trading.entry import Recheck
@@ -95,15 +95,23 @@ class Trader:
         heart.last_ns = now_ns
 
     # -- what is promised without an order at the venue ------------------------------------------
-    def owed_base(self) -> Decimal:
-        """Base that BUY lots and their dust still have to sell."""
-        return max(ZERO, self.lots.quantity(Side.BUY) + self.lots.dust[Side.BUY].quantity)
+    def to_sell(self) -> Decimal:
+        """Base that BUY lots and their dust still have to sell, and what a pending sale may still need."""
+        return self._held(Side.BUY) + self._pending(Side.SELL)
 
-    def owed_quote(self, price: Decimal, fee_bps: Decimal) -> Decimal:
-        """Quote that buying back the SELL lots takes at this price, and what a pending purchase may still need."""
-        pending = self.entries.get(Side.BUY)
-        back = max(ZERO, self.lots.quantity(Side.SELL) + self.lots.dust[Side.SELL].quantity)
-        return (back + (pending.left if pending is not None else ZERO)) * price * (ONE + fee_bps / 10_000)
+    def to_pay(self, price: Decimal | None) -> Decimal:
+        """Quote that buying back the SELL lots takes at this price, and a pending purchase; where no price is known, at their own."""
+        if price is not None:
+            return (self._held(Side.SELL) + self._pending(Side.BUY)) * price
+        pending, cost = self.entries.get(Side.BUY), sum((lot.held.cost for lot in self.lots.open[Side.SELL]), ZERO)
+        return cost + (pending.left * pending.task.reference if pending is not None else ZERO)
+
+    def _held(self, side: Side) -> Decimal:
+        return max(ZERO, self.lots.quantity(side) + self.lots.dust[side].quantity)
+
+    def _pending(self, side: Side) -> Decimal:
+        pending = self.entries.get(side)
+        return pending.left if pending is not None else ZERO
 
     # -- what a person may see -------------------------------------------------------------------
     def shown(self) -> dict[str, Any]:

@@ -3,12 +3,16 @@
 from msgspec.structs import replace
 
 from core.commands import Cancel, Place, Replace
+from core.events import Operator, OperatorAction
 from core.ports import Capabilities
 from core.types import Liquidity, OrderType, Side, TimeInForce
-from tests.core.builders import BTC, Desk, error
-from tests.trading.floor import ENTRY, D, Floor
+from core.view import View
+from tests.core.builders import BTC, Desk, error, rules
+from tests.trading.floor import ENTRY, REPLACEABLE, D, Floor
 from trading.amend import Amending
+from trading.chase import Chase, Task
 from trading.entry import bounded, interval_ms, offset_bps, walk
+from trading.spare import promised, spare_base
 
 
 def floor(**given: object) -> Floor:
@@ -178,6 +182,51 @@ def test_a_signal_that_changed_ends_the_entry_and_earns_no_fallback() -> None:
     assert (Side.BUY in desk.trader.entries, desk.trader.recheck) == (False, {})
 
 
+def test_an_error_ends_the_entry_and_earns_no_fallback() -> None:
+    """A no of the venue that is not about crossing: the entry is over in the step of the answer, without a flag, and the reason is said."""
+    desk = floor()
+    desk.hand.side = Side.BUY
+    desk.touch("99.99", "100.01")
+    desk.refuse(desk.one(Place), error(-2010, "Account has insufficient balance for requested action."))
+    assert (desk.trader.entries, desk.trader.recheck) == ({}, {})
+    desk.touch("99.99", "100.01", after_ms=2001)
+    assert Side.BUY not in desk.trader.recheck
+    assert not [place for place in desk.ever(Place) if place.type is OrderType.LIMIT]
+
+
+def test_the_operators_close_ends_a_pending_entry_too() -> None:
+    """close: leave every lot, enter none; an entry that still waits is canceled and earns nothing."""
+    desk = floor()
+    order = desk.enter()
+    desk.step(Operator(action=OperatorAction.CLOSE), after_ms=50)
+    cancel = desk.one(Cancel)
+    assert cancel.client_order_id == order.client_order_id
+    desk.canceled(cancel)
+    assert (desk.trader.entries, desk.trader.recheck) == ({}, {})
+
+
+def test_a_flag_is_not_used_up_while_funds_are_short_and_falls_when_it_is_too_old() -> None:
+    """Spare funds are a gate like the signal: the flag waits behind it; beyond recheck_ms_max it is dropped and that is said."""
+    desk = floor()
+    timed_out(desk)
+    desk.books.account.holdings["USDT"].free = D(4)
+    desk.touch("99.99", "100.01", after_ms=50)
+    assert desk.sent(Place) == []
+    assert Side.BUY in desk.trader.recheck
+    desk.touch("99.99", "100.01", after_ms=30_001)
+    assert desk.trader.recheck == {}
+    assert "not thought over any more" in desk.words()
+
+
+def test_a_flag_of_an_earlier_run_earns_nothing_once_the_fallback_is_switched_off() -> None:
+    """The flag is remembered; the setting of now decides."""
+    desk = floor()
+    timed_out(desk)
+    desk.maker.settings = replace(desk.maker.settings, entry=replace(ENTRY, fallback=False))
+    desk.touch("99.99", "100.01", after_ms=50)
+    assert (desk.sent(Place), desk.trader.recheck) == ([], {})
+
+
 def test_a_recheck_waits_for_the_signal() -> None:
     """Every gate must pass again: without the signal the flag stays and nothing leaves."""
     desk = floor()
@@ -231,6 +280,28 @@ def test_a_sell_entry_leaves_the_base_of_buy_lots_alone() -> None:
     desk.hand.side = Side.SELL
     desk.touch("99.99", "100.01", after_ms=5000)
     assert desk.one(Place).quantity == D("0.5")
+
+
+def test_what_a_pending_sale_may_need_is_spare_nowhere_else() -> None:
+    """A SELL entry without an order at the venue (409) keeps its base from every symbol that would sell it, and from one that would pay with it."""
+    desk = floor(symbols=(REPLACEABLE, rules("BTCEUR", "BTC", "EUR"), rules("ETHBTC", "ETH", "BTC")))
+    view, traders = View(desk.books), desk.maker.traders
+    free = view.available("BTC")
+    task = Task(
+        task="entry", symbol="BTCUSDT", side=Side.SELL, number=1, quantity=D("0.5"), created_ns=0, deadline_ns=0, reason="", reference=D(100)
+    )
+    traders["BTCUSDT"].entries[Side.SELL] = Chase.of(task)
+    assert spare_base(view, traders, "BTCEUR", Side.SELL, D(100), D(10)) == free - D("0.5")
+    assert spare_base(view, traders, "ETHBTC", Side.BUY, D(1), D(0)) == free - D("0.5")
+
+
+def test_a_sale_at_the_venue_does_not_hide_what_a_buy_lot_has_still_to_sell() -> None:
+    """Its order locks the sale's base; that of the BUY lot stays promised beside it."""
+    desk = floor()
+    desk.lot()
+    desk.touch("99.99", "100.01", after_ms=1100)
+    desk.enter(Side.SELL)
+    assert promised(View(desk.books), desk.maker.traders, "BTC", D(0)) == D(2)
 
 
 def test_the_interval_stretches_where_the_order_budget_is_small_and_says_so() -> None:
