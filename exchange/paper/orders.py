@@ -19,6 +19,7 @@ from exchange.paper.placement import PLACE, read_placement, response_type
 if TYPE_CHECKING:
     from exchange.paper.desk import Desk
 
+_BAD_RESTRICTIONS = Reject(-1145, "`cancelRestrictions` has to be either `ONLY_NEW` or `ONLY_PARTIALLY_FILLED`.")
 CANCEL_RESTRICTIONS = ("ONLY_NEW", "ONLY_PARTIALLY_FILLED")
 
 
@@ -65,7 +66,7 @@ def test(desk: Desk, params: Params, now_ms: int) -> object:
 
 
 def _restrictions(params: Params) -> str | None:
-    return params.choice("cancelRestrictions", CANCEL_RESTRICTIONS, Reject(-1145, "Invalid cancelRestrictions."))
+    return params.choice("cancelRestrictions", CANCEL_RESTRICTIONS, _BAD_RESTRICTIONS)
 
 
 def cancel(desk: Desk, params: Params, now_ms: int) -> object:

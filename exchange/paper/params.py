@@ -36,33 +36,37 @@ def illegal(name: str, legal_range: str) -> Reject:
     return Reject(-1100, f"Illegal characters found in parameter '{name}'; legal range is '{legal_range}'.")
 
 
-def split_form(text: str) -> dict[str, str]:
-    """`a=1&b=2` as a mapping, percent-decoded; of a repeated name the first value stays."""
+def split_form(text: str) -> tuple[dict[str, str], bool]:
+    """`a=1&b=2` as a mapping, percent-decoded, and whether a name was there twice."""
     pairs: dict[str, str] = {}
+    count = 0
     for part in text.split("&"):
         if not part:
             continue
         name, _, value = part.partition("=")
         if "%" in part or "+" in part:
             name, value = unquote_plus(name), unquote_plus(value)
-        pairs.setdefault(name, value)
-    return pairs
+        pairs[name] = value
+        count += 1
+    return pairs, count > len(pairs)
 
 
 class Params:
     """Typed access to one call's parameters. Every getter raises `Reject` with the code and text of Binance."""
 
-    __slots__ = ("_values",)
+    __slots__ = ("_values", "_is_repeated")
 
-    def __init__(self, values: Mapping[str, str]) -> None:
-        self._values = values
+    def __init__(self, values: Mapping[str, str], is_repeated: bool = False) -> None:
+        self._values, self._is_repeated = values, is_repeated
 
     @classmethod
     def from_rest(cls, query: str, body: str) -> Params:
         """Query and form body in any mix; on duplicates the query wins (binance-wire 1)."""
+        in_query, is_repeated = split_form(query)
         if not body:
-            return cls(split_form(query))
-        return cls({**split_form(body), **split_form(query)})
+            return cls(in_query, is_repeated)
+        in_body, also = split_form(body)
+        return cls({**in_body, **in_query}, is_repeated or also)
 
     def __contains__(self, name: str) -> bool:
         return name in self._values
@@ -76,7 +80,9 @@ class Params:
         return self._values
 
     def check_names(self, accepted: frozenset[str]) -> None:
-        """Raise -1104 when a parameter was sent that the call does not read."""
+        """Raise -1101 when query or body names a parameter twice, -1104 when one was sent that the call does not read."""
+        if self._is_repeated:
+            raise Reject(-1101, "Duplicate values for a parameter detected.")
         unread = sum(1 for name in self._values if name not in accepted)
         if unread:
             sent = len(self._values)

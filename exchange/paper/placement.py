@@ -30,7 +30,9 @@ _LEG = "Type ClientOrderId IcebergQty Price StopPrice TrailingDelta TimeInForce 
 PLACE_PAIR = names("symbol listClientOrderId side quantity newOrderRespType selfTradePreventionMode") | {
     leg + name for leg in ("above", "below") for name in _LEG.split()
 }
-_NOT_OFFERED = ("icebergQty", "pegPriceType", "pegOffsetType", "pegOffsetValue")
+_NO_ICEBERG = Reject(-2010, "Iceberg orders are not supported for this symbol.")
+_NO_PEG = Reject(-2010, "Pegged orders are not supported for this symbol.")
+_NOT_OFFERED = {"icebergQty": _NO_ICEBERG, "pegPriceType": _NO_PEG, "pegOffsetType": _NO_PEG, "pegOffsetValue": _NO_PEG}
 _STOP = ("stopPrice", "trailingDelta")
 # type -> (mandatory, refused)
 _BY_TYPE = {
@@ -116,10 +118,13 @@ def _read(desk: Desk, params: Params, named: Naming) -> PlaceRequest:
     symbol, side = desk.known_symbol(params), _side(params)
     params.require(named("type"))
     order_type = params.choice(named("type"), ORDER_TYPES, Reject(-1116, "Invalid orderType.")) or ""
+    for name, refusal in _NOT_OFFERED.items():
+        if named(name) in params:
+            raise refusal
     mandatory, refused = _BY_TYPE[order_type]
     for name in mandatory:
         params.require(named(name))
-    for name in (*refused, *_NOT_OFFERED):
+    for name in refused:
         if named(name) in params:
             raise Reject(-1106, f"Parameter '{named(name)}' sent when not required.")
     quantity, quote_quantity = params.decimal("quantity"), params.decimal("quoteOrderQty")

@@ -14,6 +14,7 @@ from exchange.paper import auth
 from exchange.paper.conduct import Outcome, conduct_faulty, conduct_now, plan
 from exchange.paper.desk import Desk
 from exchange.paper.encode import encode
+from exchange.paper.model import Reject
 from exchange.paper.operation import Answer, Call, Operation
 from exchange.paper.params import Params
 from exchange.paper.time_unit import body_in_us, wants_us
@@ -39,10 +40,14 @@ class RestApi:
             return self._unknown(path)
         body = await request.read() if request.can_read_body else b""
         call = self._call(operation, request, query, body)
+        try:
+            in_us = wants_us(request.headers.get("X-MBX-TIME-UNIT"))
+        except Reject as reject:
+            return self._response(call, self._desk.refusal(reject), False)
         planned = plan(self._desk, call)
         if planned is None:
-            return self._response(request, call, conduct_now(self._desk, call).answer)
-        return await self._finish(request, call, await conduct_faulty(self._desk, call, planned))
+            return self._response(call, conduct_now(self._desk, call).answer, in_us)
+        return await self._finish(request, call, await conduct_faulty(self._desk, call, planned), in_us)
 
     def _call(self, operation: Operation, request: web.BaseRequest, query: str, body: bytes) -> Call:
         params = Params.from_rest(query, body.decode("utf-8", "replace"))
@@ -56,7 +61,7 @@ class RestApi:
         status = 405 if path in self._paths else 404
         return web.Response(status=status, text=f"<html><body><h1>{status}</h1></body></html>", content_type="text/html")
 
-    async def _finish(self, request: web.BaseRequest, call: Call, outcome: Outcome) -> web.StreamResponse:
+    async def _finish(self, request: web.BaseRequest, call: Call, outcome: Outcome, in_us: bool) -> web.StreamResponse:
         fault = outcome.silent
         while fault is not None and self._desk.faults.is_on(fault, self._desk.now_ms()):
             if request.transport is None or request.transport.is_closing():
@@ -66,12 +71,12 @@ class RestApi:
             if request.transport is not None:
                 request.transport.close()
             return web.Response(status=500)
-        response = self._response(request, call, outcome.answer)
+        response = self._response(call, outcome.answer, in_us)
         if outcome.malformed and isinstance(response.body, bytes):
             response.body = response.body[: len(response.body) // 2]
         return response
 
-    def _response(self, request: web.BaseRequest, call: Call, answer: Answer | None) -> web.Response:
+    def _response(self, call: Call, answer: Answer | None, in_us: bool) -> web.Response:
         assert answer is not None, "only a fault leaves a call without an answer"
         now_ms = self._desk.now_ms()
         counts = call.operation.counts_orders and answer.status == 200
@@ -81,5 +86,4 @@ class RestApi:
         headers["Content-Type"] = JSON_TYPE
         if answer.retry_at_ms is not None:
             headers["Retry-After"] = str(max(1, -(-(answer.retry_at_ms - now_ms) // 1000)))
-        body = body_in_us(answer.body) if wants_us(request.headers.get("X-MBX-TIME-UNIT")) else answer.body
-        return web.Response(status=answer.status, body=encode(body), headers=headers)
+        return web.Response(status=answer.status, body=encode(body_in_us(answer.body) if in_us else answer.body), headers=headers)

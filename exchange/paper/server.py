@@ -19,7 +19,9 @@ from exchange.paper import list_orders, market_data, orders, queries
 from exchange.paper.connection import ConnectionSettings, Register
 from exchange.paper.control import Control
 from exchange.paper.desk import Desk
+from exchange.paper.encode import encode
 from exchange.paper.limits import Limited
+from exchange.paper.model import Reject
 from exchange.paper.operation import Operation
 from exchange.paper.pacer import Pacer
 from exchange.paper.persist import Saver
@@ -143,7 +145,10 @@ class Server:
         if not limits.admit_connection(kind, now_ms):
             return web.Response(status=429, text="Too many connections", headers={"Retry-After": "300"})
         query = parse_qs(request.raw_path.partition("?")[2])
-        in_us = wants_us(query.get("timeUnit", [None])[0])
+        try:
+            in_us = wants_us(query.get("timeUnit", [None])[0])
+        except Reject as reject:
+            return web.Response(status=400, body=encode({"code": reject.code, "msg": reject.message}), content_type="application/json")
         arguments = (request, self.register, self.settings, self.desk.faults, self.desk.now_ms)
         if kind == "ws_api":
             if path.rstrip("/") != "/ws-api/v3":

@@ -20,6 +20,7 @@ from exchange.paper.faults import Subject
 from exchange.paper.time_unit import event_in_us
 
 Book = dict[Decimal, Decimal]
+METHODS = "`SUBSCRIBE`, `UNSUBSCRIBE`, `LIST_SUBSCRIPTIONS`, `SET_PROPERTY`, `GET_PROPERTY`"
 PARTIAL_DEPTHS = (5, 10, 20)
 
 
@@ -258,8 +259,10 @@ class StreamConnection(Connection):
             self._answer(list(self._names), request_id)
         elif method in ("SET_PROPERTY", "GET_PROPERTY"):
             self._property(str(method), params if isinstance(params, list) else [], request_id)
+        elif method is None:
+            self._refuse(2, "Invalid request: missing field `method`", request_id)
         else:
-            self._refuse(2, f"Invalid request: unknown variant {json.dumps(method)}", request_id)
+            self._refuse(2, f"Invalid request: unknown variant {json.dumps(method)}, expected one of {METHODS}", request_id)
 
     def _change(self, method: str, names: list[str], request_id: int | str | None) -> None:
         if method == "SUBSCRIBE":
@@ -276,7 +279,9 @@ class StreamConnection(Connection):
         self._answer(None, request_id)
 
     def _property(self, method: str, params: list[object], request_id: int | str | None) -> None:
-        if not params or params[0] != "combined":
+        if not params or not isinstance(params[0], str):
+            self._refuse(2, "Invalid request: property name must be a string", request_id)
+        elif params[0] != "combined":
             self._refuse(0, "Unknown property", request_id)
         elif method == "GET_PROPERTY":
             self._answer(self.combined, request_id)

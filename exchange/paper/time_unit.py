@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 
 from exchange.paper.encode import encode
+from exchange.paper.model import Reject
 
 US_PER_MS = 1000
 FIRST_US = 100_000_000_000_000  # as ms this is the year 5138: a time above it was sent in us
@@ -22,8 +23,12 @@ _BAR_FIELDS, _BAR_TIMES = 12, (0, 6)
 
 
 def wants_us(word: str | None) -> bool:
-    """Whether the header or the URL asks for microseconds."""
-    return word is not None and word.upper() == "MICROSECOND"
+    """Whether the header or the URL asks for microseconds. Raises -1194 for another word than the two there are."""
+    if word is None or word.upper() == "MILLISECOND":
+        return False
+    if word.upper() != "MICROSECOND":
+        raise Reject(-1194, "Invalid value for time unit; expected either MICROSECOND or MILLISECOND.")
+    return True
 
 
 def as_ms(time: int) -> int:

@@ -12,7 +12,7 @@ from exchange.paper.filters import failure
 from exchange.paper.model import PaperOrder, PlaceRequest, Reject, SymbolRules
 
 BIPS = Decimal(10_000)
-WOULD_TRIGGER = "Stop price would trigger immediately."  # as observed since 2020; the docs still print "Order would trigger immediately."
+WOULD_TRIGGER = "Order would trigger immediately."
 
 
 def waits_for_rise(order_type: str, side: str) -> bool:

@@ -201,7 +201,7 @@ class Session(Connection):
         if self._subscription is not None:
             raise Reject(-2035, "User Data Stream subscription already active.")
         if self._next_subscription >= SUBSCRIPTIONS_MAX:
-            raise Reject(-2042, "Subscription id limit reached; reconnect.")
+            raise Reject(-2042, "Maximum subscription ID reached for this connection.")
         self._subscription = self._next_subscription
         self._next_subscription += 1
         self._events.add(self, self.deliver)

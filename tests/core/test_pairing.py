@@ -119,7 +119,7 @@ def test_an_end_of_one_cancels_the_other(status: str) -> None:
 def test_a_leg_refused_cancels_the_other() -> None:
     """The venue's no to one leg: the other goes as soon as its own place is answered."""
     pair = Pair()
-    pair.desk.refuse(pair.places[0], error(-2010, "Stop price would trigger immediately."))
+    pair.desk.refuse(pair.places[0], error(-2010, "Order would trigger immediately."))
     assert not pair.desk.ever(Cancel), "its place has no answer yet"
     pair.desk.reply(pair.places[1], OrderAnswer(facts=pair.said(pair.places[1], 12)))
     assert pair.desk.one(Cancel).client_order_id == pair.profit.client_order_id

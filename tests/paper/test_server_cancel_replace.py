@@ -97,7 +97,8 @@ def test_cancel_restrictions(exchange: Exchange) -> None:
     old = exchange.place().json["orderId"]
     answer = replace(exchange, old, cancelRestrictions="ONLY_PARTIALLY_FILLED")
     assert answer.json["data"]["cancelResponse"]["msg"] == "Order was not canceled due to cancel restrictions."
-    assert replace(exchange, old, cancelRestrictions="WHENEVER").code == -1145
+    refused = replace(exchange, old, cancelRestrictions="WHENEVER").json
+    assert refused == {"code": -1145, "msg": "`cancelRestrictions` has to be either `ONLY_NEW` or `ONLY_PARTIALLY_FILLED`."}
     assert exchange.cancel(old, cancelRestrictions="ONLY_NEW").status == 200
 
 

@@ -175,7 +175,7 @@ def test_amend_and_replace_a_leg(exchange: Exchange, last: Decimal) -> None:
         ({"belowTimeInForce": None}, -1102, "'belowTimeInForce'"),
         ({"belowStopPrice": None}, -1102, "Param 'belowStopPrice' or 'belowTrailingDelta' must be sent, but both were empty/null!"),
         ({"aboveStopPrice": "70000"}, -1106, "Parameter 'aboveStopPrice' sent when not required."),
-        ({"aboveIcebergQty": "1"}, -1106, "Parameter 'aboveIcebergQty' sent when not required."),
+        ({"aboveIcebergQty": "1"}, -2010, "Iceberg orders are not supported for this symbol."),
         ({"belowStopPrice": "90000"}, -2010, "The relationship of the prices for the orders is not correct."),
         ({"quantity": "11"}, -2010, "Account has insufficient balance for requested action."),
         ({"newClientOrderId": "x"}, -1104, "Not all sent parameters were read"),

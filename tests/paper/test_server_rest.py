@@ -40,6 +40,13 @@ def test_hex_case_of_the_signature_does_not_matter(exchange: Exchange) -> None:
     assert exchange.raw("GET", "/api/v3/account", f"{query}&signature={exchange.sign(query).upper()}").status == 200
 
 
+def test_a_name_twice_is_refused(exchange: Exchange) -> None:
+    """The same parameter twice in the query (or twice in the body) is -1101; once in each is not."""
+    query = f"symbol=BTCUSDT&symbol=ETHUSDT&timestamp={now_ms()}"
+    answer = exchange.raw("GET", "/api/v3/openOrders", f"{query}&signature={exchange.sign(query)}")
+    assert (answer.status, answer.json) == (400, {"code": -1101, "msg": "Duplicate values for a parameter detected."})
+
+
 def test_signature_need_not_be_the_last(exchange: Exchange) -> None:
     """The payload is the rest of the query as sent, wherever in it the signature stands."""
     query = f"symbol=BTCUSDT&timestamp={now_ms()}"
@@ -113,7 +120,9 @@ def test_removed_and_unknown_paths(exchange: Exchange) -> None:
         ({"stopPrice": "49000"}, -1106, "Parameter 'stopPrice' sent when not required."),
         ({"type": "STOP_LOSS_LIMIT", "timeInForce": "GTC"}, -1102, "Param 'stopPrice' or 'trailingDelta' must be sent, but both were empty/null!"),
         ({"type": "STOP_LOSS", "stopPrice": "70000"}, -1106, "Parameter 'price' sent when not required."),
-        ({"type": "TAKE_PROFIT_LIMIT", "timeInForce": "GTC", "stopPrice": "90000"}, -2010, "Stop price would trigger immediately."),
+        ({"type": "TAKE_PROFIT_LIMIT", "timeInForce": "GTC", "stopPrice": "90000"}, -2010, "Order would trigger immediately."),
+        ({"icebergQty": "0.0005"}, -2010, "Iceberg orders are not supported for this symbol."),
+        ({"pegPriceType": "PRIMARY_PEG", "price": None}, -2010, "Pegged orders are not supported for this symbol."),
         ({"strategyType": "5"}, -1134, "`strategyType` was less than 1000000."),
         ({"timeInForce": "GTC"}, -1106, "Parameter 'timeInForce' sent when not required."),
         ({"type": "LIMIT", "timeInForce": "XXX"}, -1115, "Invalid timeInForce."),

@@ -49,6 +49,9 @@ def test_control_frames(exchange: Exchange) -> None:
         assert refused == {"error": {"code": 2, "msg": "Invalid request: streams must be an array"}, "id": 5}
         assert ask("{")["error"]["code"] == 3
         assert ask({"method": "SET_PROPERTY", "params": ["colour", 1], "id": 6})["error"]["code"] == 0
+    with exchange.connect("/ws") as client:
+        assert ask({"method": "GET_PROPERTY", "id": 7})["error"] == {"code": 2, "msg": "Invalid request: property name must be a string"}
+        assert "unknown variant" in ask({"method": "SHOUT", "id": 8})["error"]["msg"] and "missing field `method`" in ask({"id": 9})["error"]["msg"]
 
 
 def test_sweep_prints_before_the_touch(exchange: Exchange) -> None:

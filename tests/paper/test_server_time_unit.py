@@ -39,6 +39,12 @@ def test_rest_answers_in_the_unit_of_the_header(exchange: Exchange) -> None:
     assert row == {**same, "T": same["T"] * 1000}
 
 
+def test_an_unknown_unit_is_refused(exchange: Exchange) -> None:
+    """Another word than MICROSECOND and MILLISECOND is -1194."""
+    refused = exchange.session.get(exchange.base + "/api/v3/time", headers={"X-MBX-TIME-UNIT": "HOUR"}, timeout=TIMEOUT_S)
+    assert (refused.status_code, refused.json()["code"]) == (400, -1194)
+
+
 def test_times_sent_in_us_are_read(exchange: Exchange) -> None:
     """timestamp, startTime and endTime are taken in us as in ms."""
     order = exchange.place().json

@@ -59,8 +59,8 @@ def test_triggers_at_or_beyond_the_stop_price(side: str, kind: str, stop: str, b
     assert engine.order(placed).working_ms == -1
     engine.print_at(at)
     assert not engine.order(placed).is_waiting
-    assert engine.refuse(side, "0.01", "40000", kind, stop=stop) == (-2010, "Stop price would trigger immediately.")
-    assert engine.refuse(side, "0.01", "40000", kind, stop=at) == (-2010, "Stop price would trigger immediately.")
+    assert engine.refuse(side, "0.01", "40000", kind, stop=stop) == (-2010, "Order would trigger immediately.")
+    assert engine.refuse(side, "0.01", "40000", kind, stop=at) == (-2010, "Order would trigger immediately.")
 
 
 def test_life_of_a_stop_loss_limit() -> None:
