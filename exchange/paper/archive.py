@@ -10,9 +10,10 @@ from dataclasses import asdict, dataclass, field, fields
 from decimal import Decimal
 from typing import Any
 
-from exchange.paper.model import ZERO, PaperOrder, PaperTrade, Reject
+from exchange.paper.model import ZERO, PaperOrder, PaperTrade, Prevention, Reject
 
 CLOSED_MAX = 50_000
+PREVENTIONS_MAX = 1_000
 NO_ORDER = "Order does not exist."
 
 
@@ -25,6 +26,8 @@ class SymbolArchive:
     open_ids: dict[int, None] = field(default_factory=dict)
     by_client_id: dict[str, int] = field(default_factory=dict)  # the newest order with that id; an open one always wins
     trades: list[PaperTrade] = field(default_factory=list)
+    preventions: list[Prevention] = field(default_factory=list)  # the newest; not kept on disk
+    next_match_id: int = 0
     last_price: Decimal = ZERO  # of the newest trade in the symbol, whoever's
     closed_max: int = CLOSED_MAX
     closed_ids: dict[int, None] = field(default_factory=dict)  # in the order of their ending: the one that ended first is forgotten first
@@ -76,6 +79,15 @@ class SymbolArchive:
         if len(self.trades) > 2 * self.closed_max:
             del self.trades[: self.closed_max]
 
+    def note_prevention(self, taker: PaperOrder, maker: PaperOrder, **numbers: Any) -> Prevention:
+        """A new one between these two orders, at the price of the one on the book."""
+        made = Prevention(taker.symbol, self.next_match_id, taker.stp_mode, taker.order_id, maker.order_id, maker.price, **numbers)
+        self.next_match_id += 1
+        self.preventions.append(made)
+        if len(self.preventions) > 2 * PREVENTIONS_MAX:
+            del self.preventions[:PREVENTIONS_MAX]
+        return made
+
     # -- on disk ---------------------------------------------------------------------------------
     def dump(self) -> dict[str, object]:
         return {
@@ -95,6 +107,8 @@ class SymbolArchive:
             order = PaperOrder(**_decimals(PaperOrder, row))
             archive.orders[order.order_id] = order
             archive.by_client_id[order.client_order_id] = order.order_id
+            if order.prevented_match_id is not None:
+                archive.next_match_id = max(archive.next_match_id, order.prevented_match_id + 1)
             if order.is_open:
                 archive.open_ids[order.order_id] = None
             else:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from exchange.paper.book import BACKGROUND, BUY, OPPOSITE, Book
-from exchange.paper.model import DEFAULT_STP, ZERO, PaperOrder, PaperTrade, PlaceRequest, Reject
+from exchange.paper.model import DEFAULT_STP, ZERO, PaperOrder, PaperTrade, PlaceRequest, Prevention, Reject
 from exchange.paper.settlement import Settlement
 
 HALTED = ("HALT", "BREAK")
@@ -166,13 +166,33 @@ class Crossing(Settlement):
 
     def _prevent(self, taker: PaperOrder, maker: PaperOrder, now_ms: int) -> None:
         """Self-trade prevention by the taker's mode (binance-wire 3, STP)."""
-        overlap = min(taker.remaining, maker.remaining)
-        if taker.stp_mode in ("EXPIRE_MAKER", "EXPIRE_BOTH"):
+        mode, overlap = taker.stp_mode, min(taker.remaining, maker.remaining)
+        taker_lost = {"EXPIRE_MAKER": ZERO, "DECREMENT": overlap}.get(mode, taker.remaining)
+        maker_lost = {"EXPIRE_TAKER": ZERO, "DECREMENT": overlap}.get(mode, maker.remaining)
+        prevention = self.archives[taker.symbol].note_prevention(
+            taker, maker, quantity=overlap, taker_lost=taker_lost, maker_lost=maker_lost, time_ms=now_ms
+        )
+        if maker_lost == maker.remaining:
             self._leave_book(maker)
-            self._expire(maker, None, now_ms, "EXPIRED_IN_MATCH", overlap)
+            self._expire(maker, None, now_ms, "EXPIRED_IN_MATCH", prevention)
             self._expire_other_leg(maker, now_ms)
-        if taker.stp_mode in ("EXPIRE_TAKER", "EXPIRE_BOTH"):
-            self._expire(taker, None, now_ms, "EXPIRED_IN_MATCH", overlap)
+        elif maker_lost:
+            self._expire_other_leg(maker, now_ms)  # as a trade of that part would have done
+            self._decrement(maker, prevention, now_ms)
+            self.books[maker.symbol].shrink(maker.order_id, self._lots(maker.symbol, maker.remaining))
+        if taker_lost == taker.remaining:
+            self._expire(taker, None, now_ms, "EXPIRED_IN_MATCH", prevention)
+        elif taker_lost:
+            self._decrement(taker, prevention, now_ms)
+
+    def _decrement(self, order: PaperOrder, prevention: Prevention, now_ms: int) -> None:
+        """An order loses a part of what it could still trade, and goes on."""
+        needed = self._need(order)
+        self._note_prevented(order, prevention)
+        self.ledger.release(self._lock_asset(order), needed - self._need(order))
+        order.updated_ms = now_ms
+        self._report(order, "TRADE_PREVENTION", now_ms, prevention=prevention, on_book=True)
+        self._report_balances(order.symbol, now_ms)
 
     def _settle_rest(self, order: PaperOrder, now_ms: int) -> None:
         """What was not filled rests, or expires with its reason."""
@@ -191,7 +211,7 @@ class Crossing(Settlement):
     def _reachable(self, symbol: str, side: str, stp_mode: str) -> Iterator[tuple[int, int]]:
         """(tick, lots) a taker of `side` can trade with, best first: past our own orders or up to the first of them, as its mode says."""
         for tick, background, own in self.books[symbol].levels_apart(OPPOSITE[side]):
-            if stp_mode == "NONE":
+            if stp_mode in ("NONE", "DECREMENT"):  # what is decremented counts as traded: never too little is asked for
                 yield tick, background + own
             elif own and stp_mode != "EXPIRE_MAKER":
                 return

@@ -10,10 +10,11 @@ import json
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
-from exchange.paper.model import BalanceReport, OrderReport, PaperOrder, PaperTrade
+from exchange.paper.model import BalanceReport, OrderReport, PaperOrder, PaperTrade, Prevention
 
 Json = dict[str, object]
 ZERO = "0.00000000"
+NO_TRADE_GROUP = -1
 _ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
 EXPIRED_STATES = ("EXPIRED", "EXPIRED_IN_MATCH")
 
@@ -40,7 +41,37 @@ def ack(order: PaperOrder) -> Json:
 
 
 def _prevented(order: PaperOrder) -> Json:
-    return {"preventedQuantity": amount(order.prevented)} if order.prevented else {}
+    return {"preventedMatchId": order.prevented_match_id, "preventedQuantity": amount(order.prevented)} if order.prevented else {}
+
+
+def _prevented_matches(preventions: Iterable[Prevention]) -> Json:
+    rows = [
+        {"preventedMatchId": each.match_id, "makerOrderId": each.maker_order_id, "price": amount(each.price), **_lost(each)}
+        for each in preventions
+    ]
+    return {"preventedMatches": rows} if rows else {}
+
+
+def _lost(prevention: Prevention) -> Json:
+    """The quantities the two orders lost; one that lost nothing is not named."""
+    lost = {"takerPreventedQuantity": prevention.taker_lost, "makerPreventedQuantity": prevention.maker_lost}
+    return {name: amount(quantity) for name, quantity in lost.items() if quantity}
+
+
+def prevented_match(prevention: Prevention) -> Json:
+    """One row of myPreventedMatches; the account is in no trade group."""
+    return {
+        "symbol": prevention.symbol,
+        "preventedMatchId": prevention.match_id,
+        "takerOrderId": prevention.taker_order_id,
+        "makerSymbol": prevention.symbol,
+        "makerOrderId": prevention.maker_order_id,
+        "tradeGroupId": NO_TRADE_GROUP,
+        "selfTradePreventionMode": prevention.mode,
+        "price": amount(prevention.price),
+        **_lost(prevention),
+        "transactTime": prevention.time_ms,
+    }
 
 
 def _expiry(order: PaperOrder) -> Json:
@@ -78,7 +109,7 @@ def _state(order: PaperOrder) -> Json:
     }
 
 
-def placed(order: PaperOrder, trades: Iterable[PaperTrade], response_type: str) -> Json:
+def placed(order: PaperOrder, trades: Iterable[PaperTrade], response_type: str, preventions: Iterable[Prevention] = ()) -> Json:
     """The answer of a placement as ACK, RESULT or FULL."""
     body = ack(order)
     if response_type == "ACK":
@@ -96,6 +127,7 @@ def placed(order: PaperOrder, trades: Iterable[PaperTrade], response_type: str) 
             }
             for trade in trades
         ]
+    body.update(_prevented_matches(preventions))
     body["selfTradePreventionMode"] = order.stp_mode
     return {**body, **_prevented(order), **_expiry(order)}
 
@@ -279,6 +311,7 @@ def execution_report(report: OrderReport, now_ms: int) -> Json:
         "N": trade.commission_asset if trade else None,
         "T": report.time_ms,
         "t": trade.trade_id if trade else -1,
+        **({"v": report.prevention.match_id} if report.prevention else {}),
         "I": report.execution_id,
         "w": report.on_book and trade is None,
         "m": trade.is_maker if trade else False,
@@ -297,12 +330,24 @@ def execution_report(report: OrderReport, now_ms: int) -> Json:
 def _report_extras(report: OrderReport) -> Json:
     order = report.order
     extras: Json = {name: value for name, value in (("j", order.strategy_id), ("J", order.strategy_type)) if value is not None}
-    if report.prevented_quantity:
-        extras["A"] = amount(order.prevented)
-        extras["B"] = amount(report.prevented_quantity)
+    if report.prevention:
+        extras.update(_prevention(order, report.prevention))
     if order.status in EXPIRED_STATES and order.expiry_reason:
         extras["eR"] = order.expiry_reason
     return extras
+
+
+def _prevention(order: PaperOrder, prevention: Prevention) -> Json:
+    return {
+        "A": amount(order.prevented),
+        "B": amount(prevention.lost(order.order_id)),
+        "u": NO_TRADE_GROUP,
+        "U": prevention.other(order.order_id),
+        "Cs": prevention.symbol,
+        "pl": amount(prevention.quantity),
+        "pL": amount(prevention.price),
+        "pY": amount(prevention.quantity * prevention.price),
+    }
 
 
 def account_position(report: BalanceReport, now_ms: int) -> Json:

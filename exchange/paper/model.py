@@ -17,7 +17,7 @@ OPEN_STATUSES = ("NEW", "PARTIALLY_FILLED")
 ALGO_TYPES = ("STOP_LOSS", "STOP_LOSS_LIMIT", "TAKE_PROFIT", "TAKE_PROFIT_LIMIT")  # wait outside the book for the last price
 ORDER_TYPES = ("LIMIT", "LIMIT_MAKER", "MARKET", *ALGO_TYPES)
 MARKET_TYPES = ("MARKET", "STOP_LOSS", "TAKE_PROFIT")  # trade at the market's price; what is left over expires
-STP_MODES = ("NONE", "EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH")
+STP_MODES = ("NONE", "EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH", "DECREMENT")
 DEFAULT_STP = "EXPIRE_MAKER"
 
 
@@ -220,6 +220,7 @@ class PaperOrder:
     executed: Decimal = ZERO
     cumulative_quote: Decimal = ZERO
     prevented: Decimal = ZERO
+    prevented_match_id: int | None = None
     status: str = "NEW"
     stp_mode: str = DEFAULT_STP
     amend_count: int = 0
@@ -289,6 +290,30 @@ class PublicTrade:
 
 
 @dataclass(frozen=True, slots=True)
+class Prevention:
+    """One match of two orders of ours that was prevented. `quantity` would have traded; the taker and the maker lost what their mode takes, or 0."""
+
+    symbol: str
+    match_id: int
+    mode: str
+    taker_order_id: int
+    maker_order_id: int
+    price: Decimal
+    quantity: Decimal
+    taker_lost: Decimal
+    maker_lost: Decimal
+    time_ms: int
+
+    def lost(self, order_id: int) -> Decimal:
+        """What this order lost by it."""
+        return self.taker_lost if order_id == self.taker_order_id else self.maker_lost
+
+    def other(self, order_id: int) -> int:
+        """The order it would have traded with."""
+        return self.maker_order_id if order_id == self.taker_order_id else self.taker_order_id
+
+
+@dataclass(frozen=True, slots=True)
 class OrderReport:
     """One executionReport: the order as it is after the change."""
 
@@ -299,7 +324,7 @@ class OrderReport:
     execution_id: int
     time_ms: int
     trade: PaperTrade | None = None
-    prevented_quantity: Decimal = ZERO
+    prevention: Prevention | None = None
     on_book: bool = False
 
 
@@ -331,6 +356,7 @@ Report = OrderReport | BalanceReport | ListReport
 class PlacedOrder:
     order: PaperOrder
     trades: tuple[PaperTrade, ...]
+    preventions: tuple[Prevention, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

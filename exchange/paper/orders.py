@@ -43,7 +43,7 @@ def place(desk: Desk, params: Params, now_ms: int) -> object:
         raise full
     placed = desk.matching.place(request, now_ms)
     desk.limits.charge_order(now_ms)
-    return encode.placed(placed.order, placed.trades, answer_as)
+    return encode.placed(placed.order, placed.trades, answer_as, placed.preventions)
 
 
 def test(desk: Desk, params: Params, now_ms: int) -> object:
@@ -156,7 +156,7 @@ def cancel_replace(desk: Desk, params: Params, now_ms: int) -> object:
         placed = desk.matching.place(wanted.request, now_ms)
     except Reject as reject:
         raise _replace_failure(was_canceled, cancel_body, "FAILURE", _refusal(reject)) from None
-    new_body = encode.placed(placed.order, placed.trades, wanted.answer_as)
+    new_body = encode.placed(placed.order, placed.trades, wanted.answer_as, placed.preventions)
     if not was_canceled:
         raise _replace_failure(False, cancel_body, "SUCCESS", new_body)
     return {

@@ -40,12 +40,15 @@ class Placing(Activation):
     def place(self, request: PlaceRequest, now_ms: int) -> PlacedOrder:
         """Enter, match, rest, wait or expire. Raises Reject and leaves nothing behind then."""
         self.check(request, now_ms)
+        archive = self.archives[request.symbol]
+        first_match_id = archive.next_match_id
         order = self._new_order(request, now_ms)
         self.ledger.lock(self._lock_asset(order), self._need(order))
         self._report(order, "NEW", now_ms, on_book=not order.is_waiting)
         self._report_balances(order.symbol, now_ms)
         trades = [] if order.is_waiting else self._enter(order, now_ms)
-        placed = PlacedOrder(order.snapshot(), tuple(trades))
+        preventions = archive.preventions[first_match_id - archive.next_match_id :] if archive.next_match_id > first_match_id else ()
+        placed = PlacedOrder(order.snapshot(), tuple(trades), tuple(preventions))
         self._hear_prints(order.symbol, now_ms)
         return placed
 

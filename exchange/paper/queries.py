@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from exchange.paper import encode
+from exchange.paper.model import Reject
 from exchange.paper.operation import Operation, fixed, names
 from exchange.paper.orders import order_ids
 from exchange.paper.params import Params
@@ -72,6 +73,21 @@ def my_trades(desk: Desk, params: Params, now_ms: int) -> object:
     return [encode.own_trade(trade, list_ids.get(trade.order_id, -1)) for trade in _cut(rows, from_id is not None or start_ms is not None, limit)]
 
 
+def my_prevented_matches(desk: Desk, params: Params, now_ms: int) -> object:
+    """GET myPreventedMatches: by match or by order, of an order also from a match id on; ascending."""
+    symbol = desk.known_symbol(params)
+    match_id, order_id, from_id = params.integer("preventedMatchId"), params.integer("orderId"), params.integer("fromPreventedMatchId")
+    if (match_id is None) == (order_id is None):
+        raise Reject(-1128, "Combination of optional parameters invalid.")
+    rows = [
+        each
+        for each in desk.matching.archives[symbol].preventions
+        if (each.match_id == match_id if order_id is None else order_id in (each.taker_order_id, each.maker_order_id))
+        and (from_id is None or each.match_id >= from_id)
+    ]
+    return [encode.prevented_match(each) for each in rows[: params.limit(500, 1000)]]
+
+
 def account(desk: Desk, params: Params, now_ms: int) -> object:
     """GET account / account.status; `uid` is the account's instance."""
     return encode.account(
@@ -120,6 +136,11 @@ OPERATIONS = (
         "myTrades", "GET", "/api/v3/myTrades", my_trades,
         lambda params: 5 if "orderId" in params else 20,
         names("symbol orderId startTime endTime fromId limit"), signed=True,
+    ),
+    Operation(
+        "myPreventedMatches", "GET", "/api/v3/myPreventedMatches", my_prevented_matches,
+        lambda params: 2 if "preventedMatchId" in params else 20,
+        names("symbol preventedMatchId orderId fromPreventedMatchId limit"), signed=True,
     ),
     Operation(
         "account.status", "GET", "/api/v3/account", account, fixed(20), names("omitZeroBalances"), signed=True,

@@ -14,7 +14,7 @@ from exchange.paper.archive import SymbolArchive
 from exchange.paper.book import BUY, Book
 from exchange.paper.ledger import Ledger, commission
 from exchange.paper.lists import ListArchive
-from exchange.paper.model import ZERO, BalanceReport, OrderReport, PaperOrder, PaperTrade, PublicTrade, Report, SymbolRules
+from exchange.paper.model import ZERO, BalanceReport, OrderReport, PaperOrder, PaperTrade, Prevention, PublicTrade, Report, SymbolRules
 
 
 class Settlement:
@@ -88,12 +88,18 @@ class Settlement:
         order.status, order.updated_ms = status, now_ms
         self.archives[order.symbol].close(order)
 
-    def _expire(self, order: PaperOrder, reason: str | None, now_ms: int, status: str = "EXPIRED", prevented: Decimal = ZERO) -> None:
+    def _expire(self, order: PaperOrder, reason: str | None, now_ms: int, status: str = "EXPIRED", prevention: Prevention | None = None) -> None:
         self._end(order, status, now_ms)
-        order.prevented += prevented
+        self._note_prevented(order, prevention)
         order.expiry_reason = reason
-        self._report(order, "TRADE_PREVENTION" if prevented else "EXPIRED", now_ms, prevented=prevented)
+        self._report(order, "TRADE_PREVENTION" if prevention else "EXPIRED", now_ms, prevention=prevention)
         self._report_balances(order.symbol, now_ms)
+
+    @staticmethod
+    def _note_prevented(order: PaperOrder, prevention: Prevention | None) -> None:
+        if prevention is not None:
+            order.prevented += prevention.lost(order.order_id)
+            order.prevented_match_id = prevention.match_id
 
     def _print(self, symbol: str, price: Decimal, quantity: Decimal, taker_side: str, now_ms: int) -> int:
         archive = self.archives[symbol]
@@ -112,14 +118,14 @@ class Settlement:
         now_ms: int,
         original: str = "",
         trade: PaperTrade | None = None,
-        prevented: Decimal = ZERO,
+        prevention: Prevention | None = None,
         on_book: bool = False,
     ) -> int:
         archive = self.archives[order.symbol]
         execution_id = archive.next_execution_id
         archive.next_execution_id += 1
         self._reports.append(
-            OrderReport(order.snapshot(), execution_type, order.client_order_id, original, execution_id, now_ms, trade, prevented, on_book)
+            OrderReport(order.snapshot(), execution_type, order.client_order_id, original, execution_id, now_ms, trade, prevention, on_book)
         )
         self._note_list_end(order, now_ms)
         return execution_id

@@ -287,6 +287,7 @@ STP = [
     ("EXPIRE_MAKER", "EXPIRED_IN_MATCH", "NEW"),
     ("EXPIRE_TAKER", "NEW", "EXPIRED_IN_MATCH"),
     ("EXPIRE_BOTH", "EXPIRED_IN_MATCH", "EXPIRED_IN_MATCH"),
+    ("DECREMENT", "EXPIRED_IN_MATCH", "EXPIRED_IN_MATCH"),
     ("NONE", "FILLED", "FILLED"),
 ]
 
@@ -305,6 +306,34 @@ def test_self_trade_prevention_follows_the_takers_mode(mode: str, maker_status: 
         assert free + locked == total
     open_locked = sum((order.price * order.remaining for order in engine.matching.open_orders(BTC) if order.side == BUY), Decimal(0))
     assert engine.balance("USDT")[1] == open_locked
+
+
+@pytest.mark.parametrize(("maker_quantity", "taker_quantity"), [("0.6", "0.2"), ("0.2", "0.6")])
+def test_decrement_takes_the_same_from_both(maker_quantity: str, taker_quantity: str) -> None:
+    """DECREMENT prevents the smaller quantity on both sides: the smaller order expires, the other goes on with the rest and keeps its queue place."""
+    engine = Engine()
+    maker = engine.place(SELL, maker_quantity, "100.05")
+    taker = engine.place(BUY, taker_quantity, "100.05", stp="DECREMENT")
+    orders = {"maker": engine.order(maker), "taker": engine.order(taker)}
+    small, large = ("taker", "maker") if D(taker_quantity) < D(maker_quantity) else ("maker", "taker")
+    assert (orders[small].status, orders[large].status) == ("EXPIRED_IN_MATCH", "NEW")
+    assert orders["maker"].prevented == orders["taker"].prevented == D("0.2")
+    assert orders[large].remaining == D("0.4") and orders[large].prevented_match_id == 0
+    _, bids, asks = engine.matching.depth(BTC, 1)
+    assert (bids if large == "taker" else asks)[0] == (D("100.05"), D("0.4"))
+    asset, locked = ("USDT", D("0.4") * D("100.05")) if large == "taker" else ("BTC", D("0.4"))
+    assert engine.balance(asset)[1] == locked
+
+
+def test_expiring_makers_lose_all_that_was_left_of_them() -> None:
+    """EXPIRE_MAKER: each maker on the way loses its whole rest, not only what the taker would have taken; the taker loses nothing (STP FAQ, B)."""
+    engine = Engine(empty=True)
+    makers = [engine.place(BUY, quantity, price) for quantity, price in (("1.2", "12"), ("1.3", "11"), ("8.1", "10"))]
+    taker = engine.place(SELL, "3", "10", stp="EXPIRE_MAKER")
+    assert [engine.order(maker).prevented for maker in makers] == [D("1.2"), D("1.3"), D("8.1")]
+    assert (taker.order.status, taker.order.prevented) == ("NEW", D(0))
+    lost = [(each.match_id, each.maker_lost, each.taker_lost) for each in taker.preventions]
+    assert lost == [(0, D("1.2"), D(0)), (1, D("1.3"), D(0)), (2, D("8.1"), D(0))]
 
 
 FOK = [("EXPIRE_TAKER", "EXPIRED"), ("EXPIRE_BOTH", "EXPIRED"), ("EXPIRE_MAKER", "FILLED"), ("NONE", "FILLED")]
@@ -331,8 +360,8 @@ def test_our_own_orders_are_no_liquidity_for_a_market_order() -> None:
 
 
 def test_a_mode_this_exchange_does_not_offer_is_refused() -> None:
-    """DECREMENT is not offered: -1013 with the documented text."""
-    answer = Engine().refuse(BUY, "0.1", "99", stp="DECREMENT")
+    """TRANSFER is not offered: -1013 with the documented text."""
+    answer = Engine().refuse(BUY, "0.1", "99", stp="TRANSFER")
     assert answer == (-1013, "This symbol does not allow the specified self-trade prevention mode.")
 
 
