@@ -1,17 +1,22 @@
 """Signals: the first Ctrl-C or SIGTERM asks for a stop, the second ends the process at once. The long waits of a start are interrupted by the first.
+A closed terminal (SIGHUP) asks for a stop too, unless it is ignored (nohup); it comes twice where kernel and shell both send it, and never ends at once.
 
 Who calls it: bot.py and run.py; handlers run on the main thread. Never: a wait, a lock, an interrupt where a part is half started or half stopped.
 """
 
+import contextlib
 import os
+import select
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 EXIT_UNCLEAN = 5
-NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
+NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM", signal.SIGHUP: "the terminal was closed (SIGHUP)"}
+AT_ONCE = "ended at once, asked twice: orders may be left at the venue; clear with: python bot.py cancel-all\n"
 
 
 class Interrupted(BaseException):
@@ -30,9 +35,10 @@ class Stopper:
         self._before: dict[int, object] = {}
 
     def listen(self) -> None:
-        """Take SIGINT and SIGTERM; call from the main thread."""
+        """Take the signals of NAMES; call from the main thread."""
         for number in NAMES:
-            self._before[number] = signal.signal(number, self._on_signal)
+            if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+                self._before[number] = signal.signal(number, self._on_signal)
 
     def unlisten(self) -> None:
         """Give the signals back."""
@@ -65,9 +71,17 @@ class Stopper:
         self.asked.set()
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        self._signals += 1
+        self._signals += number != signal.SIGHUP
         if self._signals > 1:
+            _last_word(AT_ONCE)
             os._exit(EXIT_UNCLEAN)
         self.ask(NAMES.get(signal.Signals(number), f"signal {number}"))
         if self._may_interrupt:
             self._check()
+
+
+def _last_word(text: str) -> None:
+    """To stderr where that takes it at once: a pipe that nobody reads must not hold up the end."""
+    with contextlib.suppress(OSError, ValueError):
+        if sys.stderr is not None and select.select([], [sys.stderr], [], 0)[1]:
+            os.write(sys.stderr.fileno(), ("\n" + text if sys.stderr.isatty() else text).encode())  # below the pinned line

@@ -1,6 +1,7 @@
 """The running bot as its user meets it: a process, its JSON, its verbs, its exit codes."""
 
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -44,8 +45,9 @@ def running_bot(folder: Path) -> Iterator["subprocess.Popen[str]"]:
                 break
         yield process
     finally:
-        process.terminate()
-        process.communicate(timeout=WAIT_S)
+        if process.poll() is None:
+            process.terminate()
+            process.communicate(timeout=WAIT_S)
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +106,16 @@ def test_verbs_reach_the_running_bot(tmp_path: Path) -> None:
         assert bot("resume", *settings(tmp_path)).returncode == 0
         wait_for_status(tmp_path, lambda seen: seen["halted"] == "" and seen["orders_open"] > 0)
     assert bot("status", *settings(tmp_path)).returncode == 3
+
+
+@pytest.mark.side_by_side
+def test_a_closed_terminal_stops_the_bot_in_order(tmp_path: Path) -> None:
+    """SIGHUP cancels, proves and ends with 0, as Ctrl-C does."""
+    with running_bot(tmp_path) as process:
+        process.send_signal(signal.SIGHUP)
+        said, _ = process.communicate(timeout=WAIT_S)
+    assert process.returncode == 0
+    assert "no order of ours is left" in said.splitlines()[-1]
 
 
 def wait_for_status(folder: Path, is_so: Any) -> dict[str, Any]:
