@@ -48,7 +48,7 @@ class ExitConfig(Section):
     trail_bps: Exact = setting(Decimal(4), "bps", "It leaves this far below the best price since then; 0 switches it off.", ge=0, le=BPS_MAX)
     time_limit_s: Whole = setting(120, "s", "An older lot is left; 0 for never.", ge=0, le=31_536_000)
     runner: Truth = setting(True, "", "The oldest lot of a side has no take-profit: its trailing stop carries it.")
-    share: Exact = setting(Decimal("0.5"), "part of the lot", "What one take-profit leaves of a lot.", gt=0, le=1)
+    share: Exact = setting(Decimal("0.5"), "part of the lot", "What one take-profit leaves, of what the lot was given.", gt=0, le=1)
     deadline_ms: Whole = setting(4000, "ms", "An exit is tried as a maker this long, then at the market.", ge=0, le=3_600_000)
     stop_deadline_ms: Whole = setting(500, "ms", "The same for stop-loss and trailing stop.", ge=0, le=3_600_000)
     reprice_ms: Whole = setting(400, "ms", "An exit follows the price this often, at most.", ge=50, le=60_000)

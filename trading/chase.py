@@ -20,6 +20,7 @@ from trading.quoting import fit_quantity
 MS = 1_000_000
 HISTORY_KEPT = 40  # order ids of one task, the newest
 ENTRY, EXIT = "entry", "exit"
+TOO_LITTLE = "filled, but for less than the least order"
 TASK_SLOT = {ENTRY: 0, EXIT: 1}
 
 
@@ -128,13 +129,22 @@ class Chase:
         order = orders[0]
         if len(orders) > 1 or not order.is_working or view.is_changing(self.task.symbol, order.side) or price is None:
             return Move(act=Act.WAIT, reason="waiting for the venue's word")
-        if price == order.price or not self._is_due(now_ns, interval_ms) or not fit_quantity(self.left, price, rules):
+        if price == order.price or not self._is_due(now_ns, interval_ms):
             return Move(act=Act.WAIT)
+        if not fit_quantity(self.left, price, rules):
+            return self._leave_rest(orders)
         return Move(act=Act.REPRICE, order=order, price=price, quantity=order.quantity, next_ns=now_ns + interval_ms * MS)
 
     def _is_due(self, now_ns: int, interval_ms: int) -> bool:
         """The interval of now, not that of when it was placed: the order budget is shared with what has begun since."""
         return now_ns >= max(self.next_ns, self.placed_ns + interval_ms * MS if self.placed else 0)
+
+    def _leave_rest(self, orders: tuple[Order, ...]) -> Move:
+        """What is left is too little for another order. An entry ends with what was filled; an exit's rest stays at its price, it would be dust."""
+        if self.task.task == ENTRY and self.filled:
+            self.ending = TOO_LITTLE
+            return self._wind_up(orders)
+        return Move(act=Act.WAIT)
 
     def _why_over(self, view: View) -> str:
         """An error ends an entry and earns nothing. An exit goes on: its lot must be left, and the brake of its side slows it down."""
@@ -158,7 +168,7 @@ class Chase:
             return Move(act=Act.WAIT)
         quantity = fit_quantity(self.left, price, rules)
         if not quantity:
-            self.ending = "filled, but for less than the least order" if self.filled else "below the venue's least order"
+            self.ending = TOO_LITTLE if self.filled else "below the venue's least order"
             return Move(act=Act.OVER, reason=self.ending)
         return Move(act=Act.PLACE, price=price, quantity=quantity)
 

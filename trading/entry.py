@@ -95,16 +95,17 @@ def size(settings: EntrySettings, price: Decimal, spare: Decimal, rules: SymbolR
     return fit_quantity(min(settings.quote_amount / price, spare), price, rules)
 
 
-def protect(view: View, symbol: str, side: Side, quantity: Decimal, slippage_bps_max: Decimal) -> Protected | None:
+def protect(view: View, symbol: str, side: Side, quantity: Decimal, slippage_bps_max: Decimal, needs_print: bool = True) -> Protected | None:
     """The guard of a taker order: the whole where depth book and last trade allow it, a part up to the protected price, or None.
 
     The price bound counts from the touch and from the last trade, whichever is stricter: neither a thin book nor a stale one is paid for.
+    Before the first print nothing may be taken, but by who must leave: there the touch alone is the measure.
     """
     rules, touch, last = view.rules(symbol), view.touch_price(symbol, side.opposite), view.last_trade(symbol)
-    if touch is None or last is None:
+    if touch is None or (last is None and needs_print):
         return None
     sign = 1 if side is Side.BUY else -1
-    bounds = [base * (1 + sign * slippage_bps_max / BPS) for base in (touch, last)]
+    bounds = [base * (1 + sign * slippage_bps_max / BPS) for base in (touch, last) if base is not None]
     bound = min(bounds) if side is Side.BUY else max(bounds)
     price = away_from_mid(bound, rules.tick, side)
     available, paid, reached = walk(view.levels(symbol, side.opposite), side, price, quantity)

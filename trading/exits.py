@@ -24,6 +24,9 @@ class Why(StrEnum):
     OPERATOR = "operator"
 
 
+URGENCY = {Why.TAKE_PROFIT: 0, Why.TIME: 1, Why.OPERATOR: 1, Why.STOP_LOSS: 2, Why.TRAILING: 2}
+
+
 class ExitSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Distances from the lot's price, in bps; 0 switches one off. After its deadline an exit takes, a take-profit only where it still pays."""
 
@@ -32,7 +35,7 @@ class ExitSettings(msgspec.Struct, frozen=True, kw_only=True):
     trail_bps: Decimal = Decimal(4)
     time_limit_s: int = 120
     runner: bool = True  # the oldest lot of a side has no take-profit: its trailing stop carries it
-    share: Decimal = Decimal("0.5")  # of the lot that one exit leaves; the runner and every stop leave whole
+    share: Decimal = Decimal("0.5")  # of what a lot was given, that one take-profit leaves; every other reason leaves whole
     deadline_ms: int = 4000
     stop_deadline_ms: int = 500
     reprice_ms: int = 400
@@ -68,6 +71,11 @@ def why_leave(lot: Lot, price: Decimal, settings: ExitSettings, now_ns: int, is_
         (bool(lot.take_profit_bps) and not is_runner and gain >= lot.take_profit_bps, Why.TAKE_PROFIT),
     )
     return next((why for holds, why in tests if holds), None)
+
+
+def overtakes(why: Why | None, reason: str) -> bool:
+    """An exit under way for a lesser reason ends for this one: a take-profit that follows a falling price holds no stop-loss up."""
+    return why is not None and URGENCY[why] > URGENCY[Why(reason)]
 
 
 def deadline_ms(why: Why, settings: ExitSettings) -> int:

@@ -128,6 +128,8 @@ class MakerFirst:
             if why is None:
                 return
             chase = trader.exits[key] = self._begin_exit(view, trader, lot, why, mid, wanted)
+        elif not chase.ending and leaving.overtakes(self._reason(view, trader, lot, price), chase.task.reason):
+            chase.ending = "overtaken"
         move = self._exit_move(view, trader, lot, chase)
         if move.act is not Act.OVER:
             wanted.carry_out(chase, move)
@@ -157,13 +159,16 @@ class MakerFirst:
             text = f"{lot.side:<4} lot {lot.number} closed · {plain(dust.quantity)} {rules.base} is too little to leave and goes to the dust at cost"
             wanted.said.append(Fresh(tag="FILL", symbol=rules.symbol, text=text))
             return None
+        return self._reason(view, trader, lot, price)
+
+    def _reason(self, view: View, trader: Trader, lot: Lot, price: Decimal) -> Why | None:
         is_runner = trader.lots.runner[lot.side] == lot.number
         return leaving.why_leave(lot, price, self.settings.exits, view.now_ns, is_runner, view.is_closing)
 
     def _begin_exit(self, view: View, trader: Trader, lot: Lot, why: Why, mid: Decimal, wanted: Wanted) -> Chase:
         rules, settings = view.rules(trader.lots.symbol), self.settings.exits
         whole = trader.lots.leavable(lot, rules) if not self._is_dust_taken(trader, lot) else floor_to(lot.quantity, rules.step)
-        part = floor_to(lot.quantity * settings.share, rules.step) if why is Why.TAKE_PROFIT else whole
+        part = floor_to(min(lot.quantity, lot.entered * settings.share), rules.step) if why is Why.TAKE_PROFIT else whole
         rest = fit_quantity(whole - part, mid, rules)
         task = Task(
             task=EXIT,
@@ -191,7 +196,7 @@ class MakerFirst:
         """Reduce-only on spot is ours: never more than the lot and the dust of its side."""
         rules, side, settings = view.rules(trader.lots.symbol), chase.task.order_side, self.settings.exits
         if chase.task.is_taker:
-            guard = entering.protect(view, rules.symbol, side, chase.left, settings.slippage_bps_max)
+            guard = entering.protect(view, rules.symbol, side, chase.left, settings.slippage_bps_max, needs_print=False)
             move = chase.step_taker(view, guard.price if guard else ZERO, guard.quantity if guard else ZERO)
         else:
             price = entering.maker_price(view, rules.symbol, side, ZERO)

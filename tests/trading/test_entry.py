@@ -262,6 +262,17 @@ def test_a_remainder_below_the_minimum_ends_the_entry_with_what_was_filled() -> 
     assert (lot.quantity, desk.trader.recheck) == (D("1.96"), {})
 
 
+def test_a_remainder_that_cannot_follow_the_price_ends_the_entry_at_once() -> None:
+    """4 USDT are left when the price moves away: the entry ends with what was filled, long before its deadline, and earns nothing."""
+    desk = floor(entry=replace(ENTRY, deadline_ms=60_000))
+    order = desk.enter()
+    desk.trade(order, "1.96")
+    desk.touch("100.03", "100.05", after_ms=700)
+    desk.canceled(desk.one(Cancel))
+    (lot,) = desk.trader.lots.open[Side.BUY]
+    assert (lot.quantity, lot.is_committed, desk.trader.entries, desk.trader.recheck) == (D("1.96"), True, {}, {})
+
+
 def test_below_the_least_order_an_entry_is_denied_with_the_reason() -> None:
     """Four USDT are no order."""
     desk = floor(entry=replace(ENTRY, quote_amount=D(4)))

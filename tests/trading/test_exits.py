@@ -10,8 +10,10 @@ from core.events import Operator, OperatorAction
 from core.lots import Lot
 from core.ports import Capabilities
 from core.types import Liquidity, OrderType, Side, TimeInForce
+from core.view import View
 from tests.trading.floor import ENTRY, EXITS, D, Floor
 from trading.amend import Amending
+from trading.entry import protect
 from trading.exits import ExitSettings, Why, watch, why_leave
 
 
@@ -163,6 +165,48 @@ def test_a_part_is_taken_where_both_parts_can_leave() -> None:
     desk.lot()
     desk.touch("100.10", "100.12", after_ms=50)
     assert desk.one(Place).quantity == D(1)
+
+
+def test_shares_are_of_the_whole_lot() -> None:
+    """share 0.5 leaves a lot in two halves, not in ever smaller ones."""
+    desk = floor(exits=replace(EXITS, share=D("0.5")))
+    desk.lot()
+    desk.touch("100.10", "100.12", after_ms=50)
+    desk.trade(desk.acknowledge(desk.one(Place)), "1")
+    desk.touch("100.10", "100.12", after_ms=50)
+    second = desk.ever(Place)[-1]
+    assert (second.quantity, second.side) == (D(1), Side.SELL)
+    desk.trade(desk.acknowledge(second), "1")
+    assert desk.trader.lots.open[Side.BUY] == []
+
+
+def test_a_stop_does_not_wait_for_the_deadline_of_a_take_profit() -> None:
+    """A take-profit stands when the price falls to the stop: it is canceled at once, and the stop's own exit leaves the whole lot."""
+    desk = floor(exits=replace(EXITS, share=D("0.5"), deadline_ms=60_000))
+    desk.lot()
+    desk.touch("100.10", "100.12", after_ms=50)
+    order = desk.acknowledge(desk.one(Place))
+    desk.touch("99.60", "99.62", after_ms=50)
+    cancel = desk.one(Cancel)
+    assert cancel.client_order_id == order.client_order_id
+    desk.canceled(cancel)
+    desk.touch("99.60", "99.62", after_ms=50)
+    (chase,) = desk.trader.exits.values()
+    assert (chase.task.reason, desk.ever(Place)[-1].quantity) == ("stop-loss", D(2))
+
+
+def test_an_exit_at_the_market_needs_no_print() -> None:
+    """After a restart on a quiet symbol no trade was seen yet: a stop that no maker takes leaves by the touch alone; an entry's fallback waits."""
+    desk = floor()
+    desk.lot()
+    desk.touch("99.60", "99.62", after_ms=50)
+    order = desk.acknowledge(desk.one(Place))
+    desk.touch("99.60", "99.62", after_ms=400)
+    desk.books.market["BTCUSDT"].last_trade = None
+    assert protect(View(desk.books), "BTCUSDT", Side.BUY, D(1), D(5)) is None
+    desk.canceled(desk.one(Cancel))
+    place = desk.one(Place)
+    assert (place.time_in_force, place.quantity) == (TimeInForce.IOC, order.quantity)
 
 
 def test_what_is_too_little_to_leave_becomes_dust_at_cost() -> None:
