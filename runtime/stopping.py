@@ -1,5 +1,5 @@
 """Signals: the first Ctrl-C or SIGTERM asks for a stop, the second ends the process at once. The long waits of a start are interrupted by the first.
-A closed terminal (SIGHUP) asks for a stop too, unless it is ignored (nohup); it comes twice where kernel and shell both send it, and never ends at once.
+A closed terminal (SIGHUP) asks for a stop too, unless it is ignored (nohup); it may come twice, from kernel and shell, and never ends at once.
 
 Who calls it: bot.py and run.py; handlers run on the main thread. Never: a wait, a lock, an interrupt where a part is half started or half stopped.
 """
