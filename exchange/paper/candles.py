@@ -6,13 +6,17 @@ Everything is bounded. Times are wall-clock milliseconds.
 
 from __future__ import annotations
 
+import calendar
+import time
 from collections import deque
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import islice
 
-INTERVALS_MS: dict[str, int] = {
+DAY_MS, MINUTE_MS = 86_400_000, 60_000
+MONDAY_MS = 4 * DAY_MS  # 1970 began on a Thursday
+KEPT_MS: dict[str, int] = {  # the bars that are kept; longer ones, and those of another time zone, are made of them when asked for
     "1s": 1_000,
     "1m": 60_000,
     "3m": 180_000,
@@ -25,8 +29,10 @@ INTERVALS_MS: dict[str, int] = {
     "6h": 21_600_000,
     "8h": 28_800_000,
     "12h": 43_200_000,
-    "1d": 86_400_000,
+    "1d": DAY_MS,
 }
+LONG_MS = {"3d": 3 * DAY_MS, "1w": 7 * DAY_MS}
+INTERVALS = (*KEPT_MS, *LONG_MS, "1M")
 CANDLES_MAX = 1500
 TRADES_MAX = 2000
 _ZERO = Decimal(0)
@@ -81,8 +87,8 @@ class Aggregate:
 
 
 @dataclass(frozen=True, slots=True)
-class DayStatistics:
-    """Open, high, low, last and volumes of the last 24 hours (or since the start)."""
+class Statistics:
+    """Open, high, low, last and volumes of a span of time (or since the start)."""
 
     open: Decimal
     high: Decimal
@@ -103,14 +109,14 @@ class Tape:
         self.prints: deque[Print] = deque(maxlen=TRADES_MAX)
         self.aggregates: deque[Aggregate] = deque(maxlen=TRADES_MAX)
         self.next_aggregate_id = next_aggregate_id
-        self._candles: dict[str, deque[Candle]] = {name: deque(maxlen=CANDLES_MAX) for name in INTERVALS_MS}
+        self._candles: dict[str, deque[Candle]] = {name: deque(maxlen=CANDLES_MAX) for name in KEPT_MS}
 
     def add(self, prints: Iterable[Print]) -> list[Aggregate]:
         """Remember the prints of one drain, oldest first; returns the aggregates they form."""
         fresh: list[Aggregate] = []
         for trade in prints:
             self.prints.append(trade)
-            for name, length_ms in INTERVALS_MS.items():
+            for name, length_ms in KEPT_MS.items():
                 self._add_to(self._candles[name], length_ms, trade)
             last = fresh[-1] if fresh else None
             if last and last.price == trade.price and last.buyer_is_maker == trade.buyer_is_maker:
@@ -154,9 +160,13 @@ class Tape:
             candle.taker_volume += trade.quantity
             candle.taker_quote_volume += trade.quote_quantity
 
-    def candles(self, interval: str, now_ms: int) -> deque[Candle]:
-        """All bars of an interval up to now; bars without a print repeat the last close."""
-        candles, length_ms = self._candles[interval], INTERVALS_MS[interval]
+    def candles(self, interval: str, now_ms: int, zone_ms: int = 0) -> Sequence[Candle]:
+        """All bars of an interval up to now; bars without a print repeat the last close. `zone_ms` is what a time zone is ahead of UTC."""
+        length_ms = KEPT_MS.get(interval)
+        if length_ms is None or zone_ms % length_ms:
+            small = "1d" if not zone_ms else "15m" if zone_ms % KEPT_MS["15m"] == 0 and (length_ms or DAY_MS) > KEPT_MS["15m"] else "1m"
+            return _joined(self.candles(small, now_ms), interval, zone_ms)
+        candles = self._candles[interval]
         _fill_gap(candles, now_ms - now_ms % length_ms + length_ms, length_ms)
         return candles
 
@@ -177,13 +187,14 @@ class Tape:
         """The price of the last print."""
         return self.prints[-1].price if self.prints else None
 
-    def day(self, now_ms: int) -> DayStatistics | None:
-        """The rolling day, by whole minutes; None before the first print."""
-        window = [c for c in self.candles("1m", now_ms) if c.close_ms >= now_ms - 86_400_000] if self.prints else []
+    def statistics(self, since_ms: int, now_ms: int) -> Statistics | None:
+        """From `since_ms` on, by whole minutes, above a day by whole hours; None before the first print."""
+        small = "1m" if now_ms - since_ms < (CANDLES_MAX - 1) * MINUTE_MS else "1h"
+        window = [c for c in self.candles(small, now_ms) if c.close_ms >= since_ms] if self.prints else []
         if not window:
             return None
         printed = [candle for candle in window if candle.trades]
-        return DayStatistics(
+        return Statistics(
             open=window[0].open,
             high=max(candle.high for candle in window),
             low=min(candle.low for candle in window),
@@ -195,6 +206,46 @@ class Tape:
             last_id=printed[-1].last_id if printed else -1,
             trades=sum(candle.trades for candle in window),
         )
+
+
+def flat(price: Decimal, now_ms: int) -> Statistics:
+    """What is told before the first print: one price, and nothing traded."""
+    return Statistics(price, price, price, price, _ZERO, _ZERO, now_ms, -1, -1, 0)
+
+
+def bounds(interval: str, time_ms: int, zone_ms: int = 0) -> tuple[int, int]:
+    """When the bar that holds this time opens, and when the next one does: weeks on Monday, months on the 1st, days at the zone's midnight."""
+    local_ms = time_ms + zone_ms
+    if interval == "1M":
+        year, month = time.gmtime(local_ms // 1000)[:2]
+        months = ((year, month), (year + month // 12, month % 12 + 1))
+        first_ms, next_ms = (calendar.timegm((year, month, 1, 0, 0, 0)) * 1000 for year, month in months)
+    else:
+        length_ms = KEPT_MS.get(interval) or LONG_MS[interval]
+        first_ms = local_ms - (local_ms - (MONDAY_MS if interval == "1w" else 0)) % length_ms
+        next_ms = first_ms + length_ms
+    return first_ms - zone_ms, next_ms - zone_ms
+
+
+def _joined(small: Iterable[Candle], interval: str, zone_ms: int) -> list[Candle]:
+    """Longer bars made of shorter ones."""
+    made: list[Candle] = []
+    for part in small:
+        if not made or part.open_ms > made[-1].close_ms:
+            open_ms, next_ms = bounds(interval, part.open_ms, zone_ms)
+            made.append(replace(part, open_ms=open_ms, close_ms=next_ms - 1))
+            continue
+        whole = made[-1]
+        if part.trades:
+            whole.first_id = part.first_id if not whole.trades else whole.first_id
+            whole.last_id = part.last_id
+        whole.high, whole.low, whole.close = max(whole.high, part.high), min(whole.low, part.low), part.close
+        whole.volume += part.volume
+        whole.quote_volume += part.quote_volume
+        whole.trades += part.trades
+        whole.taker_volume += part.taker_volume
+        whole.taker_quote_volume += part.taker_quote_volume
+    return made
 
 
 def _newest(candles: deque[Candle]) -> Iterator[Candle]:

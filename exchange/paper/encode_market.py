@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
-from exchange.paper.candles import Aggregate, Candle, DayStatistics, Print
+from exchange.paper.candles import Aggregate, Candle, Print, Statistics
 from exchange.paper.encode import Json, amount
 
+NO_PRICE = Decimal(0)
 Levels = Iterable[tuple[Decimal, Decimal]]
 Touch = tuple[Decimal | None, Decimal | None, Decimal | None, Decimal | None, int]
 
@@ -158,7 +159,7 @@ def kline_event(symbol: str, interval: str, candle: Candle, now_ms: int) -> Json
     }
 
 
-def mini_ticker_event(symbol: str, day: DayStatistics, now_ms: int) -> Json:
+def mini_ticker_event(symbol: str, day: Statistics, now_ms: int) -> Json:
     """The 24hrMiniTicker event."""
     return {
         "e": "24hrMiniTicker",
@@ -173,16 +174,38 @@ def mini_ticker_event(symbol: str, day: DayStatistics, now_ms: int) -> Json:
     }
 
 
-def day_ticker(symbol: str, day: DayStatistics, touch: Touch, prints: Sequence[Print], now_ms: int) -> Json:
-    """One row of GET ticker/24hr."""
-    change = day.last - day.open
-    bid, bid_quantity, ask, ask_quantity, _ = touch
-    average = day.quote_volume / day.volume if day.volume else day.last
+def window_ticker(symbol: str, span: Statistics, now_ms: int, is_mini: bool) -> Json:
+    """One row of GET ticker and ticker/tradingDay, and of ticker/24hr with type=MINI; `is_mini` leaves changes and the average out."""
+    changes = {
+        "priceChange": amount(span.last - span.open),
+        "priceChangePercent": _percent(span),
+        "weightedAvgPrice": amount(_average(span)),
+    }
     return {
         "symbol": symbol,
-        "priceChange": amount(change),
-        "priceChangePercent": f"{change / day.open * 100:.3f}" if day.open else "0.000",
-        "weightedAvgPrice": amount(average),
+        **({} if is_mini else changes),
+        "openPrice": amount(span.open),
+        "highPrice": amount(span.high),
+        "lowPrice": amount(span.low),
+        "lastPrice": amount(span.last),
+        "volume": amount(span.volume),
+        "quoteVolume": amount(span.quote_volume),
+        "openTime": span.open_ms,
+        "closeTime": now_ms,
+        "firstId": span.first_id,
+        "lastId": span.last_id,
+        "count": span.trades,
+    }
+
+
+def day_ticker(symbol: str, day: Statistics, touch: Touch, prints: Sequence[Print], now_ms: int) -> Json:
+    """One row of GET ticker/24hr."""
+    bid, bid_quantity, ask, ask_quantity, _ = touch
+    return {
+        "symbol": symbol,
+        "priceChange": amount(day.last - day.open),
+        "priceChangePercent": _percent(day),
+        "weightedAvgPrice": amount(_average(day)),
         "prevClosePrice": amount(day.open),
         "lastPrice": amount(day.last),
         "lastQty": amount(prints[-1].quantity if prints else None),
@@ -201,3 +224,51 @@ def day_ticker(symbol: str, day: DayStatistics, touch: Touch, prints: Sequence[P
         "lastId": day.last_id,
         "count": day.trades,
     }
+
+
+def ticker_event(symbol: str, day: Statistics, touch: Touch, prints: Sequence[Print], now_ms: int) -> Json:
+    """The 24hrTicker event."""
+    bid, bid_quantity, ask, ask_quantity, _ = touch
+    return {
+        "e": "24hrTicker",
+        "E": now_ms,
+        "s": symbol,
+        "p": amount(day.last - day.open),
+        "P": _percent(day),
+        "w": amount(_average(day)),
+        "x": amount(day.open),
+        "c": amount(day.last),
+        "Q": amount(prints[-1].quantity if prints else None),
+        "b": amount(bid),
+        "B": amount(bid_quantity),
+        "a": amount(ask),
+        "A": amount(ask_quantity),
+        "o": amount(day.open),
+        "h": amount(day.high),
+        "l": amount(day.low),
+        "v": amount(day.volume),
+        "q": amount(day.quote_volume),
+        "O": day.open_ms,
+        "C": now_ms,
+        "F": day.first_id,
+        "L": day.last_id,
+        "n": day.trades,
+    }
+
+
+def average_price_event(symbol: str, price: Decimal | None, last_trade_ms: int, now_ms: int) -> Json:
+    """The avgPrice event, of 5 minutes."""
+    return {"e": "avgPrice", "E": now_ms, "s": symbol, "i": "5m", "w": amount(price), "T": last_trade_ms}
+
+
+def reference_price_event(symbol: str, now_ms: int) -> Json:
+    """The referencePrice event: no symbol here has one."""
+    return {"e": "referencePrice", "s": symbol, "r": None, "t": now_ms}
+
+
+def _average(span: Statistics) -> Decimal:
+    return span.quote_volume / span.volume if span.volume else span.last
+
+
+def _percent(span: Statistics) -> str:
+    return f"{(span.last - span.open) / span.open * 100:.3f}" if span.open else "0.000"

@@ -34,6 +34,8 @@ _OFFERED: dict[str, object] = {  # what this exchange can do, whatever the excha
     "pegInstructionsAllowed": False,
     "isSpotTradingAllowed": True,
     "isMarginTradingAllowed": False,
+}
+_STP: dict[str, object] = {
     "defaultSelfTradePreventionMode": DEFAULT_STP,
     "allowedSelfTradePreventionModes": list(STP_MODES),
 }
@@ -115,7 +117,7 @@ class SymbolRules:
     def to_exchange_info(self) -> dict[str, object]:
         """One `symbols` entry in today's form."""
         if self.raw is not None:
-            return {**self.raw, "status": self.status, **_OFFERED}
+            return {**self.raw, "status": self.status, **_OFFERED, **_STP}
         return {
             "symbol": self.symbol,
             "status": self.status,
@@ -126,10 +128,11 @@ class SymbolRules:
             "quoteAssetPrecision": 8,
             "baseCommissionPrecision": 8,
             "quoteCommissionPrecision": 8,
+            **_OFFERED,
             "filters": self._filters(),
             "permissions": [],
             "permissionSets": [["SPOT"]],
-            **_OFFERED,
+            **_STP,
         }
 
     def _filters(self) -> list[dict[str, object]]:

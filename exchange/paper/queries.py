@@ -114,6 +114,12 @@ def amendments(desk: Desk, params: Params, now_ms: int) -> object:
     return [row.as_json() for row in rows[: params.limit(500, 1000)]]
 
 
+def my_filters(desk: Desk, params: Params, now_ms: int) -> object:
+    """GET myFilters: the symbol's filters; this account has none of its own."""
+    entry = desk.rules[desk.known_symbol(params)].to_exchange_info()
+    return {"exchangeFilters": [], "symbolFilters": entry["filters"], "assetFilters": []}
+
+
 def order_counts(desk: Desk, params: Params, now_ms: int) -> object:
     """GET rateLimit/order: the unfilled order counts."""
     return desk.limits.order_entries(now_ms)
@@ -153,6 +159,7 @@ OPERATIONS = (
         "order.amendments", "GET", "/api/v3/order/amendments", amendments, fixed(4),
         names("symbol orderId fromExecutionId limit"), signed=True,
     ),
+    Operation("myFilters", "GET", "/api/v3/myFilters", my_filters, fixed(40), names("symbol"), signed=True),
     Operation(
         "account.rateLimits.orders", "GET", "/api/v3/rateLimit/order", order_counts, fixed(40), names(""),
         signed=True,

@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, unquote
 
 from aiohttp import web
 
-from exchange.paper import list_orders, market_data, orders, queries
+from exchange.paper import list_orders, market_data, orders, queries, tickers
 from exchange.paper.connection import ConnectionSettings, Register
 from exchange.paper.control import Control
 from exchange.paper.desk import Desk
@@ -35,7 +35,7 @@ from exchange.paper.ws_api import Session
 DEPTH_PERIOD_S = 0.1
 SHUTDOWN_GRACE_S = 0.1
 URL_BYTES_MAX = 65_536  # 1024 stream names in one URL
-OPERATIONS: tuple[Operation, ...] = (*orders.OPERATIONS, *list_orders.OPERATIONS, *queries.OPERATIONS, *market_data.OPERATIONS)
+OPERATIONS: tuple[Operation, ...] = (*orders.OPERATIONS, *list_orders.OPERATIONS, *queries.OPERATIONS, *market_data.OPERATIONS, *tickers.OPERATIONS)
 
 
 @dataclass(slots=True)

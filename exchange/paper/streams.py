@@ -11,12 +11,14 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 from exchange.paper import encode_market, framing
-from exchange.paper.candles import INTERVALS_MS, Aggregate, Print
+from exchange.paper.candles import DAY_MS, INTERVALS, Aggregate, Print
 from exchange.paper.connection import Connection
 from exchange.paper.desk import Desk
 from exchange.paper.encode import Json, encode
 from exchange.paper.encode_market import Touch
 from exchange.paper.faults import Subject
+from exchange.paper.market_data import average_of
+from exchange.paper.tickers import statistics
 from exchange.paper.time_unit import event_in_us
 
 Book = dict[Decimal, Decimal]
@@ -147,6 +149,7 @@ class Hub:
         for symbol in self._desk.rules:
             self._send_depth(symbol, self._slow[symbol], "", now_ms)
             self._send_bars(symbol, now_ms)
+            self._send_prices(symbol, now_ms)
         self._send_tickers(now_ms)
 
     def _send_depth(self, symbol: str, pending: Pending, speed: str, now_ms: int) -> None:
@@ -166,7 +169,7 @@ class Hub:
 
     def _send_bars(self, symbol: str, now_ms: int) -> None:
         tape = self._desk.tapes[symbol]
-        for interval in INTERVALS_MS:
+        for interval in INTERVALS:
             name = f"{symbol.lower()}@kline_{interval}"
             if not self.has(name) or tape.last_price() is None:
                 continue
@@ -182,16 +185,27 @@ class Hub:
     def _send_tickers(self, now_ms: int) -> None:
         rows: list[Json] = []
         for symbol in self._changed:
-            name = symbol.lower() + "@miniTicker"
-            if not self.has(name) and not self.has("!miniTicker@arr"):
+            mini, full = symbol.lower() + "@miniTicker", symbol.lower() + "@ticker"
+            if not (self.has(mini) or self.has(full) or self.has("!miniTicker@arr")):
                 continue
-            day = self._desk.tapes[symbol].day(now_ms)
-            if day is not None:
-                rows.append(encode_market.mini_ticker_event(symbol, day, now_ms))
-                self.send(name, "miniTicker", symbol, rows[-1])
+            day = statistics(self._desk, symbol, now_ms - DAY_MS, now_ms)
+            rows.append(encode_market.mini_ticker_event(symbol, day, now_ms))
+            self.send(mini, "miniTicker", symbol, rows[-1])
+            if self.has(full):
+                touch, prints = self._desk.matching.touch(symbol), self._desk.tapes[symbol].prints
+                self.send(full, "ticker", symbol, encode_market.ticker_event(symbol, day, touch, prints, now_ms))
         if rows:
             self.send("!miniTicker@arr", "miniTicker", "", rows)
         self._changed.clear()
+
+    def _send_prices(self, symbol: str, now_ms: int) -> None:
+        """avgPrice and referencePrice, once a second whether anything changed or not."""
+        average, reference = symbol.lower() + "@avgPrice", symbol.lower() + "@referencePrice"
+        if self.has(average):
+            event = encode_market.average_price_event(symbol, *average_of(self._desk, symbol, now_ms), now_ms)
+            self.send(average, "avgPrice", symbol, event)
+        if self.has(reference):
+            self.send(reference, "referencePrice", symbol, encode_market.reference_price_event(symbol, now_ms))
 
 
 def _frame(name: str, raw: bytes, is_torn: bool, is_combined: bool, is_in_us: bool) -> bytes:
