@@ -4,6 +4,7 @@ It reads config.yaml, opens what a run needs (console, lock, venue) and hands ov
 Never: a decision about orders, a wait without a limit.
 """
 
+import io
 import json
 import os
 import signal
@@ -14,7 +15,12 @@ from pathlib import Path
 
 if __name__ == "__main__":  # loading the rest takes about a second; a Ctrl-C in it ends without a traceback (130: while starting)
     signal.signal(signal.SIGINT, lambda number, frame: os._exit(130))
+    from runtime.preflight import missing
 
+    absent = missing()
+    if absent:
+        print(absent, file=sys.stderr)
+        sys.exit(2)
 
 from assembly import KeyTooPowerful, cancel_at_venue, paper_arguments
 from core.ports import NotSent, Refused
@@ -28,10 +34,11 @@ from runtime.control import ask
 from runtime.instance_lock import InstanceLock, LockHeld
 from runtime.keys import Keys, KeysError, read_keys
 from runtime.lifecycle import Lifecycle
+from runtime.logfiles import in_words
 from runtime.namesake import SecondBot
 from runtime.paper_process import PaperFailed, PaperProcess
 from runtime.stopping import Interrupted, Stopper
-from state.identity import order_tag
+from state.identity import TagUnusable, kept_tag
 from state.intents import IntentsCorrupt
 from state.report import print_report
 from state.store import StoreRefused
@@ -111,8 +118,10 @@ def run_once(loaded: Loaded, state_dir: Path, arguments: Namespace, stopper: Sto
         except Interrupted:
             console.line("EXIT", "", f"{stopper.reason} while starting · nothing was placed")
             return EXIT_STARTING
-        except (LockHeld, KeysError, KeyTooPowerful, IntentsCorrupt, SecondBot, StoreRefused) as error:
+        except (LockHeld, KeysError, KeyTooPowerful, IntentsCorrupt, SecondBot, StoreRefused, TagUnusable) as error:
             return refuse(console, str(error), EXIT_USAGE)
+        except OSError as error:  # a folder or a file of ours that cannot be used; once trading has begun the run sees to it itself
+            return refuse(console, in_words(error), EXIT_USAGE)
         except PaperFailed as error:
             return refuse(console, str(error), EXIT_USAGE if error.is_usage else EXIT_UNREACHABLE)
         except (Refused, NotSent, UnknownOutcome) as error:
@@ -154,8 +163,12 @@ def cancel_all(loaded: Loaded, state_dir: Path, arguments: Namespace) -> int:
         print("no bot runs on this state folder, and the paper exchange ends with its bot: nothing to cancel", file=sys.stderr)
         return EXIT_UNREACHABLE
     try:
-        canceled, failed = cancel_at_venue(config, read_keys(os.environ, state_dir), config.exchange.order_tag or order_tag(state_dir))
-    except KeysError as error:
+        keys, tag = read_keys(os.environ, state_dir), config.exchange.order_tag or kept_tag(state_dir)
+        if not tag:
+            print(f"no bot ever placed an order from {state_dir}: no tag to know ours by (set state.dir or exchange.order_tag)", file=sys.stderr)
+            return EXIT_USAGE
+        canceled, failed = cancel_at_venue(config, keys, tag)
+    except (KeysError, TagUnusable) as error:
         print(error, file=sys.stderr)
         return EXIT_USAGE
     except (Refused, NotSent, UnknownOutcome) as error:
@@ -170,12 +183,33 @@ def cancel_all(loaded: Loaded, state_dir: Path, arguments: Namespace) -> int:
 
 
 def _whole() -> int:
-    """main(), and a reader of our output who went away is no fault of ours."""
-    try:
-        return main()
-    except BrokenPipeError:
+    """main(), and whatever stdout is: a reader who went away is no fault of ours, a full disk is told."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # an ASCII terminal shows ? where others show a dot
+    code = EXIT_OK
+    for call in (main, _flush):
+        try:
+            code = call() or code
+        except BrokenPipeError:
+            _let_go_of_stdout()
+        except OSError as error:
+            _let_go_of_stdout()
+            print(in_words(error, "stdout"), file=sys.stderr)
+            code = code or EXIT_USAGE
+    return code
+
+
+def _flush() -> int:
+    if sys.stdout is not None:
+        sys.stdout.flush()
+    return EXIT_OK
+
+
+def _let_go_of_stdout() -> None:
+    """What waits in its buffer goes nowhere; the interpreter's end would fail on it once more."""
+    if sys.stdout is not None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_OK
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ Who makes it: bot.py, inside a Lifecycle that already holds the console, the loc
 Never: a decision about orders, a wait without a limit.
 """
 
+import contextlib
 import json
 import os
 import sys
@@ -30,6 +31,7 @@ from runtime.control import ControlServer
 from runtime.instance_lock import RunFile
 from runtime.keys import Keys
 from runtime.lifecycle import Lifecycle
+from runtime.logfiles import in_words
 from runtime.one_core import OneCore
 from runtime.pace import Pace
 from runtime.paper_process import PaperProcess
@@ -70,6 +72,7 @@ class Run:
         self.loop = self.session.loop
         self.begun_s = time.monotonic()
         self.shutdown_ms = 0
+        self.unsaid = ""  # why the JSON object could not be printed
 
     def whole(self) -> int:
         """Start, wait, stop, say how it went."""
@@ -93,14 +96,23 @@ class Run:
         watchdog.gauge("inbox age", lambda: session.inbox.age_ms, INBOX_AGE_MS_MAX)
         self.parts.start("watchdog", watchdog)
         self.stopper.started()
-        session.start(self.parts, rules, limits, instance)
-        self.parts.start("pace", Pace(lambda: session.inbox.age_ms == 0.0 and not session.loop.is_stepping))
-        if config.lanes.one_core:
-            self.parts.start("one core", OneCore())
+        try:
+            session.start(self.parts, rules, limits, instance)
+            self.parts.start("pace", Pace(lambda: session.inbox.age_ms == 0.0 and not session.loop.is_stepping))
+            if config.lanes.one_core:
+                self.parts.start("one core", OneCore())
+        except (OSError, RuntimeError) as error:  # no thread, no descriptor
+            if not self.loop.is_running:
+                raise
+            self._on_start_fault(error)  # orders may be on their way: stop as ever
         self.console.status(self._status_line)
         self.begun_s = time.monotonic()
         self._wait()
         return self._stop()
+
+    def _on_start_fault(self, error: Exception) -> None:
+        self.console.line("RISK", "all", f"a part could not be started: {in_words(error)}")
+        self.stopper.ask("a fault while starting")
 
     # -- while it runs ---------------------------------------------------------------------------
     def _wait(self) -> None:
@@ -207,9 +219,12 @@ class Run:
         self.parts.stop()
         guard.cancel()
         if self.parts.failures:
-            print("; ".join(self.parts.failures), file=sys.stderr, flush=True)
+            with contextlib.suppress(OSError):
+                print("; ".join(self.parts.failures), file=sys.stderr, flush=True)
             self._end_now()  # a thread still lives; the interpreter would wait for it
-        return code
+        if self.unsaid:
+            print(self.unsaid, file=sys.stderr)
+        return code or (EXIT_USAGE if self.unsaid else EXIT_OK)
 
     def _end_now(self) -> None:
         """The time is over: nothing is waited for any more, and no child stays."""
@@ -254,4 +269,7 @@ class Run:
             self.console.line("EXIT", "", line)
         self.console.line("EXIT", "", summary.last_line(snapshot, reason, self.shutdown_ms, code))
         if self.arguments.json and code != RUN_AGAIN:
-            print(json.dumps(whole), flush=True)
+            try:
+                print(json.dumps(whole), flush=True)
+            except OSError as error:  # the stop goes on; the person is told at its end
+                self.unsaid = "" if isinstance(error, BrokenPipeError) else in_words(error, "stdout")

@@ -137,7 +137,8 @@ class Console(Worker):
         self._beat_at_ns = self._clock_ns() + BEAT_EVERY_NS
         self._terminal.start()
         super().start()
-        self.line("BOOT", "", f"logs in {self._files.folder}, at most {self._files.cap_mb} MB")
+        if not self._files.fault:
+            self.line("BOOT", "", f"logs in {self._files.folder}, at most {self._files.cap_mb} MB")
 
     def stop(self, deadline: float) -> None:
         """Write what waits; a blocked stdout is given up (`deadline` is on time.monotonic())."""

@@ -13,6 +13,14 @@ TEXT_NAME, EVENTS_NAME = "greenlight.log", "events.jsonl"
 MB = 1_000_000
 
 
+def in_words(error: BaseException | None, path: str = "") -> str:
+    """`/logs/greenlight.log: No space left on device`."""
+    if not isinstance(error, OSError) or not error.strerror:
+        return f"{type(error).__name__}: {error}"
+    name = error.filename2 or error.filename or path
+    return f"{name}: {error.strerror}" if name else error.strerror
+
+
 class LogFiles:
     """`fault` is the newest reason why a line could not be written, empty while all is well."""
 
@@ -35,7 +43,7 @@ class LogFiles:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._text, self._events = self._file(TEXT_NAME), self._file(EVENTS_NAME)
         except OSError as error:
-            self.fault = f"{type(error).__name__}: {error}"
+            self.fault = in_words(error)
 
     def write_text(self, text: str) -> None:
         self._emit(self._text, text)
@@ -49,7 +57,7 @@ class LogFiles:
                 try:
                     file.close()
                 except OSError as error:  # what the last flush could not write
-                    self.fault = f"{type(error).__name__}: {error}"
+                    self.fault = in_words(error)
         self._text = self._events = None
 
     def _file(self, name: str) -> RotatingFileHandler:
@@ -71,7 +79,7 @@ class _CountingFile(RotatingFileHandler):
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the stdlib's name
         """Keep the reason and let go of the stream: the next line opens the file anew, so that logging comes back when the disk does."""
         error = sys.exc_info()[1]
-        self._owner.fault = f"{type(error).__name__}: {error}"
+        self._owner.fault = in_words(error, self.baseFilename)
         stream, self.stream = self.stream, None
         if stream is not None:
             with contextlib.suppress(OSError, ValueError):

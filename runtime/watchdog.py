@@ -73,16 +73,22 @@ class Watchdog(Worker):
 
     # -- Resource --------------------------------------------------------------------------------
     def start(self) -> None:
-        """Open the stack file (an old one above 5 MB is begun anew), listen to SIGQUIT, start judging. Raises OSError."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        path = self._folder / STACKS_NAME
-        is_big = path.exists() and path.stat().st_size > FILE_BYTES_MAX
-        self._file = path.open("w" if is_big else "a", encoding="utf-8")
-        faulthandler.register(signal.SIGQUIT, file=self._file, all_threads=True, chain=False)
+        """Open the stack file (an old one above 5 MB is begun anew), listen to SIGQUIT, start judging. Without a folder it judges all the same."""
+        try:
+            self._file = self._open()
+            faulthandler.register(signal.SIGQUIT, file=self._file, all_threads=True, chain=False)
+        except OSError as error:
+            log.warning("no stacks will be written: %s: %s", error.filename, error.strerror)
         now_s = self._judged_s = self._clock_s()
         for heart in self._hearts.values():
             heart.beat_s, heart.stalled_s = now_s, None
         super().start()
+
+    def _open(self) -> TextIO:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        path = self._folder / STACKS_NAME
+        is_big = path.exists() and path.stat().st_size > FILE_BYTES_MAX
+        return path.open("w" if is_big else "a", encoding="utf-8")
 
     def stop(self, deadline: float) -> None:
         """`deadline` is on time.monotonic(). SIGQUIT gets its usual meaning back."""

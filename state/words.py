@@ -34,9 +34,12 @@ def print_tape(path: Path) -> int:
     try:
         for line in lines(path):
             print(line)
-    except (OSError, tape_file.TapeCorrupt, intents.IntentsCorrupt) as error:
-        if isinstance(error, BrokenPipeError):
-            raise  # the reader of our output went away: bot.py knows what to do
+    except OSError as error:
+        if error.filename is None:
+            raise  # our own output cannot be written: bot.py knows what to do
+        print(f"{error.filename}: {error.strerror}", file=sys.stderr)
+        return EXIT_USAGE
+    except (tape_file.TapeCorrupt, intents.IntentsCorrupt) as error:
         print(error, file=sys.stderr)
         return EXIT_USAGE
     return 0
