@@ -94,7 +94,7 @@ def trade(loaded: Loaded, state_dir: Path, arguments: Namespace) -> int:
     try:
         while True:  # a reset of the venue ends a run and the next one begins with an empty book; finding one out takes longer than CONFIRM_MS
             begun_s = time.monotonic()
-            code = run_once(loaded, state_dir, arguments, stopper)
+            code, loaded = run_once(loaded, state_dir, arguments, stopper)
             if code != RUN_AGAIN:
                 return code
             if arguments.run_for:
@@ -103,8 +103,8 @@ def trade(loaded: Loaded, state_dir: Path, arguments: Namespace) -> int:
         stopper.unlisten()
 
 
-def run_once(loaded: Loaded, state_dir: Path, arguments: Namespace, stopper: Stopper) -> int:
-    """One run inside its own lifecycle; its exit code, or RUN_AGAIN."""
+def run_once(loaded: Loaded, state_dir: Path, arguments: Namespace, stopper: Stopper) -> tuple[int, Loaded]:
+    """One run inside its own lifecycle; its exit code, or RUN_AGAIN with the settings then in force."""
     config = loaded.config
     console = Console(config, ui=arguments.ui, verbose=arguments.verbose, quiet=arguments.quiet, to_stderr=arguments.json, root=ROOT)
     with Lifecycle(config.timing.stop_s - INTERPRETER_S) as parts:
@@ -114,18 +114,19 @@ def run_once(loaded: Loaded, state_dir: Path, arguments: Namespace, stopper: Sto
             parts.start("lock", lock)
             with stopper.interruptible():
                 paper, keys = open_venue(loaded, state_dir, parts, console)
-            return Run(loaded, state_dir, arguments, parts, console, stopper, paper, keys).whole()
+            run = Run(loaded, state_dir, arguments, parts, console, stopper, paper, keys)
+            return run.whole(), run.reload.loaded
         except Interrupted:
             console.line("EXIT", "", f"{stopper.reason} while starting · nothing was placed")
-            return EXIT_STARTING
+            return EXIT_STARTING, loaded
         except (LockHeld, KeysError, KeyTooPowerful, IntentsCorrupt, SecondBot, StoreRefused, TagUnusable) as error:
-            return refuse(console, str(error), EXIT_USAGE)
+            return refuse(console, str(error), EXIT_USAGE), loaded
         except OSError as error:  # a folder or a file of ours that cannot be used; once trading has begun the run sees to it itself
-            return refuse(console, in_words(error), EXIT_USAGE)
+            return refuse(console, in_words(error), EXIT_USAGE), loaded
         except PaperFailed as error:
-            return refuse(console, str(error), EXIT_USAGE if error.is_usage else EXIT_UNREACHABLE)
+            return refuse(console, str(error), EXIT_USAGE if error.is_usage else EXIT_UNREACHABLE), loaded
         except (Refused, NotSent, UnknownOutcome) as error:
-            return refuse(console, f"the venue cannot be used: {error}", EXIT_UNREACHABLE)
+            return refuse(console, f"the venue cannot be used: {error}", EXIT_UNREACHABLE), loaded
 
 
 def open_venue(loaded: Loaded, state_dir: Path, parts: Lifecycle, console: Console) -> tuple[dict[str, object], Keys]:

@@ -17,15 +17,15 @@ from pathlib import Path
 
 import msgspec
 
-from assembly import Session, quoting_of, urls_of
+from assembly import Session, quoting_of, recipe_of, urls_of
 from core.commands import Request
 from core.engine import Step
-from core.events import Operator, OperatorAction, StopRequested
+from core.events import ConfigChanged, Operator, OperatorAction, StopRequested
 from core.notices import Sent
 from core.reset import WHY as RESET
 from core.snapshot import Snapshot, picture
 from runtime import summary
-from runtime.config import Loaded, show_config
+from runtime.config import Config, Loaded, show_config
 from runtime.console import Console
 from runtime.control import ControlServer
 from runtime.instance_lock import RunFile
@@ -35,6 +35,7 @@ from runtime.logfiles import in_words
 from runtime.one_core import OneCore
 from runtime.pace import Pace
 from runtime.paper_process import PaperProcess
+from runtime.reload import Reload
 from runtime.stopping import Stopper
 from runtime.watchdog import Watchdog
 from state.identity import order_tag
@@ -69,6 +70,7 @@ class Run:
         tag = self.config.exchange.order_tag or order_tag(state_dir)
         self.session = Session(self.config, keys, urls_of(self.config, paper), state_dir, tag, self._tell, self._on_fault)
         console.redact(*(secret for secret in (keys.api_secret, keys.api_key, keys.private_key) if secret))
+        self.reload = Reload(loaded, arguments.overrides, self._take_settings, lambda text: console.line("CONFIG", "", text))
         self.loop = self.session.loop
         self.begun_s = time.monotonic()
         self.shutdown_ms = 0
@@ -101,6 +103,8 @@ class Run:
             self.parts.start("pace", Pace(lambda: session.inbox.age_ms == 0.0 and not session.loop.is_stepping))
             if config.lanes.one_core:
                 self.parts.start("one core", OneCore())
+            if config.reload.on:
+                self.parts.start("config", self.reload)
         except (OSError, RuntimeError) as error:  # no thread, no descriptor
             if not self.loop.is_running:
                 raise
@@ -165,6 +169,10 @@ class Run:
         self.console.line("RISK", "all", f"the trading thread failed: {type(error).__name__}: {error}")
         self.stopper.ask("a fault in the trading thread")
 
+    def _take_settings(self, config: Config, version: str, changes: tuple[str, ...]) -> None:
+        """On the thread "config": they are in force from the tick that takes this event."""
+        self.session.inbox.post(ConfigChanged(version=version, settings=recipe_of(config).written, changes=changes))
+
     def _stalled(self, name: str, text: str) -> None:
         self.console.line("RISK", "all", text)
 
@@ -186,7 +194,8 @@ class Run:
 
     def _shown(self) -> dict[str, object]:
         snapshot = self.loop.snapshot
-        return {"ok": snapshot is not None, "snapshot": msgspec.to_builtins(snapshot), "run_id": self.session.boot}
+        config = msgspec.to_builtins(self.reload.shown)
+        return {"ok": snapshot is not None, "snapshot": msgspec.to_builtins(snapshot), "run_id": self.session.boot, "config": config}
 
     def _asked_to_stop(self) -> dict[str, object]:
         self.stopper.ask("asked to over the control socket")

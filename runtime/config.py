@@ -6,9 +6,11 @@ Never: a default (runtime.config_model holds them), a secret in a message.
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from pydantic import BaseModel, ValidationError
 
@@ -17,20 +19,43 @@ from runtime.config_model import BandConfig, Config
 from runtime.config_paths import ENVIRONMENT, from_environment, is_section, is_speakable, to_environment, up_to_secret
 from runtime.config_source import SECRET, SECRET_LINE, KeyPath, Place, Problem, Source, read_file, read_value
 
-__all__ = ["BandConfig", "Config", "ConfigErrors", "Loaded", "load", "schema", "show_config"]
+__all__ = ["BandConfig", "Config", "ConfigErrors", "Loaded", "Stamp", "load", "schema", "show_config", "stamp_of", "version_of"]
+
+
+class Stamp(NamedTuple):
+    """What tells that the file at a path is another one, or another text."""
+
+    changed_ns: int
+    inode: int
+    size: int
+
+
+def stamp_of(file: Path) -> Stamp | None:
+    """By path, so that a file that an editor has put in place of the old one is seen; None where there is none."""
+    try:
+        found = os.stat(file)
+    except OSError:
+        return None
+    return Stamp(found.st_mtime_ns, found.st_ino, found.st_size)
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """`origins` names the place of every setting that is not at its default; `version` is a hash of the effective values."""
+    """`origins` names the place of every setting that is not at its default; `version` is a hash of the effective values.
+
+    `stamp` is that of the file before it was read: who sees another one there later reads it again.
+    """
 
     config: Config
     origins: Mapping[KeyPath, str]
     version: str
+    file: Path | None = None
+    stamp: Stamp | None = None
 
 
 def load(file: Path, overrides: Sequence[str], environ: Mapping[str, str]) -> Loaded:
     """File, then environment (GREENLIGHT__SECTION__KEY), then --set KEY=VALUE, the later ones on top. Raises ConfigErrors."""
+    stamp = stamp_of(file)
     source = read_file(file)
     for name in sorted(name for name in environ if name.startswith(ENVIRONMENT)):
         path = from_environment(name)
@@ -50,7 +75,7 @@ def load(file: Path, overrides: Sequence[str], environ: Mapping[str, str]) -> Lo
     if problems or config is None:
         raise ConfigErrors(_masked(lines_of(problems, source), source))
     origins = {key: place.overlay or f"{source.name}:{place.line}" for key, place in source.places.items()}
-    return Loaded(config, origins, version_of(config))
+    return Loaded(config, origins, version_of(config), file, stamp)
 
 
 def _without_empty_sections(data: object, path: KeyPath) -> object:
@@ -156,6 +181,9 @@ def written(value: object) -> str:
         return "null"
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, BaseModel):
+        given = {name: getattr(value, name) for name in type(value).model_fields}
+        return written({name: one for name, one in given.items() if one is not None})
     if isinstance(value, tuple):
         return "[" + ", ".join(written(one) for one in value) + "]"
     if isinstance(value, dict):

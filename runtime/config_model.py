@@ -24,8 +24,8 @@ class UrlsConfig(Section):
 
 
 class ExchangeConfig(Section):
-    urls: UrlsConfig = section(UrlsConfig, "Other addresses than the venue's own; each may stand alone.")
-    order_tag: Tag | None = setting(None, "", "Mark of our orders, 2 to 8 letters or digits. Unset: drawn once per state folder.")
+    urls: UrlsConfig = section(UrlsConfig, "Other addresses than the venue's own; each may stand alone.", "never")
+    order_tag: Tag | None = setting(None, "", "Mark of our orders, 2 to 8 letters or digits. Unset: drawn once per state folder.", "never")
     order_entry: Literal["ws", "rest"] = setting(
         "ws", "", "Orders and cancels go over the WebSocket API (REST only while it is down), or always over REST."
     )
@@ -149,13 +149,13 @@ class RiskConfig(Section):
 
 
 class TimingConfig(Section):
-    place_not_after_ms: Whole = setting(250, "ms", "An order that has not left this long after its decision is dropped.", ge=10, le=10_000)
+    place_not_after_ms: Whole = setting(250, "ms", "An order that has not left this long after its decision is dropped.", "restart", ge=10, le=10_000)
     order_timeout_ms: Whole = setting(3000, "ms", "An order without an answer for this long is unknown: its side turns red.", ge=100, le=60_000)
     silent_ask_ms: Whole = setting(
         200, "ms", "The maker-first trader's orders are asked about this often while the user stream is down or silent.", ge=50, le=60_000
     )
     book_age_ms_max: Whole = setting(10_000, "ms", "A market book without a sign of life for this long is stale.", ge=500, le=600_000)
-    stop_s: Seconds = setting(5.0, "s", "The whole stop ends within this time.", ge=2, le=60)
+    stop_s: Seconds = setting(5.0, "s", "The whole stop ends within this time.", "restart", ge=2, le=60)
 
 
 class LanesConfig(Section):
@@ -168,7 +168,7 @@ class LanesConfig(Section):
 
 
 class StateConfig(Section):
-    dir: Text = setting("state", "", "Folder of intents, lock, control socket and paper account; relative to bot.py.")
+    dir: Text = setting("state", "", "Folder of intents, lock, control socket and paper account; relative to bot.py.", "never")
 
 
 class TapeConfig(Section):
@@ -200,28 +200,36 @@ class ConsoleConfig(Section):
     verbosity: Literal["quiet", "normal", "verbose"] = setting("normal", "", "quiet: fills, risk, proof, end. verbose: acknowledgements too.")
 
 
+class ReloadConfig(Section):
+    on: Truth = setting(True, "", "A running bot takes what may change of this file two seconds after it was saved. false: only a start reads it.")
+    growth_max: Exact = setting(
+        Decimal(5), "times", "A change that makes a size or a limit more than so many times as large is refused until a restart; 0 allows any.", ge=0
+    )
+
+
 class Config(Section):
     strategy: Literal["market_maker", "maker_first"] = setting(
         "market_maker", "", "What the bot does: quote both sides by bands, or take positions in lots on a signal, as a maker first."
     )
     venue: Literal["paper", "binance_testnet", "binance_demo", "binance"] = setting(
-        "paper", "", "Where it trades. paper needs no keys and no network; binance is real money and needs --live as well."
+        "paper", "", "Where it trades. paper needs no keys and no network; binance is real money and needs --live as well.", "never"
     )
     symbols: Annotated[tuple[Symbol, ...], BeforeValidator(names_of)] = setting(("BTCUSDT",), "", "What it trades.", min_length=1, max_length=50)
-    quoting: QuotingConfig = section(QuotingConfig, "Where orders stand.")
-    inventory: InventoryConfig = section(InventoryConfig, "How much may be held.")
-    maker_first: MakerFirstConfig = section(MakerFirstConfig, "The maker-first trader (strategy: maker_first).")
-    risk: RiskConfig = section(RiskConfig, "Our own no.")
-    timing: TimingConfig = section(TimingConfig, "Limits of time.")
+    quoting: QuotingConfig = section(QuotingConfig, "Where orders stand.", "live")
+    inventory: InventoryConfig = section(InventoryConfig, "How much may be held.", "live")
+    maker_first: MakerFirstConfig = section(MakerFirstConfig, "The maker-first trader (strategy: maker_first).", "live")
+    risk: RiskConfig = section(RiskConfig, "Our own no.", "live")
+    timing: TimingConfig = section(TimingConfig, "Limits of time.", "live")
     lanes: LanesConfig = section(LanesConfig, "Worker threads of the three lanes.")
     exchange: ExchangeConfig = section(ExchangeConfig, "How the venue is reached.")
     paper: PaperConfig = section(PaperConfig, "The embedded exchange (venue: paper).")
     state: StateConfig = section(StateConfig, "What survives a restart.")
     tape: TapeConfig = section(TapeConfig, "The tape of a run.")
     log: LogConfig = section(LogConfig, "Log files.")
-    amend: AmendConfig = section(AmendConfig, "Changes of standing orders.")
-    proof: ProofConfig = section(ProofConfig, "Proof that our books equal the venue's.")
+    amend: AmendConfig = section(AmendConfig, "Changes of standing orders.", "live")
+    proof: ProofConfig = section(ProofConfig, "Proof that our books equal the venue's.", "live")
     console: ConsoleConfig = section(ConsoleConfig, "What the console says.")
+    reload: ReloadConfig = section(ReloadConfig, "Changes of this file while the bot runs.")
 
     @model_validator(mode="after")
     def _across(self) -> "Config":

@@ -8,10 +8,12 @@ import types
 import typing
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from runtime.config_fields import OTHERWISE, Change
 from runtime.config_model import Config
 from runtime.config_source import SECRET
 
@@ -29,6 +31,7 @@ class Setting:
     model: type[BaseModel] | None = None
     item: type[BaseModel] | None = None
     is_table: bool = False
+    around: Change = OTHERWISE  # the class of the section it stands in
 
     @property
     def name(self) -> str:
@@ -36,8 +39,18 @@ class Setting:
 
     @property
     def unit(self) -> str:
+        return str(self._extra.get("unit", ""))
+
+    @property
+    def change(self) -> Change:
+        """What a running bot does with another value (runtime.config_fields)."""
+        own: Change | None = self._extra.get("change")
+        return own or self.around
+
+    @property
+    def _extra(self) -> dict[str, Any]:
         extra = self.info.json_schema_extra
-        return str(extra.get("unit", "")) if isinstance(extra, dict) else ""
+        return extra if isinstance(extra, dict) else {}
 
     @property
     def text(self) -> str:
@@ -48,24 +61,24 @@ class Setting:
         return self.info.get_default(call_default_factory=True)
 
 
-def settings_of(model: type[BaseModel] = Config, path: tuple[str, ...] = ()) -> Iterator[Setting]:
+def settings_of(model: type[BaseModel] = Config, path: tuple[str, ...] = (), around: Change = OTHERWISE) -> Iterator[Setting]:
     """Every setting, sections before their contents; entries of lists and tables are not followed."""
     for name, info in model.model_fields.items():
-        one = _setting((*path, name), info)
+        one = _setting((*path, name), info, around)
         yield one
         if one.model is not None:
-            yield from settings_of(one.model, one.path)
+            yield from settings_of(one.model, one.path, one.change)
 
 
-def _setting(path: tuple[str, ...], info: FieldInfo) -> Setting:
+def _setting(path: tuple[str, ...], info: FieldInfo, around: Change = OTHERWISE) -> Setting:
     annotation = info.annotation
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return Setting(path, info, model=annotation)
+        return Setting(path, info, model=annotation, around=around)
     models = [found for found in _leaves(annotation) if isinstance(found, type) and issubclass(found, BaseModel)]
     if models and isinstance(annotation, types.UnionType) and models[0] in typing.get_args(annotation):
-        return Setting(path, info, item=models[0])
+        return Setting(path, info, item=models[0], around=around)
     is_table = typing.get_origin(annotation) is dict
-    return Setting(path, info, item=models[0] if models else None, is_table=is_table)
+    return Setting(path, info, item=models[0] if models else None, is_table=is_table, around=around)
 
 
 def _leaves(annotation: object) -> Iterator[object]:

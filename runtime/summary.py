@@ -14,6 +14,7 @@ from core.proof import Proof
 from core.snapshot import Snapshot, books_of, fees_of
 
 LINES_MAX = 25
+VERSIONS_SHOWN = 5
 EXIT_UNCLEAN = 5
 
 
@@ -42,6 +43,7 @@ def run_json(engine: Engine, snapshot: Snapshot, measured: Mapping[str, object])
         "book_gaps": sum(shown.book_gaps for shown in snapshot.symbols),
         "book_crossed": sum(shown.book_crossed for shown in snapshot.symbols),
         "halted": snapshot.halted,
+        "config_versions": [{"version": one.version, "since_ns": one.since_ns} for one in snapshot.config_versions],
         "proof": {
             "equal": proof.equal if proof else False,
             "purpose": proof.purpose if proof else "none",
@@ -74,6 +76,8 @@ def run_lines(summary: Mapping[str, object], snapshot: Snapshot, quote: str) -> 
     lines.append("light    " + " · ".join(f"{colour} {seconds:.1f} s" for colour, seconds in snapshot.light_seconds.items()))
     lines.append(f"rejects  {_pairs(snapshot.rejects) or 'none'} · weight {snapshot.weight_used}/{snapshot.weight_limit}")
     lines.append(f"limits   step max {summary['step_ms_max']} ms · pong max {summary['pong_ms_max']} ms · stop took {summary['shutdown_ms']} ms")
+    if len(snapshot.config_versions) > 1:
+        lines.append(f"settings {_versions(snapshot)}")
     proof = end_proof(snapshot)
     if proof is None:
         lines.append(f"proof    {_no_proof(snapshot)}")
@@ -82,6 +86,26 @@ def run_lines(summary: Mapping[str, object], snapshot: Snapshot, quote: str) -> 
             f"proof    {'books equal' if proof.equal else 'BOOKS DIFFER'}: {', '.join(proof.compared if proof.equal else proof.differences)}"
         )
     return lines[:LINES_MAX]
+
+
+def _versions(snapshot: Snapshot) -> str:
+    """In the order they came into force, the newest few."""
+    first_ns = snapshot.config_versions[0].since_ns
+    said = [f"{one.version} after {(one.since_ns - first_ns) / 1e9:.0f} s" for one in snapshot.config_versions[1:]]
+    left_out = [f"{len(said) - VERSIONS_SHOWN} more"] if len(said) > VERSIONS_SHOWN else []
+    return " · ".join([snapshot.config_versions[0].version, *left_out, *said[-VERSIONS_SHOWN:]])
+
+
+def config_lines(snapshot: Snapshot, config: Mapping[str, object]) -> list[str]:
+    """For `status`: the version in force, what waits for a restart, and why the file as it is now is not taken."""
+    lines = []
+    if snapshot.config_versions:
+        newest = snapshot.config_versions[-1]
+        lines.append(f"settings {newest.version} in force for {(snapshot.at_ns - newest.since_ns) / 1e9:.1f} s")
+    for name, words in (("waiting", "waits for a restart"), ("faults", "the config is not taken")):
+        found = config.get(name)
+        lines.extend(f"{words}: {one}" for one in (found if isinstance(found, list) else ()))
+    return lines
 
 
 def end_proof(snapshot: Snapshot) -> Proof | None:

@@ -14,7 +14,7 @@ from core.snapshot import Snapshot
 from runtime.config import Loaded, schema, show_config
 from runtime.config_docs import config_yaml
 from runtime.control import ask
-from runtime.summary import status_lines, why_lines
+from runtime.summary import config_lines, status_lines, why_lines
 
 EXIT_OK, EXIT_USAGE, EXIT_UNREACHABLE = 0, 2, 3
 ASK_TIMEOUT_S = 3.0
@@ -59,7 +59,9 @@ def ask_bot(verb: str, state_dir: Path, as_json: bool) -> int:
         print(json.dumps(answer))
     elif "snapshot" in answer:
         snapshot = msgspec.convert(answer["snapshot"], Snapshot)
-        print("\n".join(why_lines(snapshot) if verb == "why" else status_lines(snapshot)))
+        config = answer.get("config")
+        settings = config_lines(snapshot, config if isinstance(config, dict) else {})
+        print("\n".join(why_lines(snapshot) if verb == "why" else [*status_lines(snapshot), *settings]))
     else:
         print(answer.get("text", answer))
     return EXIT_OK if answer.get("ok", True) else EXIT_USAGE
