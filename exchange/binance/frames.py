@@ -6,7 +6,7 @@ Source: binance-wire 5 (market), 6 (WS API), 7 (user data).
 """
 
 from decimal import Decimal
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -78,13 +78,19 @@ class _Frame(msgspec.Struct, frozen=True):
     error: ErrorBody | None = None
     code: int | None = None
     msg: str = ""
-    rate_limits: tuple[LimitBody, ...] = msgspec.field(default=(), name="rateLimits")
+    rate_limits: tuple[LimitBody, ...] | None = msgspec.field(default=(), name="rateLimits")
     u: int | None = None
 
 
 class _Kind(msgspec.Struct, frozen=True):
+    """`E` of a kind we do not know may be anything; it is read where we need it."""
+
     e: str = ""
-    E: int = 0
+    E: Any = 0
+
+    @property
+    def time_ms(self) -> int:
+        return self.E if isinstance(self.E, int) else 0
 
 
 class _BookTicker(msgspec.Struct, frozen=True):
@@ -129,14 +135,14 @@ class _Report(msgspec.Struct, frozen=True):
     l: Decimal  # noqa: E741 - the venue's name
     z: Decimal
     L: Decimal
-    n: Decimal
+    n: Decimal | None
     T: int
     t: int
     I: int  # noqa: E741 - the venue's name
     O: int  # noqa: E741 - the venue's name
     Z: Decimal
-    C: str = ""
-    r: str = "NONE"
+    C: str | None = ""
+    r: str | None = "NONE"
     N: str | None = None
     m: bool = False
     P: Decimal = Decimal(0)
@@ -214,7 +220,7 @@ def _market_event(kind: _Kind, payload: bytes, received_ns: int) -> MarketMessag
             received_ns=received_ns,
         )
     if kind.e == "serverShutdown":
-        return Shutdown(kind.E)
+        return Shutdown(kind.time_ms)
     return Ignored(kind.e)
 
 
@@ -236,7 +242,7 @@ def user_message(raw: bytes, received_ns: int) -> UserMessage:
     """One frame of the WS API: a reply, an event (`{"subscriptionId","event"}`), or an event in an older wrapping. Raises BadBody."""
     frame = decode(raw, _frame)
     if frame.status:
-        return ApiReply(frame.id, frame.status, bytes(frame.result), frame.error, core_limits(frame.rate_limits))
+        return ApiReply(frame.id, frame.status, bytes(frame.result), frame.error, core_limits(frame.rate_limits or ()))
     payload = bytes(frame.event) or bytes(frame.data) or raw
     kind = decode(payload, _kind)
     if kind.e == "executionReport":
@@ -252,9 +258,9 @@ def user_message(raw: bytes, received_ns: int) -> UserMessage:
         locked = decode(payload, _movement)
         return ExternalLock(locked.a, locked.d, locked.T)
     if kind.e == "eventStreamTerminated":
-        return Terminated(kind.E)
+        return Terminated(kind.time_ms)
     if kind.e == "serverShutdown":
-        return Shutdown(kind.E)
+        return Shutdown(kind.time_ms)
     return Ignored(kind.e)
 
 
@@ -272,7 +278,7 @@ def _execution(report: _Report, received_ns: int) -> ExecutionReport:
         quantity=report.q,
         execution_type=report.x,
         status=report.X,
-        reject_reason=report.r,
+        reject_reason=report.r or "NONE",
         executed=report.z,
         cumulative_quote=report.Z,
         execution_id=report.I,
@@ -289,8 +295,8 @@ def _execution(report: _Report, received_ns: int) -> ExecutionReport:
 def _fill(report: _Report, client_order_id: str) -> Fill | None:
     if report.x != "TRADE":
         return None
-    if report.t < 0 or report.l <= 0:
-        raise BadBody(f"a trade of order {report.i} without trade id or quantity")
+    if report.t < 0 or report.l <= 0 or report.n is None:
+        raise BadBody(f"a trade of order {report.i} without trade id, quantity or fee")
     return Fill(
         symbol=report.s,
         trade_id=report.t,

@@ -1,6 +1,6 @@
 """exchangeInfo -> the rules of each symbol and the limits of the account and the address. Pure.
 
-Who calls it: venue.py at start. Filters that do not decide about our orders are ignored; 0 switches a test off.
+Who calls it: venue.py at start. Filters that do not decide about our orders are not even read; 0 switches a test off.
 Never: a clock, a network call, a float.
 Source: binance-wire 2 (filters), 4 (limits).
 """
@@ -13,6 +13,7 @@ from core.types import RateLimit, SymbolRules
 from exchange.binance.wire import LimitBody, core_limits, decode
 
 ZERO = Decimal(0)
+DECIDING = frozenset({"PRICE_FILTER", "LOT_SIZE", "NOTIONAL", "MIN_NOTIONAL", "PERCENT_PRICE_BY_SIDE", "PERCENT_PRICE", "MAX_NUM_ORDERS"})
 MAX_NUM_ORDERS_FALLBACK = 200  # where a symbol states none (binance-wire 2)
 
 
@@ -37,12 +38,16 @@ class Filter(msgspec.Struct, frozen=True, rename="camel"):
     max_num_orders: int = 0
 
 
+class _FilterKind(msgspec.Struct, frozen=True, rename="camel"):
+    filter_type: str = ""
+
+
 class _Symbol(msgspec.Struct, frozen=True, rename="camel"):
     symbol: str
     status: str
     base_asset: str
     quote_asset: str
-    filters: tuple[Filter, ...] = ()
+    filters: tuple[msgspec.Raw, ...] = ()
     order_types: tuple[str, ...] = ()
     amend_allowed: bool = False
     cancel_replace_allowed: bool = False
@@ -54,6 +59,8 @@ class _ExchangeInfo(msgspec.Struct, frozen=True, rename="camel"):
     rate_limits: tuple[LimitBody, ...] = ()
 
 
+_filter = msgspec.json.Decoder(Filter)
+_filter_kind = msgspec.json.Decoder(_FilterKind)
 _info = msgspec.json.Decoder(_ExchangeInfo)
 _limits = msgspec.json.Decoder(tuple[LimitBody, ...])
 _filters = msgspec.json.Decoder(tuple[Filter, ...])
@@ -78,7 +85,7 @@ def filters(raw: bytes | msgspec.Raw) -> tuple[Filter, ...]:
 
 def _rules(symbol: _Symbol) -> SymbolRules:
     """The filters that decide about our orders; MIN_NOTIONAL and PERCENT_PRICE are the older forms of NOTIONAL and PERCENT_PRICE_BY_SIDE."""
-    by_type = {one.filter_type: one for one in symbol.filters}
+    by_type = {kind: decode(one, _filter) for one in symbol.filters if (kind := decode(one, _filter_kind).filter_type) in DECIDING}
     none = Filter("")
     price = by_type.get("PRICE_FILTER", none)
     lot = by_type.get("LOT_SIZE", none)

@@ -47,12 +47,12 @@ class BanData(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class LimitBody(msgspec.Struct, frozen=True, rename="camel"):
-    """One entry of `rateLimits`."""
+    """One entry of `rateLimits`; one of a form we do not know has no interval of ours and is left out."""
 
-    rate_limit_type: str
-    interval: str
-    interval_num: int
-    limit: int
+    rate_limit_type: str = ""
+    interval: str = ""
+    interval_num: int = 0
+    limit: int = 0
     count: int | None = None
 
 

@@ -147,6 +147,17 @@ def test_rules_of_today() -> None:
     assert (btc.max_orders, btc.amend_allowed, btc.base, btc.quote, btc.status) == (200, True, "BTC", "USDT", "TRADING")
 
 
+def test_filters_of_no_concern_are_not_read() -> None:
+    """A filter we do not decide by may have any form, also one whose names we know; a torn one that decides is no message."""
+    entry = {"symbol": "X", "status": "CANCEL_ONLY", "baseAsset": "A", "quoteAsset": "B", "orderTypes": ["PEGGED_OF_NEXT_YEAR"]}
+    tick = {"filterType": "PRICE_FILTER", "tickSize": "0.01"}
+    odd = {"filterType": "MAX_SOMETHING", "maxNumOrders": "many", "minQty": None, "limit": [1]}
+    (rules,), _ = symbols.exchange_info(raw({"symbols": [{**entry, "filters": [odd, tick]}]}))
+    assert (rules.tick, rules.status) == (D("0.01"), "CANCEL_ONLY")
+    with pytest.raises(wire.BadBody):
+        symbols.exchange_info(raw({"symbols": [{**entry, "filters": [{**tick, "tickSize": None}]}]}))
+
+
 def test_header_limits() -> None:
     """X-MBX headers become counts; their limits come from exchangeInfo, other headers are none."""
     headers = [("X-MBX-USED-WEIGHT", "12"), ("x-mbx-used-weight-1m", "12"), ("X-MBX-ORDER-COUNT-10S", "3"), ("X-MBX-ORDER-COUNT-1D", "77")]
@@ -248,6 +259,36 @@ def test_trade_without_its_id_is_bad() -> None:
     """A trade that cannot be deduplicated must not be booked: the message is refused and becomes a gap."""
     with pytest.raises(wire.BadBody):
         report(t=-1)
+
+
+def test_nulls_where_there_is_nothing_to_say() -> None:
+    """Null for an absent commission, former id or reason is read as their absence; a trade without its fee is a gap, for it would be booked free."""
+    event = report(x="NEW", X="NEW", C=None, r=None, n=None, N=None, l="0.0", t=-1)
+    assert (event.client_order_id, event.reject_reason, event.fill) == ("gl-1", "NONE", None)
+    with pytest.raises(wire.BadBody):
+        report(n=None)
+
+
+def test_fields_may_come_in_any_order() -> None:
+    """The names decide, not their places."""
+    assert frames.user_message(raw({"event": dict(reversed(REPORT.items())), "subscriptionId": 0}), 9) == report()
+
+
+ODD_LIMIT = {"rateLimitType": "ORDERS", "interval": "AGE", "intervalNum": 1, "limit": 5}
+
+
+@pytest.mark.parametrize("limits", [None, [{"rateLimitType": "NEW"}], [ODD_LIMIT], [{}]])
+def test_limits_of_another_form_do_not_hide_the_reply(limits: object) -> None:
+    """The outcome of an order is read whatever its rateLimits look like."""
+    reply = frames.user_message(raw({"id": 1, "status": 200, "result": {"orderId": 5}, "error": None, "rateLimits": limits}), 9)
+    assert isinstance(reply, frames.ApiReply) and (reply.request_id, reply.status, reply.limits) == (1, 200, ())
+    assert json.loads(reply.result) == {"orderId": 5}
+
+
+@pytest.mark.parametrize("when", ["soon", None, {"ms": 1}, 1.5])
+def test_an_event_of_next_year_is_ignored_whatever_its_time(when: object) -> None:
+    """A kind we do not know is no gap, also where its `E` is no number of ours."""
+    assert frames.user_message(raw({"subscriptionId": 0, "event": {"e": "novelty", "E": when}}), 9) == frames.Ignored("novelty")
 
 
 def test_balances_and_movements() -> None:
