@@ -6,6 +6,7 @@ Never: a decision about orders, a wait without a limit.
 
 import io
 import json
+import logging
 import os
 import signal
 import sys
@@ -134,7 +135,7 @@ def open_venue(loaded: Loaded, state_dir: Path, parts: Lifecycle, console: Conso
     config = loaded.config
     if config.venue != "paper" or config.exchange.urls.rest:
         return {}, read_keys(os.environ, state_dir)
-    paper = PaperProcess(paper_arguments(config, state_dir / "paper"), ROOT, lambda line: console.line("BOOT", "", line))
+    paper = PaperProcess(paper_arguments(config, state_dir / "paper"), ROOT, lambda line, is_detail: paper_says(console, line, is_detail))
     parts.start("paper exchange", paper)
     ready = paper.ready
     said = "continued" if ready.get("continued") else "new account"
@@ -143,6 +144,11 @@ def open_venue(loaded: Loaded, state_dir: Path, parts: Lifecycle, console: Conso
     for note in notes if isinstance(notes, list) else ():
         console.line("BOOT", "", str(note))
     return {**ready, "process": paper}, Keys(str(ready["api_key"]), str(ready["api_secret"]))
+
+
+def paper_says(console: Console, line: str, is_detail: bool) -> None:
+    """What the paper exchange says while it runs; the inside of a traceback goes to the log file (and to -v) alone."""
+    console.line("LOG", "", f"paper exchange: {line}", level=logging.DEBUG if is_detail else logging.WARNING)
 
 
 def refuse(console: Console, text: str, code: int) -> int:

@@ -153,7 +153,7 @@ class Run:
         process = self.paper.get("process")
         if not isinstance(process, PaperProcess):
             return ""
-        return process.broken if process.is_running else f"the paper exchange has ended: {process.last_words}"
+        return process.broken if process.is_running else f"the paper exchange has ended ({process.end})"
 
     def _tell(self, at_ns: int, step: Step) -> None:
         for notice in step.notices:

@@ -51,6 +51,7 @@ ID_COLUMN = 78
 FOLD_WINDOW_NS = 10_000_000_000
 FOLD_WINDOW_MAX_NS = 640_000_000_000
 FOLDS_MAX = 500
+CANCELS_MAX = 2_000  # orders whose cancel is remembered as said
 SECRET_LENGTH_MIN = 8
 _DIGITS = re.compile(r"\d+(?:\.\d+)?")
 _CONTROLS = dict.fromkeys((*range(32), *range(127, 160)), "?") | {10: " | ", 13: None, 9: " "}
@@ -126,14 +127,16 @@ class Repeats:
     """Folds lines that differ in numbers only: the first is said, the rest counted and told when the window ends.
 
     The window is 10 s and doubles while the repeats go on (to 640 s), so a long outage stays a handful of lines. One thread.
+    A cancel is a fact of trading the first time; asked again for the same order (no connection takes it) it is a repeat.
     """
 
     def __init__(self) -> None:
         self._open: dict[tuple[str, str, str], _Fold] = {}
+        self._cancels: dict[str, None] = {}  # ids of the orders whose cancel was said, oldest first
 
     def admits(self, line: Line) -> bool:
         """True where the line is to be said now; False where it was counted instead."""
-        if line.tag in NEVER_FOLDED or line.is_fresh:
+        if (line.tag in NEVER_FOLDED or line.is_fresh) and not self._is_cancel_again(line):
             return True
         key = (line.tag, line.symbol, _DIGITS.sub("#", line.text))
         fold = self._open.get(key)
@@ -143,6 +146,16 @@ class Repeats:
         if len(self._open) < FOLDS_MAX:
             self._open[key] = _Fold(line)
         return True
+
+    def _is_cancel_again(self, line: Line) -> bool:
+        if line.tag != "CANCEL" or not line.order_id:
+            return False
+        if line.order_id in self._cancels:
+            return True
+        self._cancels[line.order_id] = None
+        if len(self._cancels) > CANCELS_MAX:
+            del self._cancels[next(iter(self._cancels))]
+        return False
 
     def due(self, now_ns: int, ends_all: bool = False) -> list[Line]:
         """The sums of the windows that have ended by `now_ns` (of all of them, at the end of a run)."""

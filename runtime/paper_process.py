@@ -30,8 +30,8 @@ class PaperFailed(Exception):
 class PaperProcess:
     """Resource. `ready` holds the JSON line once started."""
 
-    def __init__(self, arguments: Sequence[str], root: Path, on_line: Callable[[str], None] = lambda line: None) -> None:
-        """`on_line` hears what the child says on stderr, on a thread of its own."""
+    def __init__(self, arguments: Sequence[str], root: Path, on_line: Callable[[str, bool], None] = lambda line, is_detail: None) -> None:
+        """`on_line` hears what the child says on stderr, on a thread of its own; the inside of a traceback is a detail."""
         self._on_line = on_line
         self.broken = ""  # what is wrong with the recording, once the child has met it
         self._command = [sys.executable, "-m", "exchange.paper", *arguments]
@@ -94,8 +94,13 @@ class PaperProcess:
         return self._child is not None and self._child.poll() is None
 
     @property
-    def last_words(self) -> str:
-        return "\n".join(self._errors[-3:])
+    def end(self) -> str:
+        """How the child ended: the signal, or its code with its last words."""
+        code = self._child.poll() if self._child is not None else None
+        if code is None or code < 0:
+            return f"killed by signal {-(code or 0)}"
+        words = [line for line in self._errors if not _is_detail(line)]
+        return f"code {code}{': ' + words[-1].removeprefix('paper: ') if words else ''}"
 
     def _read_stdout(self, first: "queue.SimpleQueue[str]") -> None:
         assert self._child is not None and self._child.stdout is not None
@@ -121,4 +126,8 @@ class PaperProcess:
             said = line.removeprefix("paper: ")
             if said.endswith(BROKEN) and not said.startswith(OVER):
                 self.broken = said
-            self._on_line(said)
+            self._on_line(said, _is_detail(line))
+
+
+def _is_detail(line: str) -> bool:
+    return not line or line.startswith((" ", "Traceback "))

@@ -142,10 +142,13 @@ class Connection:
 
     # --- receiving ------------------------------------------------------------------------------------------------
 
-    async def serve(self) -> web.WebSocketResponse:
+    async def serve(self) -> web.StreamResponse:
         """Shake hands and read until the connection ends."""
         websocket = web.WebSocketResponse(autoping=False, compress=False, max_msg_size=FRAME_BYTES_MAX, timeout=1.0)
-        await websocket.prepare(self._request)
+        try:
+            await websocket.prepare(self._request)
+        except ConnectionResetError:
+            return web.Response()  # for nobody: the client went away before its handshake was answered
         self._register.open[self.figures.connection] = self
         self._timers = [self._loop.call_later(self._settings.life_s, self.close, GOING_AWAY, "24 hours are over")]
         self._schedule_ping()

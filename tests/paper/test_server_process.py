@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import time
@@ -93,6 +95,30 @@ def test_sigint_is_ignored_sigterm_ends() -> None:
     exchange.process.terminate()
     assert exchange.process.wait(5) == 0
     exchange.stop()
+
+
+@BESIDE
+@pytest.mark.parametrize("path", ["/ws/btcusdt@trade", "/ws-api/v3"])
+def test_clients_that_left_before_their_handshake_are_no_fault(path: str) -> None:
+    """After a freeze (a suspended machine) the handshakes of clients that are gone cost no word on stderr."""
+    exchange = Exchange()
+    try:
+        os.kill(exchange.process.pid, signal.SIGSTOP)
+        host, port = exchange.base.removeprefix("http://").split(":")
+        key = "dGhlIHNhbXBsZSBub25jZQ=="
+        asking = f"GET {path} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        for _ in range(5):
+            gone = socket.create_connection((host, int(port)))
+            gone.sendall(f"{asking}Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode())
+            gone.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # a reset, not an orderly end
+            gone.close()
+        os.kill(exchange.process.pid, signal.SIGCONT)
+        assert exchange.public("GET", "/api/v3/time").status == 200
+        exchange.process.terminate()
+        assert exchange.process.stderr is not None and exchange.process.wait(5) == 0
+        assert "Traceback" not in exchange.process.stderr.read()
+    finally:
+        exchange.stop()
 
 
 @BESIDE

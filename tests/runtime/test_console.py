@@ -149,6 +149,20 @@ def test_facts_of_trading_are_never_folded(tmp_path: Path) -> None:
     assert sum("the same" in line for line in bench.shown) == 15
 
 
+def test_a_cancel_that_no_connection_takes_is_said_once() -> None:
+    """The first cancel of each order is a line of its own; asked again every 0.3 s for an hour it is a handful of lines a side."""
+    repeats, said = Repeats(), []
+    for step in range(3600 * 3):
+        at_ns = AT_NS + step * NS // 3
+        for order in range(4):
+            text = f"{'BUY ' if order % 2 else 'SELL'} 0.0{order} @ 5999{order} · user stream down"
+            line = Line(at_ns=at_ns, tag="CANCEL", symbol="BTCUSDT", text=text, order_id=f"gl-{order}", level=logging.INFO)
+            said += [line.order_id] * repeats.admits(line)
+        said += ["sum"] * len(repeats.due(at_ns))
+    assert said[:4] == ["gl-0", "gl-1", "gl-2", "gl-3"]
+    assert len(said) <= 4 + 2 * 12
+
+
 def test_secrets_are_masked_everywhere(tmp_path: Path) -> None:
     """A registered secret reaches neither terminal nor files: not in a line, a notice, a library's record, a traceback or the status."""
     bench = Bench(tmp_path)
