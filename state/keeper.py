@@ -6,14 +6,16 @@ Rows that cannot be written wait here, merged by key, up to a limit; beyond it t
 Never: the trading thread; an order held up by a row.
 """
 
+import contextlib
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from core.notices import Notice
+from core.notices import ConfigTaken, Notice
 from core.orders import Evidence
+from state import settings
 from state.intents import IntentsCorrupt
-from state.keyvalue import KeyValue
+from state.keyvalue import KeyValue, KeyValueFull
 from state.rebuild import rebuild
 from state.rows import Rows, RunRow, RunStart, run_row, take
 from state.store import Store, StoreFailed, StoreRefused
@@ -62,6 +64,10 @@ class Keeper:
             self.left_out += 1
             return
         take(self._rows, self._run, at_ns, notice)
+        if isinstance(notice, ConfigTaken):
+            one = settings.InForce(self._run.boot, notice.version, at_ns)
+            with contextlib.suppress(KeyValueFull):
+                self.keys.set(settings.KEY, settings.added(self.keys.get(settings.KEY), one), at_ns)
 
     def end(self, at_ns: int, exit_code: int, reason: str) -> None:
         """The last row of a run: how it ended."""

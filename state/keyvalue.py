@@ -1,6 +1,7 @@
 """Small facts that outlive a run: text by name. Reads are a dict in memory; writes reach the disk through the recorder.
 
-Who calls it: the trading thread alone sets and deletes; any thread reads. The recorder takes what changed (`changes`) with its next group.
+Who calls it: the trading thread sets and deletes, the recorder its own key (state.settings); any thread reads. The recorder takes what changed
+(`changes`) with its next group.
 Never: a read from disk after start; a lost write while the recorder lives (what changed stays marked until it was taken).
 """
 

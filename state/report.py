@@ -22,6 +22,7 @@ from core.account import Account
 from core.money import ZERO, plain
 from core.snapshot import fill_data
 from core.types import Fill, Liquidity, Side, SymbolRules
+from state import settings
 from state.intents import IntentsCorrupt
 from state.ledger import account_of, recover
 from state.lot_rows import LotRow
@@ -88,6 +89,9 @@ def build(store_path: Path, intents_path: Path, wanted: str | None) -> Json:
         "undecided": _undecided(intents_path, instance, boot, is_newest=run is _choose(rows, None), notes=notes),
         "lots": lots_of(row for row in rows.lots.values() if row.venue_instance == scope and boot in (row.boot, row.last_boot)),
         "positions": positions_of(intents_path, boot),
+        "config_versions": [
+            {"version": one.version, "since": _iso(one.since_ns), "since_ns": one.since_ns} for one in settings.of_run(store_path, scope, boot)
+        ],
         "notes": notes,
     }
 
@@ -337,6 +341,8 @@ def lines(report: Mapping[str, Any]) -> list[str]:
         _pnl_words(report),
         f"balances {_pairs({asset: plain(Decimal(held['free']) + Decimal(held['locked'])) for asset, held in report['balances'].items()})}",
     ]
+    if report["config_versions"]:
+        said.append("settings " + " · ".join(f"{one['version']} since {one['since']}" for one in report["config_versions"]))
     said += position_lines(report["positions"]) + lot_lines(report["lots"])
     if report["recovered_fills"]:
         said.append(f"recovered {len(report['recovered_fills'])} fills from before this run's books begin")
