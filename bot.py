@@ -64,7 +64,7 @@ def main(argv: list[str] | None = None) -> int:
         print(errors, file=sys.stderr)
         return EXIT_USAGE
     if arguments.verb == "check":
-        return verbs.check(loaded, path)
+        return verbs.check(loaded, path, loaded.config.state_path(ROOT))
     if arguments.verb == "show-config":
         return verbs.print_config(loaded)
     state_dir = loaded.config.state_path(ROOT)

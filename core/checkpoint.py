@@ -21,7 +21,7 @@ from core.books import FILLS_KEPT_MAX, Books, SymbolBook
 from core.commands import AnyCommand
 from core.depth import DepthBook, Touch
 from core.engine import Engine
-from core.events import DepthDiff, Level
+from core.events import ConfigChanged, DepthDiff, Level
 from core.orders import Asked, Order, Orders
 from core.ports import Basis
 from core.types import Side
@@ -223,8 +223,15 @@ def load(engine: Engine, pieces: Iterable[Part]) -> None:
     if shelf.has("books.boot"):
         engine.books = _load_books(shelf)
         if engine.books.config is not None:
-            engine.adopt(engine.books, engine.books.config)
+            _adopt(engine, engine.books, engine.books.config)
     shelf.done()
+
+
+def _adopt(engine: Engine, books: Books, change: ConfigChanged) -> None:
+    try:
+        engine.adopt(books, change)
+    except msgspec.DecodeError as error:
+        raise CheckpointError(f"settings of another version ({error})") from error
 
 
 def _load_books(shelf: _Shelf) -> Books:

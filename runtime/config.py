@@ -7,6 +7,7 @@ Never: a default (runtime.config_model holds them), a secret in a message.
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,11 +32,13 @@ class Stamp(NamedTuple):
 
 
 def stamp_of(file: Path) -> Stamp | None:
-    """By path, so that a file that an editor has put in place of the old one is seen; None where there is none."""
+    """By path, so that a file that an editor has put in place of the old one is seen; None where there is none, or what is there is no plain file."""
     try:
         found = os.stat(file)
     except OSError:
         return None
+    if not stat.S_ISREG(found.st_mode):
+        return None  # a pipe is read once, at the start
     return Stamp(found.st_mtime_ns, found.st_ino, found.st_size)
 
 

@@ -18,6 +18,7 @@ from runtime.summary import config_lines, status_lines, why_lines
 
 EXIT_OK, EXIT_USAGE, EXIT_UNREACHABLE = 0, 2, 3
 ASK_TIMEOUT_S = 3.0
+CHECK_TIMEOUT_S = 0.3  # a check is over within a second
 PROOF_WAIT_S, PROOF_POLL_S = 3.0, 0.1
 
 
@@ -31,9 +32,18 @@ def init(path: Path) -> int:
     return EXIT_OK
 
 
-def check(loaded: Loaded, path: Path) -> int:
+def check(loaded: Loaded, path: Path, state_dir: Path) -> int:
+    """The file is whole; a bot that runs on this state folder says what it has taken of it, at once or not at all."""
     print(f"{path.name} ok: {len(show_config(loaded))} settings, venue {loaded.config.venue}, {', '.join(loaded.config.symbols)}")
+    answer = ask(state_dir / "control.sock", {"verb": "status"}, CHECK_TIMEOUT_S)
+    if answer is not None and answer.get("snapshot"):
+        print("\n".join(f"the running bot: {line}" for line in _settings(answer)))
     return EXIT_OK
+
+
+def _settings(answer: dict[str, object]) -> list[str]:
+    config = answer.get("config")
+    return config_lines(msgspec.convert(answer["snapshot"], Snapshot), config if isinstance(config, dict) else {})
 
 
 def print_config(loaded: Loaded) -> int:
@@ -59,9 +69,7 @@ def ask_bot(verb: str, state_dir: Path, as_json: bool) -> int:
         print(json.dumps(answer))
     elif "snapshot" in answer:
         snapshot = msgspec.convert(answer["snapshot"], Snapshot)
-        config = answer.get("config")
-        settings = config_lines(snapshot, config if isinstance(config, dict) else {})
-        print("\n".join(why_lines(snapshot) if verb == "why" else [*status_lines(snapshot), *settings]))
+        print("\n".join(why_lines(snapshot) if verb == "why" else [*status_lines(snapshot), *_settings(answer)]))
     else:
         print(answer.get("text", answer))
     return EXIT_OK if answer.get("ok", True) else EXIT_USAGE

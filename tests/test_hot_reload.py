@@ -93,13 +93,15 @@ def test_a_config_saved_beside_a_running_bot(tmp_path: Path) -> None:
         assert shown["config"]["waiting"] == ["log.files 5 -> 3"] and shown["config"]["faults"] == []
         versions = [one["version"] for one in shown["snapshot"]["config_versions"]]
         assert len(versions) == 3 and versions[1] == version and versions[-1] == shown["config"]["version"]
-        told = bot.ask("status").stdout
-        assert f"settings {versions[-1]} in force for" in told and "waits for a restart: log.files 5 -> 3" in told
+        for verb in ("status", "check"):
+            told = bot.ask(verb).stdout
+            assert f"settings {versions[-1]} in force for" in told and "waits for a restart: log.files 5 -> 3" in told
     finally:
         bot.process.send_signal(signal.SIGINT)
         code = bot.process.wait(WAIT_S)
     assert code == 0
     bot.until("EXIT", f"settings {versions[0]}", f"{version} after", f"{versions[2]} after")
+    assert bot.ask("check").stdout.count("\n") == 1, "no bot runs any more"
     report = json.loads(bot.ask("report", "--json").stdout)
     assert [one["version"] for one in report["config_versions"]] == versions
     (tape,) = segments(tmp_path / "state" / "tape")

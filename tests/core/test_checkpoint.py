@@ -14,6 +14,7 @@ from core import checkpoint
 from core.books import Books, SymbolBook
 from core.depth import DepthBook, Touch
 from core.engine import Engine
+from core.events import ConfigChanged
 from core.orders import Orders
 from core.types import Fill, Liquidity, Side
 from core.uptime import Uptime
@@ -260,6 +261,15 @@ def test_a_foreign_part_is_refused(engine: Engine, name: str) -> None:
     pieces = [(one, b"\xa3abc" if one == name else data) for one, data in checkpoint.parts(checkpoint.freeze(engine))]
     with pytest.raises(checkpoint.CheckpointError):
         checkpoint.load(new_engine(), pieces)
+
+
+def test_settings_that_cannot_be_read_are_refused(engine: Engine) -> None:
+    """A tape may come from anybody: damaged settings in a checkpoint are a CheckpointError."""
+    assert engine.books is not None
+    engine.books.config = ConfigChanged(version="v", settings=b"\xc1")
+    with pytest.raises(checkpoint.CheckpointError, match="settings"):
+        copy_of(engine)
+    engine.books.config = None
 
 
 def test_a_missing_or_unknown_part_is_refused(engine: Engine) -> None:

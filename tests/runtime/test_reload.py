@@ -181,6 +181,21 @@ def test_no_secret_is_told(tmp_path: Path) -> None:
     assert len(said) == 2 and "SUPERSECRETVALUE42" not in "\n".join(said)
 
 
+def test_a_pipe_is_read_once(tmp_path: Path) -> None:
+    """`--config <(...)`: what was read at the start is all there is; nobody waits for a pipe."""
+    read, write = os.pipe()
+    os.write(write, b"quoting: {cooldown_ms: 5}")
+    os.close(write)
+    loaded = load(Path(f"/proc/self/fd/{read}"), (), {})
+    assert loaded.config.quoting.cooldown_ms == 5 and loaded.stamp is None
+    told: list[str] = []
+    watcher = Reload(loaded, (), lambda *given: pytest.fail("taken"), told.append)
+    for _ in range(4):
+        watcher.look()
+    os.close(read)
+    assert told == []
+
+
 def test_settings_without_a_file_are_left_alone(tmp_path: Path) -> None:
     """Nobody looks for a file that the run did not come from."""
     desk = Desk(tmp_path)
