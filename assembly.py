@@ -155,6 +155,25 @@ def paper_arguments(config: Config, folder: Path) -> list[str]:
     return arguments
 
 
+# The paper exchange's own options, as a person of config.yaml knows them.
+IN_SETTINGS = {
+    "start with --fresh": "start once with --set paper.fresh=true",
+    "--exchange-info": "paper.exchange_info",
+    "--faults": "paper.faults",
+    "--market": "paper.market",
+    "--symbols": "symbols",
+    "--balances": "paper.balances",
+    "open port": "open paper.port",
+}
+
+
+def in_settings(text: str) -> str:
+    """What the paper exchange says of its options, said of our settings."""
+    for option, setting in IN_SETTINGS.items():
+        text = text.replace(option, setting)
+    return text
+
+
 # -- a session -----------------------------------------------------------------------------------
 class KeyTooPowerful(Exception):
     """The live key may do more than trade; the text says what to change."""
@@ -297,6 +316,7 @@ class Session:
         """The venue denies the newest orders it ever acknowledged, and its ids run backwards (DESIGN 6). Asked twice: a query may lag behind."""
         for symbol, venue_order_id in recovery.newest_orders[:WITNESSES_MAX]:
             if symbol in self.config.symbols and self._is_denied(symbol, venue_order_id):
+                self.say(f"the venue denies order {venue_order_id} of {symbol}: was it reset? asking again in {RESET_SECOND_LOOK_S:g} s")
                 time.sleep(RESET_SECOND_LOOK_S)
                 return self._is_denied(symbol, venue_order_id)
         return False
@@ -333,6 +353,8 @@ class Session:
             boot=boot.boot, venue=boot.venue, instance=boot.instance, order_tag=boot.tag, started_ns=self.clock(), symbols=symbols
         )
         self.keeper.open(run)
+        if aside := self.keeper.store.set_aside:
+            self.say(f"the database was damaged: put aside as {aside.name}, a new one is filled from the intents")
 
     @property
     def pong_ms_max(self) -> float:

@@ -23,7 +23,7 @@ if __name__ == "__main__":  # loading the rest takes about a second; a Ctrl-C in
         print(absent, file=sys.stderr)
         sys.exit(2)
 
-from assembly import KeyTooPowerful, cancel_at_venue, paper_arguments
+from assembly import KeyTooPowerful, cancel_at_venue, in_settings, paper_arguments
 from core.ports import NotSent, Refused
 from exchange.binance.errors import UnknownOutcome
 from run import EXIT_OK, EXIT_UNCLEAN, EXIT_USAGE, ROOT, RUN_AGAIN, Run
@@ -125,7 +125,7 @@ def run_once(loaded: Loaded, state_dir: Path, arguments: Namespace, stopper: Sto
         except OSError as error:  # a folder or a file of ours that cannot be used; once trading has begun the run sees to it itself
             return refuse(console, in_words(error), EXIT_USAGE), loaded
         except PaperFailed as error:
-            return refuse(console, str(error), EXIT_USAGE if error.is_usage else EXIT_UNREACHABLE), loaded
+            return refuse(console, in_settings(str(error)), EXIT_USAGE if error.is_usage else EXIT_UNREACHABLE), loaded
         except (Refused, NotSent, UnknownOutcome) as error:
             return refuse(console, f"the venue cannot be used: {error}", EXIT_UNREACHABLE), loaded
 
@@ -167,7 +167,8 @@ def cancel_all(loaded: Loaded, state_dir: Path, arguments: Namespace) -> int:
         return EXIT_OK
     config = loaded.config
     if config.venue == "paper" and not config.exchange.urls.rest:
-        print("no bot runs on this state folder, and the paper exchange ends with its bot: nothing to cancel", file=sys.stderr)
+        said = "no bot runs on this state folder, and the paper exchange ends with its bot: the next start sees to what is left"
+        print(said, file=sys.stderr)
         return EXIT_UNREACHABLE
     try:
         keys, tag = read_keys(os.environ, state_dir), config.exchange.order_tag or kept_tag(state_dir)

@@ -185,7 +185,7 @@ class Run:
             "status": lambda request: self._shown(),
             "why": lambda request: self._shown(),
             "resume": lambda request: self._operate(OperatorAction.RESUME, "resumed; quoting starts with the next green light"),
-            "close": lambda request: self._operate(OperatorAction.CLOSE, "leaving every lot; python bot.py resume enters again"),
+            "close": lambda request: self._asked_to_close(),
             "halt": lambda request: self._operate(OperatorAction.HALT, "halted; python bot.py resume"),
             "cancel-all": lambda request: self._operate(OperatorAction.CANCEL_ALL, "halted and canceling our orders; python bot.py resume"),
             "proof": lambda request: self._operate(OperatorAction.PROVE, "reading the venue's books"),
@@ -196,6 +196,11 @@ class Run:
         snapshot = self.loop.snapshot
         config = msgspec.to_builtins(self.reload.shown)
         return {"ok": snapshot is not None, "snapshot": msgspec.to_builtins(snapshot), "run_id": self.session.boot, "config": config}
+
+    def _asked_to_close(self) -> dict[str, object]:
+        if self.config.strategy != "maker_first":
+            return {"ok": False, "text": f"strategy: {self.config.strategy} holds no lots to close; python bot.py cancel-all halts it"}
+        return self._operate(OperatorAction.CLOSE, "leaving every lot; python bot.py resume enters again")
 
     def _asked_to_stop(self) -> dict[str, object]:
         self.stopper.ask("asked to over the control socket")

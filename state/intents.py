@@ -286,6 +286,8 @@ def records_in(data: bytes, path: Path) -> Iterator[Record]:
 
     A torn record - the last one of a killed run, or one a full disk cut off - is skipped: its command never left, or its answer is asked for again.
     """
+    if _is_foreign(data[: HEAD.size + len(PAYLOAD_BEGINS)]):
+        raise IntentsCorrupt(_advice(path, 0, "this is no file of intents"))
     decoder = msgspec.json.Decoder(Record)
     at = 0
     while at < len(data):
@@ -301,6 +303,11 @@ def records_in(data: bytes, path: Path) -> Iterator[Record]:
         if not _is_torn(data, at, following):
             raise IntentsCorrupt(_advice(path, at, "a record does not match its checksum"))
         at = following
+
+
+def _is_foreign(begin: bytes) -> bool:
+    """Somebody else's file: no record at its begin, no piece of a scar where the first one was torn that early, and not the zeros of a power cut."""
+    return len(begin) == HEAD.size + len(PAYLOAD_BEGINS) and begin[HEAD.size :] != PAYLOAD_BEGINS and SCAR[:1] not in begin and any(begin)
 
 
 def _advice(path: Path, at: int, what: str) -> str:

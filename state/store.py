@@ -129,6 +129,7 @@ class Store:
         self.path = path
         self._engine: Engine | None = None
         self._inode = 0
+        self.set_aside: Path | None = None  # where a damaged file went
 
     def open(self) -> bool:
         """Create or bring up to date; True where the file is new and wants to be rebuilt. A damaged file is set aside."""
@@ -143,6 +144,7 @@ class Store:
         aside = self.path.with_suffix(".damaged")
         with _failures():
             os.replace(self.path, aside)
+            self.set_aside = aside
             self._remove_siblings()
             return self._open()
 

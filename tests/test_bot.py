@@ -97,6 +97,8 @@ def test_verbs_reach_the_running_bot(tmp_path: Path) -> None:
     with running_bot(tmp_path):
         shown = json.loads(bot("status", "--json", *settings(tmp_path)).stdout)["snapshot"]
         assert {side["symbol"] for side in shown["sides"]} == {"BTCUSDT"}
+        close = bot("close", *settings(tmp_path))
+        assert close.returncode == 2 and "no lots" in close.stdout, "a market maker has none, and must not claim to leave them"
         second = bot("--run-for", "3", "--ui", "plain", *settings(tmp_path))
         assert second.returncode == 2 and "another bot" in second.stdout
         assert bot("cancel-all", *settings(tmp_path)).returncode == 0

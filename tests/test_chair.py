@@ -58,6 +58,18 @@ def test_a_bot_without_log_files_trades_and_says_so(tmp_path: Path) -> None:
     assert report.returncode == 0 and report.stdout.startswith(b"run "), report.stderr[-500:]
 
 
+def test_a_damaged_database_and_account_are_told(tmp_path: Path) -> None:
+    """The database is put aside with a line; the paper exchange's words name our settings, not its own options."""
+    state = tmp_path / "state"
+    (state / "paper").mkdir(parents=True)
+    (state / "store.db").write_bytes(b"no database at all " * 100)
+    done = bot("--run-for", "1", *settings(tmp_path))
+    assert done.returncode == 0 and "the database was damaged: put aside as store.damaged" in done.stdout
+    (state / "paper" / "account.json").write_text("{")
+    done = bot("--run-for", "1", *settings(tmp_path))
+    assert done.returncode == 2 and done.stdout.splitlines()[-1].endswith("start once with --set paper.fresh=true")
+
+
 @pytest.mark.parametrize("arguments", [["check"], ["schema"], ["--run-for", "1", "--json"]])
 def test_an_output_on_a_full_disk_is_told(tmp_path: Path, arguments: list[str]) -> None:
     """What could not be printed is said on stderr, with exit 2; a run still ends in order."""

@@ -130,7 +130,7 @@ def _read_faults(server: Server, path: Path) -> None:
     try:
         server.apply_faults(json.loads(path.read_bytes()))
     except (OSError, ValueError) as error:
-        raise BuildError(f"--faults {path}: {error}") from error
+        raise BuildError(f"--faults {path}: {error.strerror if isinstance(error, OSError) else error}") from error
 
 
 async def _serve(parts: Parts, arguments: argparse.Namespace) -> None:

@@ -104,7 +104,8 @@ def _rules(options: Options) -> tuple[list[SymbolRules], list[str]]:
             body = json.loads(options.exchange_info.read_bytes())
             given = {str(entry["symbol"]): SymbolRules.from_exchange_info(entry) for entry in body["symbols"]}
         except (OSError, ValueError, KeyError, TypeError, AssertionError) as error:
-            raise BuildError(f"--exchange-info {options.exchange_info}: {error}") from error
+            why = error.strerror if isinstance(error, OSError) else f"not in Binance's form ({error!r})"
+            raise BuildError(f"--exchange-info {options.exchange_info}: {why}") from error
     if not options.is_synthetic:
         try:
             return rules_of_recording(options.market, given)

@@ -51,13 +51,13 @@ def read_lines(path: Path) -> Iterator[Line]:
                 newest_us = max(newest_us, int(time_text) * scale[0] // scale[1])
                 yield Line(path, number, newest_us, message)
     except FileNotFoundError:
-        raise RecordingError(f"{path}:0: there is no such file; check the path given to --market") from None
+        raise RecordingError(f"{path}: there is no such file; check the path given to --market") from None
     except gzip.BadGzipFile:
         raise RecordingError(f"{path.name}:{number + 1}: not a gzip file; compress the recording with gzip") from None
     except (EOFError, zlib.error):
         raise RecordingError(f"{path.name}:{number + 1}: the gzip data ends or breaks here; copy the file again") from None
     except OSError as error:
-        raise RecordingError(f"{path}:{number}: {error.strerror or error}; check the path given to --market") from None
+        raise RecordingError(f"{path}: {error.strerror or error}; check the path given to --market") from None
 
 
 @dataclass(frozen=True, slots=True)
