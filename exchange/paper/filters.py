@@ -35,8 +35,17 @@ def check_quantity(rules: SymbolRules, quantity: Decimal) -> None:
         raise failure("LOT_SIZE")
 
 
+def check_market_quantity(rules: SymbolRules, quantity: Decimal) -> None:
+    """MARKET_LOT_SIZE stands beside LOT_SIZE; each of its parts may be 0, which is off."""
+    is_above = rules.market_max_quantity and quantity > rules.market_max_quantity
+    if quantity < rules.market_min_quantity or is_above or (rules.market_step and quantity % rules.market_step):
+        raise failure("MARKET_LOT_SIZE")
+
+
 def check_notional(rules: SymbolRules, notional: Decimal, is_market: bool = False) -> None:
-    if notional < rules.min_notional or (rules.max_notional and not is_market and notional > rules.max_notional):
+    is_below = (rules.min_notional_to_market or not is_market) and notional < rules.min_notional
+    is_above = (rules.max_notional_to_market or not is_market) and rules.max_notional and notional > rules.max_notional
+    if is_below or is_above:
         raise failure("NOTIONAL")
 
 
@@ -58,6 +67,7 @@ def check_request(rules: SymbolRules, request: PlaceRequest, average: Decimal | 
     if request.type in MARKET_TYPES:
         if request.quantity is not None:
             check_quantity(rules, request.quantity)
+            check_market_quantity(rules, request.quantity)
         if request.quote_quantity is not None:
             check_notional(rules, request.quote_quantity, is_market=True)
         elif request.quantity is not None and average is not None:

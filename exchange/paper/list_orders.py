@@ -8,11 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from exchange.paper import encode, encode_lists
-from exchange.paper.lists import OrderList
+from exchange.paper.lists import ListRequest, OrderList
 from exchange.paper.model import PaperOrder, Reject
-from exchange.paper.operation import FREE_ON_SUCCESS, Operation, fixed, names
+from exchange.paper.operation import FREE_ON_SUCCESS, Handler, Operation, fixed, names
 from exchange.paper.params import Params
-from exchange.paper.placement import PLACE_PAIR, RESPONSE_TYPES, read_pair
+from exchange.paper.placement import PLACE_OLD_PAIR, PLACE_OTHER_LIST, PLACE_PAIR, RESPONSE_TYPES, read_old_pair, read_pair
 
 if TYPE_CHECKING:
     from exchange.paper.desk import Desk
@@ -23,7 +23,25 @@ ORDERS_PER_PAIR = 2
 
 def place_pair(desk: Desk, params: Params, now_ms: int) -> object:
     """POST orderList/oco / orderList.place.oco; counts as two orders. FULL by default, as observed."""
-    wanted = read_pair(desk, params)
+    return _place(desk, read_pair(desk, params), params, now_ms)
+
+
+def place_old_pair(desk: Desk, params: Params, now_ms: int) -> object:
+    """POST order/oco / orderList.place, the deprecated form."""
+    return _place(desk, read_old_pair(desk, params), params, now_ms)
+
+
+def _refuse(kind: str) -> Handler:
+    """The other kinds of list, which no symbol of this exchange allows."""
+
+    def refuse(desk: Desk, params: Params, now_ms: int) -> object:
+        desk.known_symbol(params)
+        raise Reject(-2010, f"{kind} orders are not supported for this symbol.")
+
+    return refuse
+
+
+def _place(desk: Desk, wanted: ListRequest, params: Params, now_ms: int) -> object:
     answer_as = params.choice("newOrderRespType", RESPONSE_TYPES) or "FULL"
     full = desk.limits.orders_full(now_ms, ORDERS_PER_PAIR)
     if full is not None:
@@ -91,6 +109,14 @@ OPERATIONS = (
     Operation(
         "orderList.place.oco", "POST", "/api/v3/orderList/oco", place_pair, fixed(1), PLACE_PAIR,
         signed=True, changes=True, free=FREE_ON_SUCCESS, counts_orders=True,
+    ),
+    Operation(
+        "orderList.place", "POST", "/api/v3/order/oco", place_old_pair, fixed(1), PLACE_OLD_PAIR,
+        signed=True, changes=True, free=FREE_ON_SUCCESS, counts_orders=True,
+    ),
+    *(
+        Operation(f"orderList.place.{kind}", "POST", f"/api/v3/orderList/{kind}", _refuse(said), fixed(1), PLACE_OTHER_LIST, signed=True)
+        for kind, said in (("oto", "OTO"), ("otoco", "OTO"), ("opo", "OPO"), ("opoco", "OPO"))
     ),
     Operation(
         "orderList.cancel", "DELETE", "/api/v3/orderList", cancel_list, fixed(1),

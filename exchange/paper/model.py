@@ -71,6 +71,12 @@ class SymbolRules:
     max_orders: int = 200
     max_amends: int = 10
     max_algo_orders: int = 5
+    market_min_quantity: Decimal = ZERO
+    market_max_quantity: Decimal = ZERO
+    market_step: Decimal = ZERO
+    min_notional_to_market: bool = True
+    max_notional_to_market: bool = False
+    max_position: Decimal = ZERO
     max_order_lists: int = 20
     trailing_above: tuple[int, int] = (10, 2000)  # least and most bips of a trailing delta; (0, 0) is off
     trailing_below: tuple[int, int] = (10, 2000)
@@ -86,6 +92,9 @@ class SymbolRules:
 
         def value(kind: str, name: str) -> Decimal:
             return Decimal(str(filters.get(kind, {}).get(name, 0)))
+
+        def applies(kind: str, name: str, default: bool) -> bool:
+            return bool(filters.get(kind, {}).get(name, default))
 
         sided, plain_, trailing = "PERCENT_PRICE_BY_SIDE", "PERCENT_PRICE", "TRAILING_DELTA"
         return cls(
@@ -107,6 +116,12 @@ class SymbolRules:
             max_orders=int(value("MAX_NUM_ORDERS", "maxNumOrders")) or 200,
             max_amends=int(value("MAX_NUM_ORDER_AMENDS", "maxNumOrderAmends")) or 10,
             max_algo_orders=int(value("MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders")),
+            market_min_quantity=value("MARKET_LOT_SIZE", "minQty"),
+            market_max_quantity=value("MARKET_LOT_SIZE", "maxQty"),
+            market_step=value("MARKET_LOT_SIZE", "stepSize").normalize(),
+            min_notional_to_market=applies("NOTIONAL", "applyMinToMarket", default=applies("MIN_NOTIONAL", "applyToMarket", default=True)),
+            max_notional_to_market=applies("NOTIONAL", "applyMaxToMarket", default=False),
+            max_position=value("MAX_POSITION", "maxPosition"),
             max_order_lists=int(value("MAX_NUM_ORDER_LISTS", "maxNumOrderLists")),
             trailing_above=(int(value(trailing, "minTrailingAboveDelta")), int(value(trailing, "maxTrailingAboveDelta"))),
             trailing_below=(int(value(trailing, "minTrailingBelowDelta")), int(value(trailing, "maxTrailingBelowDelta"))),

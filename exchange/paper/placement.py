@@ -6,7 +6,7 @@ Source: binance-wire 3 (required by type), 8 (codes), `POST /api/v3/orderList/oc
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from exchange.paper.lists import ListRequest
@@ -30,6 +30,15 @@ _LEG = "Type ClientOrderId IcebergQty Price StopPrice TrailingDelta TimeInForce 
 PLACE_PAIR = names("symbol listClientOrderId side quantity newOrderRespType selfTradePreventionMode") | {
     leg + name for leg in ("above", "below") for name in _LEG.split()
 }
+PLACE_OLD_PAIR = names(
+    "symbol listClientOrderId side quantity price stopPrice stopLimitPrice stopLimitTimeInForce trailingDelta newOrderRespType "
+    "selfTradePreventionMode limitClientOrderId limitStrategyId limitStrategyType limitIcebergQty "
+    "stopClientOrderId stopStrategyId stopStrategyType stopIcebergQty"
+)
+PLACE_OTHER_LIST = names("symbol listClientOrderId newOrderRespType selfTradePreventionMode") | {
+    order + name for order in ("working", "pending", "pendingAbove", "pendingBelow") for name in f"Side Quantity {_LEG}".split()
+}
+_OLD_STOP = {"price": "stopLimitPrice", "timeInForce": "stopLimitTimeInForce", "stopPrice": "stopPrice", "trailingDelta": "trailingDelta"}
 _NO_ICEBERG = Reject(-2010, "Iceberg orders are not supported for this symbol.")
 _NO_PEG = Reject(-2010, "Pegged orders are not supported for this symbol.")
 _NOT_OFFERED = {"icebergQty": _NO_ICEBERG, "pegPriceType": _NO_PEG, "pegOffsetType": _NO_PEG, "pegOffsetValue": _NO_PEG}
@@ -84,13 +93,25 @@ def read_pair(desk: Desk, params: Params) -> ListRequest:
     return ListRequest(params.client_id("listClientOrderId") or desk.new_client_id(), stop, profit)
 
 
-def _leg_naming(leg: str) -> Naming:
-    """The name of one leg's parameter; symbol, side, quantity and STP mode are the pair's."""
+def read_old_pair(desk: Desk, params: Params) -> ListRequest:
+    """The deprecated form of a pair: a limit maker at `price` and a stop loss, with a limit where `stopLimitPrice` is given. Raises `Reject`."""
+    for name in ("quantity", "price", "stopPrice"):
+        params.require(name)
+    stop_type = "STOP_LOSS_LIMIT" if "stopLimitPrice" in params else "STOP_LOSS"
+    typed = Params({**params.values(), "limitType": "LIMIT_MAKER", "stopType": stop_type})
+    limit, stop = _read(desk, typed, _leg_naming("limit", {"price": "price"})), _read(desk, typed, _leg_naming("stop", _OLD_STOP))
+    return ListRequest(params.client_id("listClientOrderId") or desk.new_client_id(), stop, limit)
+
+
+def _leg_naming(leg: str, odd: Mapping[str, str] | None = None) -> Naming:
+    """The name of one leg's parameter; symbol, side, quantity and STP mode are the pair's. `odd` are names of another form."""
     common = ("symbol", "side", "quantity", "quoteOrderQty", "selfTradePreventionMode")
 
     def named(name: str) -> str:
         if name in common:
             return name
+        if odd is not None and name in odd:
+            return odd[name]
         own = name.removeprefix("new")
         return leg + own[0].upper() + own[1:]
 

@@ -7,6 +7,7 @@ Source: binance-wire 2 (Filters), 3 (order semantics), 8 (codes); `POST /api/v3/
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 
 from exchange.paper import filters, triggers
 from exchange.paper.activation import Activation
@@ -111,9 +112,18 @@ class Placing(Activation):
         resting = sum(1 for request in requests if request.type != "MARKET")
         if resting and len(archive.open_ids) + resting > rules.max_orders:
             raise filters.failure("MAX_NUM_ORDERS", -2010)
+        if rules.max_position and requests[0].side == BUY and self._position_with(requests[0]) > rules.max_position:
+            raise filters.failure("MAX_POSITION", -2010)
         algo = sum(1 for request in requests if request.type in ALGO_TYPES)
         if algo and rules.max_algo_orders and algo + sum(1 for each in archive.open_ids if archive.orders[each].is_algo) > rules.max_algo_orders:
             raise filters.failure("MAX_NUM_ALGO_ORDERS", -2010)
+
+    def _position_with(self, request: PlaceRequest) -> Decimal:
+        """The base asset we hold, and could hold when everything bought is filled, this order included."""
+        archive = self.archives[request.symbol]
+        bought = sum((archive.orders[each].remaining for each in archive.open_ids if archive.orders[each].side == BUY), ZERO)
+        wanted = request.quantity if request.quantity is not None else self._quantity_for(request)
+        return sum(self.ledger.of(self.rules[request.symbol].base)[1:], bought) + wanted
 
     def _check_entry(self, request: PlaceRequest) -> None:
         """Against the book and the last price."""

@@ -114,6 +114,12 @@ def amendments(desk: Desk, params: Params, now_ms: int) -> object:
     return [row.as_json() for row in rows[: params.limit(500, 1000)]]
 
 
+def my_allocations(desk: Desk, params: Params, now_ms: int) -> object:
+    """GET myAllocations: there is no smart order routing here, so there are none."""
+    desk.known_symbol(params)
+    return []
+
+
 def my_filters(desk: Desk, params: Params, now_ms: int) -> object:
     """GET myFilters: the symbol's filters; this account has none of its own."""
     entry = desk.rules[desk.known_symbol(params)].to_exchange_info()
@@ -158,6 +164,10 @@ OPERATIONS = (
     Operation(
         "order.amendments", "GET", "/api/v3/order/amendments", amendments, fixed(4),
         names("symbol orderId fromExecutionId limit"), signed=True,
+    ),
+    Operation(
+        "myAllocations", "GET", "/api/v3/myAllocations", my_allocations, fixed(20),
+        names("symbol startTime endTime fromAllocationId limit orderId"), signed=True,
     ),
     Operation("myFilters", "GET", "/api/v3/myFilters", my_filters, fixed(40), names("symbol"), signed=True),
     Operation(

@@ -22,6 +22,7 @@ from exchange.paper.tickers import statistics
 from exchange.paper.time_unit import event_in_us
 
 Book = dict[Decimal, Decimal]
+ALL_MINI = ("!miniTicker@arr", "!miniTicker@arr@1000ms")  # the second name is python-binance's
 METHODS = "`SUBSCRIBE`, `UNSUBSCRIBE`, `LIST_SUBSCRIPTIONS`, `SET_PROPERTY`, `GET_PROPERTY`"
 PARTIAL_DEPTHS = (5, 10, 20)
 
@@ -186,7 +187,7 @@ class Hub:
         rows: list[Json] = []
         for symbol in self._changed:
             mini, full = symbol.lower() + "@miniTicker", symbol.lower() + "@ticker"
-            if not (self.has(mini) or self.has(full) or self.has("!miniTicker@arr")):
+            if not (self.has(mini) or self.has(full) or any(map(self.has, ALL_MINI))):
                 continue
             day = statistics(self._desk, symbol, now_ms - DAY_MS, now_ms)
             rows.append(encode_market.mini_ticker_event(symbol, day, now_ms))
@@ -194,8 +195,8 @@ class Hub:
             if self.has(full):
                 touch, prints = self._desk.matching.touch(symbol), self._desk.tapes[symbol].prints
                 self.send(full, "ticker", symbol, encode_market.ticker_event(symbol, day, touch, prints, now_ms))
-        if rows:
-            self.send("!miniTicker@arr", "miniTicker", "", rows)
+        for name in ALL_MINI if rows else ():
+            self.send(name, "miniTicker", "", rows)
         self._changed.clear()
 
     def _send_prices(self, symbol: str, now_ms: int) -> None:

@@ -189,6 +189,38 @@ def test_refusals_of_a_pair(exchange: Exchange, last: Decimal, change: dict[str,
     assert exchange.call("GET", "/api/v3/openOrders", symbol="BTCUSDT").json == []
 
 
+@pytest.mark.parametrize("side", ["SELL", "BUY"])
+def test_the_deprecated_form_of_a_pair(exchange: Exchange, last: Decimal, side: str) -> None:
+    """POST order/oco: a limit maker at `price`, a stop loss at `stopPrice`, with a limit at stopLimitPrice where given; orderList.place too."""
+    near, far = ("1.03", "0.97") if side == "SELL" else ("0.97", "1.03")
+    wanted = {
+        "symbol": "BTCUSDT", "side": side, "quantity": "0.001", "price": f"{last * Decimal(near):.2f}", "stopPrice": f"{last * Decimal(far):.2f}",
+        "limitClientOrderId": f"old-limit-{side}", "stopClientOrderId": f"old-stop-{side}",
+    }  # fmt: skip
+    body = exchange.call("POST", "/api/v3/order/oco", **wanted).json
+    assert list(body) == [*LIST_FIELDS, "orderReports"] and body["contingencyType"] == "OCO"
+    assert [(row["type"], row["clientOrderId"]) for row in body["orderReports"]] == [
+        ("STOP_LOSS", f"old-stop-{side}"), ("LIMIT_MAKER", f"old-limit-{side}")
+    ]  # fmt: skip
+    exchange.call("DELETE", "/api/v3/openOrders", symbol="BTCUSDT")
+    limited = {**wanted, "stopLimitPrice": wanted["stopPrice"]}
+    assert "'stopLimitTimeInForce'" in exchange.call("POST", "/api/v3/order/oco", **limited).json["msg"]
+    with exchange.ws_api() as socket:
+        result = socket.signed("orderList.place", **limited, stopLimitTimeInForce="GTC")["result"]
+    assert [(row["type"], row["price"]) for row in result["orderReports"]][0] == ("STOP_LOSS_LIMIT", f"{Decimal(wanted['stopPrice']):.8f}")
+
+
+def test_other_kinds_of_list_are_refused_in_words(exchange: Exchange) -> None:
+    """OTO, OTOCO, OPO and OPOCO exist as calls; exchangeInfo says that no symbol allows them, and so does the refusal."""
+    working = {"symbol": "BTCUSDT", "workingType": "LIMIT", "workingSide": "BUY", "workingPrice": "50000", "workingQuantity": "0.001"}
+    for kind in ("oto", "otoco", "opo", "opoco"):
+        answer = exchange.call("POST", f"/api/v3/orderList/{kind}", **working)
+        assert (answer.status, answer.json["code"]) == (400, -2010) and "orders are not supported for this symbol" in answer.json["msg"]
+    with exchange.ws_api() as socket:
+        assert socket.signed("orderList.place.oto", **working)["error"]["code"] == -2010
+    assert exchange.call("GET", "/api/v3/myAllocations", symbol="BTCUSDT").json == []
+
+
 def test_a_pair_needs_room_for_two_orders(exchange: Exchange, last: Decimal) -> None:
     """With one order left in the window a pair is -1015, a single order is not."""
     used = exchange.call("GET", "/api/v3/rateLimit/order").json[0]["count"]
