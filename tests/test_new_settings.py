@@ -137,6 +137,30 @@ def test_a_fallback_that_was_switched_off_takes_nothing() -> None:
     assert Side.BUY not in floor.trader.recheck and not floor.changes()
 
 
+def test_a_trailing_stop_that_was_switched_off_leaves_no_lot() -> None:
+    """A lot that trails already is not left when `trail_bps` becomes 0: off is off, not a distance of nothing."""
+    floor = Floor(exits=msgspec.structs.replace(EXITS, trail_from_bps=D(2), trail_bps=D(8)))
+    floor.connect()
+    floor.lot()
+    floor.touch("100.04", "100.06", after_ms=50)
+    (lot,) = floor.trader.lots.open[Side.BUY]
+    assert lot.is_trailing and not floor.trader.exits
+    floor.step(other_trader())  # EXITS: trail_bps 0
+    floor.touch("100.03", "100.05", after_ms=50)
+    assert not floor.trader.exits and not floor.changes()
+
+
+def test_a_runner_that_was_switched_off_has_its_take_profit() -> None:
+    """The oldest lot, let run so far, is left at its take-profit from the change on."""
+    floor = Floor(exits=msgspec.structs.replace(EXITS, runner=True))
+    floor.connect()
+    floor.lot()
+    floor.touch("100.20", "100.22", after_ms=50)
+    assert not floor.trader.exits
+    floor.step(other_trader())  # EXITS: runner false
+    assert len(floor.trader.exits) == 1
+
+
 def test_the_built_in_signal_takes_its_settings_and_keeps_its_averages() -> None:
     """The averages go on with the new times."""
     made = MakerFirst(MakerFirstSettings())

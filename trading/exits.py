@@ -66,7 +66,7 @@ def why_leave(lot: Lot, price: Decimal, settings: ExitSettings, now_ns: int, is_
     tests = (
         (is_closing, Why.OPERATOR),
         (bool(settings.stop_loss_bps) and gain <= -settings.stop_loss_bps, Why.STOP_LOSS),
-        (lot.is_trailing and fallen >= settings.trail_bps, Why.TRAILING),
+        (lot.is_trailing and bool(settings.trail_bps) and fallen >= settings.trail_bps, Why.TRAILING),
         (bool(settings.time_limit_s) and now_ns - lot.opened_ns >= settings.time_limit_s * S, Why.TIME),
         (bool(lot.take_profit_bps) and not is_runner and gain >= lot.take_profit_bps, Why.TAKE_PROFIT),
     )

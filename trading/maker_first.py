@@ -162,7 +162,7 @@ class MakerFirst:
         return self._reason(view, trader, lot, price)
 
     def _reason(self, view: View, trader: Trader, lot: Lot, price: Decimal) -> Why | None:
-        is_runner = trader.lots.runner[lot.side] == lot.number
+        is_runner = self.settings.exits.runner and trader.lots.runner[lot.side] == lot.number
         return leaving.why_leave(lot, price, self.settings.exits, view.now_ns, is_runner, view.is_closing)
 
     def _begin_exit(self, view: View, trader: Trader, lot: Lot, why: Why, mid: Decimal, wanted: Wanted) -> Chase:
