@@ -203,7 +203,7 @@ def _after_amend(books: Books, amendment: Amendment, order: Order) -> None:
         books.notices.append(Said(tag="REJECT", symbol=order.symbol, text=text, order_id=order.client_order_id))
         _resubmit(books, order, amendment, f"amendment refused: {amendment.error}")
     elif not order.resolve:
-        why = amendment.error or ("not carried out" if order.is_open else f"the order ended {order.status.value} first")
+        why = amendment.error or ("not carried out" if order.is_open else f"the order was {order.status.value} first")
         _decide(books, amendment, AmendOutcome.REJECTED, Routing.NOT_CHANGED, order.client_order_id * order.is_open, error=why)
 
 
@@ -236,7 +236,7 @@ def _after_replace(books: Books, amendment: Amendment, order: Order) -> None:
         error = f"canceled, not replaced: {amendment.error or 'the new order was not found'}"
         _decide(books, amendment, AmendOutcome.REJECTED, Routing.CANCEL_REPLACE, error=error)
     else:
-        why = amendment.error if order.is_open else f"the order ended {order.status.value} first"
+        why = amendment.error if order.is_open else f"the order was {order.status.value} first"
         _decide(books, amendment, AmendOutcome.REJECTED, Routing.NOT_CHANGED, order.client_order_id * order.is_open, error=why)
 
 
@@ -290,4 +290,6 @@ def _decide(
     books.amended[amendment.client_order_id] = result
     if len(books.amended) > AMENDED_KEPT:
         del books.amended[next(iter(books.amended))]
-    books.notices.append(Amended(tag="AMEND", symbol=amendment.symbol, order_id=order_id or amendment.client_order_id, result=result))
+    order_id = order_id or amendment.new_order_id or amendment.client_order_id
+    is_said = outcome is AmendOutcome.DONE and routing is Routing.CANCEL_REPLACE  # by REPRICE, when it left: with the same id
+    books.notices.append(Amended(tag="ACK" if is_said else "AMEND", symbol=amendment.symbol, order_id=order_id, result=result))

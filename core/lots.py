@@ -74,6 +74,7 @@ class Lot:
     dust: Decimal = ZERO  # base that went to the dust
     exit_reason: str = ""  # the newest
     closed_ns: int = 0
+    is_told: bool = False  # a person has read of its end
 
     @property
     def quantity(self) -> Decimal:

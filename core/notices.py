@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import msgspec
 
-from core.amendments import AmendmentResult
+from core.amendments import AmendmentResult, AmendOutcome, Routing
 from core.commands import Request
 from core.events import ExecutionReport
 from core.light import Light
@@ -59,8 +59,10 @@ class Amended(Notice, frozen=True, kw_only=True):
     def words(self) -> str:
         result = self.result
         queue = " · queue place kept" if result.queue_kept else ""
-        error = f" · {result.error}" if result.error else ""
-        return f"{result.side:<4} {result.outcome.value} by {result.routing.value} after {result.elapsed_ms:.0f} ms{queue}{error}"
+        error, after = f" · {result.error}" if result.error else "", f"after {result.elapsed_ms:.0f} ms"
+        if result.outcome is AmendOutcome.REJECTED:
+            return f"{result.side:<4} " + (f"not changed {after}{error}" if result.routing is Routing.NOT_CHANGED else f"{result.error} · {after}")
+        return f"{result.side:<4} {result.outcome.value} by {result.routing.value} {after}{queue}{error}"
 
 
 class LightChanged(Notice, frozen=True, kw_only=True):

@@ -14,7 +14,6 @@ from core.amendments import Amendment
 from core.books import Books
 from core.commands import Cancel, Place, Replace
 from core.events import Half, OrderAnswer, Outcome, ReplaceAnswer, Reply
-from core.notices import Said
 from core.orders import Evidence, Order
 from core.types import OrderStatus
 from core.view import WantPlace
@@ -89,8 +88,6 @@ def _hear_place(books: Books, place: Place, half: Half) -> None:
     elif order is not None and is_unseen:
         books.touch_private()
         books.orders.refuse(order, OrderStatus.REJECTED, Evidence.REFUSED, books.now_ns)
-        text = f"{order.side:<4} not placed: the order it was to replace could not be canceled"
-        books.notices.append(Said(tag="REJECT", symbol=order.symbol, text=text, order_id=order.client_order_id))
     elif order is not None:
         books.orders.want_attention(order, books.now_ns)
 

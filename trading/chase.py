@@ -15,6 +15,7 @@ from core.money import ZERO
 from core.orders import Order
 from core.types import OrderType, Side, SymbolRules, TimeInForce
 from core.view import View, WantPlace
+from trading import story
 from trading.quoting import fit_quantity
 
 MS = 1_000_000
@@ -92,6 +93,7 @@ class Chase:
     placed: int = 0  # orders made for it
     placed_ns: int = 0  # when the newest of them was made
     next_ns: int = 0  # no earlier change
+    filled_by: str = ""  # the newest of them that filled
     ending: str = ""
     history: list[str] = field(default_factory=list)
 
@@ -160,7 +162,7 @@ class Chase:
             self.ending = "filled"  # on the way of the cancel
         working = next((order for order in orders if not order.is_leaving), None)
         if working is not None:
-            return Move(act=Act.CANCEL, order=working, reason=f"{self.task.task} {self.task.number}: {self.ending}")
+            return Move(act=Act.CANCEL, order=working, reason=f"{self.task.task} {self.task.number}: {story.ending(self.ending)}")
         return Move(act=Act.WAIT, reason="waiting for the venue's word") if orders else Move(act=Act.OVER, reason=self.ending)
 
     def _place(self, view: View, rules: SymbolRules, price: Decimal | None, interval_ms: int) -> Move:
@@ -183,7 +185,7 @@ class Chase:
             price=move.price,
             quantity=move.quantity,
             slot=(TASK_SLOT[task.task], task.number),
-            reason=f"{task.task} {task.number} · {task.reason}",
+            reason=f"{task.task} {task.number} · {task.reason}{' · at the market' if task.is_taker else ''}",
             memo=self.memo,
         )
 

@@ -19,6 +19,7 @@ from core.types import SIDES, Side, SymbolRules
 from core.view import Decision, View, WantCancel
 from trading import entry as entering
 from trading import exits as leaving
+from trading import story
 from trading.amend import Amending
 from trading.chase import ENTRY, EXIT, MS, Act, Chase, Move, Task
 from trading.entry import Recheck
@@ -30,7 +31,7 @@ from trading.spare import spare_base
 from trading.trader import Trader, key_of
 from trading.wanted import Wanted
 
-NS_PER_S = 1_000_000_000
+TAKER_MS = 1000  # so long an order at the market may be tried
 REMEMBER_BEST_BPS = 2  # a trailing stop's best price is written down again after moving so far
 
 
@@ -88,7 +89,7 @@ class MakerFirst:
     def decide(self, view: View, symbol: str) -> Decision:
         trader, wanted, mid = self.traders[symbol], Wanted(self.amending, view, symbol), view.mid(symbol)
         reading = self.signal.read(symbol, mid, view.now_ns) if mid is not None else Reading(side=None, reason="no touch known yet")
-        self._leave_nobodys(view, trader, symbol, wanted)
+        wanted.leave_nobodys({chase.memo for chase in (*trader.entries.values(), *trader.exits.values())})
         for side in SIDES:
             for lot in list(trader.lots.open[side]):
                 if lot.is_committed and mid is not None:
@@ -98,6 +99,7 @@ class MakerFirst:
         for side in SIDES:
             wanted.idle[side] = self._entry(view, trader, symbol, side, reading, mid, wanted) or "nothing to do"
             trader.beat(f"{side.value} entries", view.now_ns)
+        wanted.tell_closed(trader)
         return Decision(
             cancels=tuple(wanted.cancels),
             amends=tuple(wanted.amends),
@@ -106,14 +108,6 @@ class MakerFirst:
             said=tuple(wanted.said),
             memory=self.remembered(symbol, view.now_ns),
         )
-
-    def _leave_nobodys(self, view: View, trader: Trader, symbol: str, wanted: Wanted) -> None:
-        """An order that no task under way has made: another strategy's of an earlier run, or the state folder is gone."""
-        known = {chase.memo for chase in (*trader.entries.values(), *trader.exits.values())}
-        for side in SIDES:
-            for order in view.open_orders(symbol, side):
-                if order.memo not in known and not order.is_leaving:
-                    wanted.cancels.append(WantCancel(client_order_id=order.client_order_id, reason="no entry and no exit wants it"))
 
     # -- exits -----------------------------------------------------------------------------------
     def _exit(self, view: View, trader: Trader, lot: Lot, mid: Decimal, wanted: Wanted) -> None:
@@ -124,7 +118,7 @@ class MakerFirst:
         key = key_of(lot.side, lot.number)
         chase = trader.exits.get(key)
         if chase is None:
-            why = self._why_leave(view, trader, lot, price, wanted)
+            why = self._why_leave(view, trader, lot, price)
             if why is None:
                 return
             chase = trader.exits[key] = self._begin_exit(view, trader, lot, why, mid, wanted)
@@ -136,13 +130,25 @@ class MakerFirst:
             return
         del trader.exits[key]
         trader.is_changed = True
-        late = chase.ending == "deadline" and not chase.task.is_taker and bool(fit_quantity(chase.left, price, view.rules(trader.lots.symbol)))
-        if late and leaving.may_take(Why(chase.task.reason), lot, price):
+        self._exit_over(view, trader, lot, chase, price, mid, wanted)
+
+    def _exit_over(self, view: View, trader: Trader, lot: Lot, chase: Chase, price: Decimal, mid: Decimal, wanted: Wanted) -> None:
+        """No order of it is left. A maker exit that is late goes on at the market, unless it is a take-profit that no longer pays."""
+        task, most = chase.task, plain(self.settings.exits.slippage_bps_max)
+        took_ns = view.now_ns - task.created_ns
+        if chase.filled:
+            wanted.say("FILL", chase, story.parted(chase.filled, task.is_taker, chase.reprices, took_ns, lot.quantity))
+        elif task.is_taker:
+            wanted.say("TIMEOUT", chase, f"nothing could be taken within {most} bps in {story.seconds(took_ns)} · begins anew as a maker")
+        late = chase.ending == "deadline" and not task.is_taker and bool(fit_quantity(chase.left, price, view.rules(task.symbol)))
+        if late and not leaving.may_take(Why(task.reason), lot, price):
+            wanted.say("TIMEOUT", chase, f"no maker took it in {story.seconds(took_ns)} · it no longer pays, and waits for the next chance")
+        elif late:
             task = msgspec.structs.replace(
-                chase.task, quantity=chase.left, created_ns=view.now_ns, deadline_ns=view.now_ns + 1000 * MS, reference=mid, is_taker=True
+                task, quantity=chase.left, created_ns=view.now_ns, deadline_ns=view.now_ns + TAKER_MS * MS, reference=mid, is_taker=True
             )
-            trader.exits[key] = chase = Chase.of(task)
-            wanted.say("TIMEOUT", chase, f"no maker took it by the deadline · {plain(chase.left)} at the market")
+            wanted.say("TIMEOUT", chase, f"no maker took it in {story.seconds(took_ns)} · {plain(chase.left)} at the market, {most} bps at most")
+            trader.exits[key_of(lot.side, lot.number)] = chase = Chase.of(task)
             wanted.carry_out(chase, self._exit_move(view, trader, lot, chase))
 
     def _watch(self, trader: Trader, lot: Lot, price: Decimal) -> None:
@@ -151,13 +157,9 @@ class MakerFirst:
         moved = lot.is_trailing and before and abs(lot.best - before) / before * 10_000 >= REMEMBER_BEST_BPS
         trader.is_changed = trader.is_changed or active or bool(moved)
 
-    def _why_leave(self, view: View, trader: Trader, lot: Lot, price: Decimal, wanted: Wanted) -> Why | None:
-        rules = view.rules(trader.lots.symbol)
-        dust = trader.lots.sweep(lot, rules, price, view.now_ns)
-        if dust is not None:
+    def _why_leave(self, view: View, trader: Trader, lot: Lot, price: Decimal) -> Why | None:
+        if trader.lots.sweep(lot, view.rules(trader.lots.symbol), price, view.now_ns) is not None:
             trader.is_changed = True
-            text = f"{lot.side:<4} lot {lot.number} closed · {plain(dust.quantity)} {rules.base} is too little to leave and goes to the dust at cost"
-            wanted.said.append(Fresh(tag="FILL", symbol=rules.symbol, text=text))
             return None
         return self._reason(view, trader, lot, price)
 
@@ -167,7 +169,7 @@ class MakerFirst:
 
     def _begin_exit(self, view: View, trader: Trader, lot: Lot, why: Why, mid: Decimal, wanted: Wanted) -> Chase:
         rules, settings = view.rules(trader.lots.symbol), self.settings.exits
-        whole = trader.lots.leavable(lot, rules) if not self._is_dust_taken(trader, lot) else floor_to(lot.quantity, rules.step)
+        whole = trader.lots.leavable(lot, rules) if not trader.is_dust_taken(lot) else floor_to(lot.quantity, rules.step)
         part = floor_to(min(lot.quantity, lot.entered * settings.share), rules.step) if why is Why.TAKE_PROFIT else whole
         rest = fit_quantity(whole - part, mid, rules)
         task = Task(
@@ -187,10 +189,6 @@ class MakerFirst:
         gain = leaving.gain_bps(lot, view.touch_price(rules.symbol, lot.side) or mid)
         wanted.say("PENDING", chase, f"{plain(task.quantity)} of {plain(lot.quantity)} · {why.value} at {gain:+.1f} bps")
         return chase
-
-    def _is_dust_taken(self, trader: Trader, lot: Lot) -> bool:
-        """The dust of a side leaves with one exit at a time."""
-        return any(chase.task.side is lot.side and chase.task.number != lot.number for chase in trader.exits.values())
 
     def _exit_move(self, view: View, trader: Trader, lot: Lot, chase: Chase) -> Move:
         """Reduce-only on spot is ours: never more than the lot and the dust of its side."""
@@ -226,7 +224,7 @@ class MakerFirst:
         chase = trader.entries.get(side)
         if chase is None:
             if mid is None or reading.side is not side:
-                return reading.reason
+                return reading.reason if reading.side is None else f"the signal says {reading.side.value}: {reading.reason}"
             denial, chase = self._open(view, trader, symbol, side, reading, mid, wanted)
             if chase is None:
                 return denial
@@ -234,12 +232,12 @@ class MakerFirst:
         move = self._entry_move(view, trader, chase, reading)
         if move.act is Act.OVER:
             self._entry_over(view, trader, chase, wanted)
-            return chase.ending
+            return f"the last entry is over: {story.ending(chase.ending)}"
         if side in wanted.urgent and move.act in (Act.CANCEL, Act.REPRICE):
             return "an exit goes first"
         wanted.carry_out(chase, move)
-        age_s = Decimal(view.now_ns - chase.task.created_ns) / NS_PER_S
-        return f"OPEN-PENDING {chase.task.number}, {age_s:.1f} s old{' · ' + move.reason if move.reason else ''}"
+        age = story.seconds(view.now_ns - chase.task.created_ns)
+        return f"OPEN-PENDING {chase.task.number}, {age} old{' · ' + move.reason if move.reason else ''}"
 
     def _why_stop(self, view: View, trader: Trader, chase: Chase, reading: Reading) -> str:
         """Why a pending entry is not wanted any more. Where what is filled has reached its stop it ends, so that the lot can be left."""
@@ -285,15 +283,15 @@ class MakerFirst:
         trader.is_changed = True
         trader.rest_until_ns[task.side] = view.now_ns + settings.rest_ms * MS
         lot = trader.lots.commit(task.side, task.number, self.settings.exits.runner)
-        took_s = Decimal(view.now_ns - task.created_ns) / NS_PER_S
+        took_ns = view.now_ns - task.created_ns
         tally.reprices += chase.reprices if not task.is_taker else 0
         if lot is not None:
             tally.filled += not task.is_taker
-            tally.waited_ns += 0 if task.is_taker else view.now_ns - task.created_ns
-            how = "taker" if task.is_taker else f"maker · {chase.reprices} reprices"
-            price = plain(lot.price.quantize(view.rules(task.symbol).tick))
-            text = f"lot of {plain(lot.quantity)} at {price} · {how} · {chase.ending} after {took_s:.1f} s"
-            wanted.say("FILL", chase, text)
+            tally.waited_ns += 0 if task.is_taker else took_ns
+            price = story.at(lot.price, view.rules(task.symbol).tick)
+            wanted.say("FILL", chase, story.entered(lot, price, task.is_taker, chase.reprices, chase.ending, took_ns))
+        elif chase.ending != "deadline" or task.is_taker:
+            wanted.say("TIMEOUT" if task.is_taker else "PENDING", chase, story.given_up(chase.ending, took_ns))
         if chase.ending == "signal":
             tally.signal_ends += 1
         if chase.ending == "deadline" and not task.is_taker:
@@ -301,8 +299,7 @@ class MakerFirst:
             left = fit_quantity(chase.left, task.reference, view.rules(task.symbol)) if settings.fallback else ZERO
             if left:
                 trader.recheck[task.side] = Recheck(quantity=left, number=task.number, since_ns=task.deadline_ns)
-            then = f"{plain(left)} to be thought over on a later tick" if left else "no fallback"
-            wanted.say("TIMEOUT", chase, f"{chase.reprices} reprices in {took_s:.1f} s · {plain(chase.filled)} filled · {then}")
+            wanted.say("TIMEOUT", chase, story.timed_out(chase.filled, task.quantity, chase.reprices, took_ns, left))
 
     def _open(self, view: View, trader: Trader, symbol: str, side: Side, reading: Reading, mid: Decimal, wanted: Wanted) -> tuple[str, Chase | None]:
         """A new entry where every gate passes: (why not, None) or ("", entry)."""
@@ -310,7 +307,7 @@ class MakerFirst:
         if not light.is_green or not view.may_place():
             return light.reason if not light.is_green else "the venue's order count is used up", None
         if len(trader.lots.open[side]) >= min(settings.lots_max, LOTS_MAX):
-            return f"{settings.lots_max} lots are open", None
+            return f"{len(trader.lots.open[side])} lots are open, of {settings.lots_max} at most", None
         if view.is_closing:
             return "lots are being closed by the operator", None
         flag = trader.recheck.get(side)
@@ -343,7 +340,7 @@ class MakerFirst:
         self, view: View, trader: Trader, symbol: str, side: Side, reading: Reading, mid: Decimal, wanted: Wanted, flag: Recheck
     ) -> tuple[str, Chase | None]:
         """The flag is used once, whatever comes of it: the market at a protected price, or nothing."""
-        settings, age_ms = self.settings.entry, (view.now_ns - flag.since_ns) // MS
+        settings = self.settings.entry
         price = view.touch_price(symbol, side.opposite) or mid
         spare = spare_base(view, self.traders, symbol, side, price, settings.fee_bps)
         quantity = fit_quantity(min(flag.quantity, spare), price, view.rules(symbol))
@@ -354,13 +351,11 @@ class MakerFirst:
         guard = entering.protect(view, symbol, side, quantity, settings.slippage_bps_max)
         if guard is None:
             trader.tally.fallbacks_denied += 1
-            text = (
-                f"{side:<4} entry {flag.number}: thought over after {age_ms} ms · the market is not taken: more than {settings.slippage_bps_max} bps"
-            )
+            text = f"{side:<4} entry {flag.number} · thought over: not at the market, it would cost more than {plain(settings.slippage_bps_max)} bps"
             wanted.said.append(Fresh(tag="TIMEOUT", symbol=symbol, text=text))
             return "the price guard denies the fallback", None
         trader.tally.fallbacks += 1
-        return "", self._begin_entry(view, trader, symbol, side, reading, mid, guard.quantity, wanted, f"after the timeout of {flag.number}")
+        return "", self._begin_entry(view, trader, symbol, side, reading, mid, guard.quantity, wanted, (flag, guard.expected_bps))
 
     def _begin_entry(
         self,
@@ -372,8 +367,9 @@ class MakerFirst:
         mid: Decimal,
         quantity: Decimal,
         wanted: Wanted,
-        fallback: str = "",
+        fallback: tuple[Recheck, Decimal] | None = None,  # whose, and what it is expected to cost in bps
     ) -> Chase:
+        settings, within_ms = self.settings.entry, TAKER_MS if fallback else self.settings.entry.deadline_ms
         task = Task(
             task=ENTRY,
             symbol=symbol,
@@ -381,17 +377,20 @@ class MakerFirst:
             number=trader.lots.number(side),
             quantity=quantity,
             created_ns=view.now_ns,
-            deadline_ns=view.now_ns + (1000 if fallback else self.settings.entry.deadline_ms) * MS,
-            reason=fallback or reading.reason,
+            deadline_ns=view.now_ns + within_ms * MS,
+            reason=f"after the timeout of entry {fallback[0].number}" if fallback else reading.reason,
             reference=mid,
-            take_profit_bps=self.settings.entry.take_profit_bps,
+            take_profit_bps=settings.take_profit_bps,
             is_taker=bool(fallback),
         )
         chase = trader.entries[side] = Chase.of(task)
         trader.is_changed = True
-        every_ms = self._interval_ms(view, self.settings.entry.reprice_ms)
-        slow = f" · follows the price every {every_ms} ms: the order budget" if every_ms > self.settings.entry.reprice_ms and not fallback else ""
-        wanted.say("PENDING", chase, f"{plain(quantity)} · {task.reason}{' · taker' if fallback else ''}{slow}")
+        if fallback:
+            text = story.taking(quantity, fallback[1], settings.slippage_bps_max, task.reason, view.now_ns - fallback[0].since_ns)
+        else:
+            worth, every_ms = story.money(quantity * mid, trader.quote), self._interval_ms(view, settings.reprice_ms)
+            text = story.begun(quantity, worth, within_ms, task.reason, every_ms if settings.reprice else 0, settings.reprice_ms)
+        wanted.say("PENDING", chase, text)
         return chase
 
     # -- what a person may see -------------------------------------------------------------------

@@ -13,7 +13,7 @@ import msgspec
 from core.money import BPS, ZERO
 from core.types import Side
 
-MS = 1_000_000
+MS, NS_PER_S = 1_000_000, 1_000_000_000
 PLACES = Decimal("1e-12")
 
 
@@ -76,7 +76,7 @@ class EwmaCross:
 
     def _sample(self, averages: Averages, mid: Decimal, now_ns: int) -> None:
         settings = self.settings
-        passed_s = Decimal(now_ns - averages.sampled_ns) / 1_000_000_000
+        passed_s = Decimal(now_ns - averages.sampled_ns) / NS_PER_S
         moved_bps = abs(mid - averages.last) / averages.last * BPS
         averages.vol_bps = toward(averages.vol_bps, moved_bps, passed_s, settings.slow_s)
         averages.fast = toward(averages.fast, mid, passed_s, settings.fast_s)
@@ -86,14 +86,16 @@ class EwmaCross:
     def _judge(self, averages: Averages, now_ns: int) -> Reading:
         settings, vol = self.settings, averages.vol_bps
         apart_bps = (averages.fast - averages.slow) / averages.slow * BPS
-        if now_ns - averages.begun_ns < int(settings.slow_s * 1000) * MS:
-            return Reading(side=None, reason="signal is warming up", vol_bps=vol)
+        if now_ns - averages.begun_ns < int(settings.slow_s * NS_PER_S):
+            left_s = settings.slow_s - Decimal(now_ns - averages.begun_ns) / NS_PER_S
+            return Reading(side=None, reason=f"the signal warms up for another {left_s:.0f} s", vol_bps=vol)
         if not settings.vol_bps_min <= vol <= settings.vol_bps_max:
-            return Reading(side=None, reason=f"volatility {vol:.2f} bps is outside its gate", vol_bps=vol)
+            return Reading(side=None, reason=f"no signal: volatility {vol:.2f} bps is outside its gate", vol_bps=vol)
         if abs(apart_bps) < settings.trend_bps_min:
-            return Reading(side=None, reason=f"trend {apart_bps:+.2f} bps is below its gate", vol_bps=vol)
+            return Reading(side=None, reason=f"no signal: trend {apart_bps:+.2f} bps is below its gate", vol_bps=vol)
         side = Side.BUY if apart_bps > 0 else Side.SELL
-        return Reading(side=side, reason=f"fast {apart_bps:+.2f} bps of slow, vol {vol:.2f} bps", vol_bps=vol)
+        where = "above" if apart_bps > 0 else "below"
+        return Reading(side=side, reason=f"fast average {abs(apart_bps):.1f} bps {where} slow, volatility {vol:.1f}", vol_bps=vol)
 
     def save(self) -> object:
         return msgspec.to_builtins(self._averages)

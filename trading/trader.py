@@ -62,6 +62,7 @@ class Trader:
         self.tally.add(task, told.fill, self.lots.base, self.quote, taker_fee_bps)
         if chase is not None:
             chase.filled += told.fill.quantity
+            chase.filled_by = told.client_order_id
         if task.task == ENTRY:
             self._entered(task, told.fill, is_over=chase is None)
         else:
@@ -87,6 +88,10 @@ class Trader:
         self.lots.enter(lot, fill)
         if is_over:  # it came after the ending
             self.lots.commit(task.side, task.number, with_runner=False)
+
+    def is_dust_taken(self, lot: Lot) -> bool:
+        """The dust of a side leaves with one exit at a time."""
+        return any(chase.task.side is lot.side and chase.task.number != lot.number for chase in self.exits.values())
 
     def beat(self, pipeline: str, now_ns: int) -> None:
         """A pause counts within a run; a new one begins afresh (core.memory brings none along)."""

@@ -9,10 +9,13 @@ from decimal import Decimal
 from core.amendments import OnReject, Routing
 from core.money import ZERO, plain
 from core.notices import Fresh, Notice
-from core.types import Side
+from core.orders import Order
+from core.types import SIDES, Side
 from core.view import View, WantAmend, WantCancel, WantPlace
+from trading import story
 from trading.amend import Amending
 from trading.chase import EXIT, Act, Chase, Move
+from trading.trader import Trader
 
 
 @dataclass(slots=True)
@@ -28,7 +31,23 @@ class Wanted:
     idle: dict[Side, str] = field(default_factory=dict)
     said: list[Notice] = field(default_factory=list)
     urgent: set[Side] = field(default_factory=set)
+    canceling: set[Side] = field(default_factory=set)  # sides of the cancels wanted so far
     shapes: set[tuple[Side, Decimal, Decimal]] = field(default_factory=set)  # of the orders wanted so far
+
+    def leave_nobodys(self, known: set[str]) -> None:
+        """Cancel an order that no task under way has made: another strategy's of an earlier run, or the state folder is gone."""
+        for side in SIDES:
+            for order in self.view.open_orders(self.symbol, side):
+                if order.memo not in known and not order.is_leaving:
+                    self._cancel(order, "no entry and no exit wants it")
+
+    def tell_closed(self, trader: Trader) -> None:
+        """Lots closed since the newest memory. What a stop did not come to tell is told at the next start, by that memory."""
+        for lot in trader.lots.closed:
+            if not lot.is_told:
+                lot.is_told = True
+                text = story.closed(lot, trader.lots.base, trader.quote, self.view.rules(self.symbol).tick)
+                self.said.append(Fresh(tag="FILL", symbol=self.symbol, text=text))
 
     def carry_out(self, chase: Chase, move: Move) -> None:
         side = chase.task.order_side
@@ -36,12 +55,18 @@ class Wanted:
             self.urgent.add(side)
         if move.act in (Act.PLACE, Act.REPRICE) and self._has_twin(side, move.price, move.quantity):
             return
+        if move.act is Act.PLACE and (side in self.canceling or not self.view.light(self.symbol, side).is_green):
+            return  # or is amber with this decision; the light says so, and is asked again in its next step
         if move.act is Act.PLACE and move.quantity > ZERO:
             self.places.append(chase.wish(move))
         elif move.act is Act.CANCEL and move.order is not None:
-            self.cancels.append(WantCancel(client_order_id=move.order.client_order_id, reason=move.reason))
+            self._cancel(move.order, move.reason)
         elif move.act is Act.REPRICE:
             self._reprice(chase, move)
+
+    def _cancel(self, order: Order, reason: str) -> None:
+        self.canceling.add(order.side)
+        self.cancels.append(WantCancel(client_order_id=order.client_order_id, reason=reason))
 
     def _has_twin(self, side: Side, price: Decimal, quantity: Decimal) -> bool:
         """One just like it has no answer yet, or leaves with this decision: this one goes in the step of that answer (core.asking denies twins).
@@ -66,8 +91,8 @@ class Wanted:
         order_id, task = move.order.client_order_id, chase.task
         reason = f"{task.task} {task.number} repriced from {plain(move.order.price)}"
         if self.amending.reprices(move.order, self.view.rules(self.symbol)) is not Routing.CANCEL_REPLACE:
-            self.cancels.append(WantCancel(client_order_id=order_id, reason=reason))
-            self.say("REPRICE", chase, f"{plain(move.order.price)} -> {plain(move.price)}", order_id)
+            self._cancel(move.order, reason)
+            self.say("REPRICE", chase, f"{plain(move.order.price)} -> {plain(move.price)}: canceled first, then placed anew", order_id)
             return
         chase.next_ns = move.next_ns
         self.amends.append(
@@ -83,5 +108,5 @@ class Wanted:
 
     def say(self, tag: str, chase: Chase, text: str, order_id: str = "") -> None:
         task = chase.task
-        order_id = order_id or (chase.history[-1] if chase.history else "")
+        order_id = order_id or (chase.filled_by if tag == "FILL" else "") or (chase.history[-1] if chase.history else "")
         self.said.append(Fresh(tag=tag, symbol=task.symbol, order_id=order_id, text=f"{task.side:<4} {task.task} {task.number} · {text}"))

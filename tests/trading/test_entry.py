@@ -320,7 +320,7 @@ def test_the_interval_stretches_where_the_order_budget_is_small_and_says_so() ->
     desk = floor()
     desk.hand.side = Side.BUY
     desk.touch("99.99", "100.01")
-    assert "follows the price every 666 ms: the order budget" in desk.words()
+    assert "follows every 666 ms, not 400: order budget" in desk.words()
     assert interval_ms(400, D("0.3"), D(5), 2) == 1333
     assert interval_ms(400, D("0.3"), D(100), 2) == 400
 

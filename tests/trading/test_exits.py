@@ -195,6 +195,21 @@ def test_a_stop_does_not_wait_for_the_deadline_of_a_take_profit() -> None:
     assert (chase.task.reason, desk.ever(Place)[-1].quantity) == ("stop-loss", D(2))
 
 
+def test_an_exit_that_waits_for_a_cancel_of_its_side_is_no_risk() -> None:
+    """Two lots at a stop, one with a take-profit under way: its cancel makes the side amber, and the exit of the other waits without a line."""
+    desk = floor(exits=replace(EXITS, deadline_ms=60_000))
+    two_lots(desk)
+    desk.trader.lots.open[Side.BUY][1].take_profit_bps = D(0)
+    desk.touch("100.10", "100.12", after_ms=50)
+    desk.acknowledge(desk.one(Place))
+    desk.touch("99.60", "99.62", after_ms=50)
+    cancel = desk.one(Cancel)
+    assert "denied" not in desk.words()
+    desk.canceled(cancel)
+    desk.touch("99.60", "99.62", after_ms=10)
+    assert sorted(chase.task.reason for chase in desk.trader.exits.values()) == ["stop-loss", "stop-loss"]
+
+
 def test_an_exit_at_the_market_needs_no_print() -> None:
     """After a restart on a quiet symbol no trade was seen yet: a stop that no maker takes leaves by the touch alone; an entry's fallback waits."""
     desk = floor()

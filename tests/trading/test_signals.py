@@ -23,7 +23,7 @@ def fed(prices: list[str], settings: EwmaSettings = SETTINGS) -> tuple[EwmaCross
 
 def test_it_says_nothing_before_it_is_warm() -> None:
     """However far the price runs, the slow average needs its time first."""
-    assert fed(["100"] * 4 + ["101"] * 8)[1].reason == "signal is warming up"
+    assert fed(["100"] * 4 + ["101"] * 8)[1].reason == "the signal warms up for another 1 s"
 
 
 def test_a_rise_asks_for_buy_and_a_fall_for_sell() -> None:
