@@ -37,6 +37,7 @@ class Tally:
     faults: dict[str, int] = field(default_factory=lambda: {kind.value: 0 for kind in Kind})
     checks: dict[str, int] = field(default_factory=dict)
     failures: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    commands: dict[int, str] = field(default_factory=dict)  # of each failing world
     traces: dict[int, tuple[str, ...]] = field(default_factory=dict)
     not_due: frozenset[str] = frozenset()  # kinds of fault that these worlds cannot have
 
@@ -52,6 +53,7 @@ class Tally:
             self.checks[name] = self.checks.get(name, 0) + count
         if result.failures:
             self.failures[result.seed] = result.failures
+            self.commands[result.seed] = result.command
         if result.trace:
             self.traces[result.seed] = result.trace
 
@@ -125,7 +127,7 @@ def report(tally: Tally, elapsed_s: float, as_json: bool) -> str:
     lines.append("checks: " + ", ".join(f"{name} {count}" for name, count in sorted(tally.checks.items())))
     lines.extend(f"a fault kind never occurred: {name}" for name in tally.missing_kinds())
     for seed, sentences in sorted(tally.failures.items()):
-        lines.append(f"seed {seed} FAILED · python -m sim.fuzz --seeds {seed}:{seed + 1} -v · with --shrink instead of -v: the faults that matter")
+        lines.append(f"seed {seed} FAILED · {tally.commands[seed]} -v · with --shrink instead of -v: the faults that matter")
         lines.extend(f"    {sentence}" for sentence in sentences)
     lines.append("all passed" if not tally.failures else f"{len(tally.failures)} of {tally.worlds} worlds failed")
     return "\n".join(lines)

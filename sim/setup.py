@@ -108,6 +108,11 @@ class Setup:
     signal_slice_ms: int = 3000  # its signal is drawn anew this often
     shared: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def command(self) -> str:
+        """What runs this world again."""
+        return f"python -m sim.fuzz {'--maker-first ' * (self.maker_first is not None)}--seeds {self.seed}:{self.seed + 1}"
+
     @classmethod
     def drawn(cls, seed: int) -> "Setup":
         """The world of a seed: one in three has hardly enough funds, and then nobody else moves them; one in four replaces quotes in one command.

@@ -33,7 +33,7 @@ class Shrunk:
             f"seed {self.setup.seed} · {self.invariant} still breaks with {len(self.result.struck)} of {self.before} faults ({self.runs} runs):",
             *(f"  {line}" for line in self.result.schedule),
             *(f"    {failure}" for failure in self.result.failures if invariant_of(failure) == self.invariant),
-            f"python -m sim.fuzz --seeds {self.setup.seed}:{self.setup.seed + 1} --only-faults '{numbers}' --quote-ns {self.setup.quote_ns} -v",
+            f"{self.setup.command} --only-faults '{numbers}' --quote-ns {self.setup.quote_ns} -v",
         ]
 
 

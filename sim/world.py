@@ -63,6 +63,7 @@ class Result:
     schedule: tuple[str, ...] = ()  # the faults that struck, as sentences
     struck: tuple[int, ...] = ()  # their numbers
     quoted_ns: int = 0
+    command: str = ""  # that runs it again
 
 
 class World:
@@ -369,6 +370,7 @@ class World:
             schedule=tuple(f"{fault.number:4} · {fault.at_ms / 1000:6.2f} s · {fault.kind.value}" for fault in struck),
             struck=tuple(fault.number for fault in struck),
             quoted_ns=self._quoted_ns,
+            command=self.setup.command,
             **known,
         )
 
