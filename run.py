@@ -13,6 +13,7 @@ import time
 from argparse import Namespace
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -24,6 +25,7 @@ from core.events import ConfigChanged, Operator, OperatorAction, StopRequested
 from core.notices import Sent
 from core.reset import WHY as RESET
 from core.snapshot import Snapshot, picture
+from core.types import SymbolRules
 from runtime import summary
 from runtime.config import Config, Loaded, show_config
 from runtime.console import Console
@@ -91,8 +93,10 @@ class Run:
             self.console.line("BOOT", "", note)
         control = ControlServer(self.state_dir / "control.sock", self._verbs())
         self.parts.start("control", control)
-        self.parts.start("run file", RunFile(self.state_dir, {"boot": session.boot, "venue": config.venue, "symbols": config.symbols}))
         watchdog = Watchdog(config.log_path(ROOT), self._stalled, self._stalled)
+        page = self._start_page(rules, watchdog) if config.dashboard.enabled else {}
+        run_facts = {"boot": session.boot, "venue": config.venue, "symbols": config.symbols, **page}
+        self.parts.start("run file", RunFile(self.state_dir, run_facts))
         session.beat = watchdog.heart("trading", TRADING_STALL_S)
         session.warn = lambda text: self.console.line("RISK", "all", text)
         watchdog.gauge("inbox age", lambda: session.inbox.age_ms, INBOX_AGE_MS_MAX)
@@ -117,6 +121,26 @@ class Run:
     def _on_start_fault(self, error: Exception) -> None:
         self.console.line("RISK", "all", f"a part could not be started: {in_words(error)}")
         self.stopper.ask("a fault while starting")
+
+    def _start_page(self, rules: tuple[SymbolRules, ...], watchdog: Watchdog) -> dict[str, object]:
+        """What run.json says of the page. A port that is taken costs the page, not the trading."""
+        from page import Page  # here alone: with the page off nothing of it is loaded
+
+        act = {name: partial(self._say_operated, verb) for name, verb in self._verbs().items() if name in ("halt", "resume", "cancel-all")}
+        page = Page(self.config, self.session, self.console, rules, act, self.reload, lambda: watchdog.age_s("trading") < TRADING_STALL_S)
+        try:
+            self.parts.start("dashboard", page.server)
+        except OSError as error:
+            why = f"port {self.config.dashboard.port} of 127.0.0.1 cannot be had ({error.strerror})"
+            self.console.line("BOOT", "", f"no page: {why} · trading goes on without it")
+            return {}
+        told = page.listen()
+        self.console.line("BOOT", "", f"page {page.server.address} · its buttons ask for page.action_token of state/run.json")
+        return {"page": told}
+
+    @staticmethod
+    def _say_operated(verb: Callable[[dict[str, object]], dict[str, object]]) -> str:
+        return str(verb({}).get("text", ""))
 
     # -- while it runs ---------------------------------------------------------------------------
     def _wait(self) -> None:

@@ -207,6 +207,11 @@ class ReloadConfig(Section):
     )
 
 
+class DashboardConfig(Section):
+    enabled: Truth = setting(False, "", "A page on http://127.0.0.1 that shows what the bot sees (docs/page.md); its address is told at the start.")
+    port: Whole = setting(8800, "", "Its port on 127.0.0.1; 0 takes any free one. Taken: the bot trades without the page.", ge=0, le=PORT_MAX)
+
+
 class Config(Section):
     strategy: Literal["market_maker", "maker_first"] = setting(
         "market_maker", "", "What the bot does: quote both sides by bands, or take positions in lots on a signal, as a maker first."
@@ -230,6 +235,7 @@ class Config(Section):
     proof: ProofConfig = section(ProofConfig, "Proof that our books equal the venue's.", "live")
     console: ConsoleConfig = section(ConsoleConfig, "What the console says.")
     reload: ReloadConfig = section(ReloadConfig, "Changes of this file while the bot runs.")
+    dashboard: DashboardConfig = section(DashboardConfig, "The page in a browser.")
 
     @model_validator(mode="after")
     def _across(self) -> "Config":

@@ -74,6 +74,8 @@ class Console(Worker):
         self._terminal = Terminal(out, pinned=tty, status=self._status_text)
         self._files = LogFiles(config.log_path(root), config.log.file_mb_max, config.log.files)
         self._status: Callable[[], str] | None = None
+        self.on_line: Callable[[Line], None] = lambda line: None  # told on the console's thread: what is written, from INFO on
+        self.on_notice: Callable[[Notice], None] = lambda notice: None  # and what the engine noticed, as facts
         self._waiting: deque[Entry] = deque()
         self._skipped: dict[str, int] = {}
         self._skipped_told = 0
@@ -167,7 +169,10 @@ class Console(Worker):
 
     def _turn(self) -> None:
         for _ in range(min(len(self._waiting), BATCH_MAX)):
-            self._say(self._words(self._waiting.popleft()))
+            entry = self._waiting.popleft()
+            self._say(self._words(entry))
+            if isinstance(entry.payload, Notice):
+                self.on_notice(entry.payload)
         now_ns = self._clock_ns()
         for line in self._repeats.due(now_ns):
             self._write(line)
@@ -215,6 +220,8 @@ class Console(Worker):
 
     def _write(self, line: Line) -> None:
         self._files.write_text(line.dated())
+        if line.level >= logging.INFO:
+            self.on_line(line)
         if line.tag == "BEAT" and self._terminal.pinned:
             return
         if line.tag in SHOWN_WHEN_QUIET or (not self._quiet and line.level >= self._level):

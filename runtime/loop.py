@@ -62,6 +62,7 @@ class TradingLoop(Worker):
         self._hand_over, self._reconnect, self._tell = hand_over, reconnect, tell
         self._on_fault, self._beat = on_fault, beat
         self.record: Callable[[int, Sequence[AnyEvent], Step | None, str], None] = lambda at_ns, events, step, fault: None  # the tape's, if any
+        self.on_picture: Callable[[Engine], None] = lambda engine: None  # told beside each snapshot: the page's, if it is on
         self.snapshot: Snapshot | None = None
         self.step_times = StepTimes()
         self.finished = threading.Event()
@@ -110,6 +111,7 @@ class TradingLoop(Worker):
         self.record(now_ns, events, step, "")
         if now_ns - self._pictured_ns >= PICTURE_EVERY_NS or step.finished:
             self._pictured_ns = now_ns
+            self.on_picture(self.engine)
             self.snapshot = picture(self.engine)
         if step.commands or step.notices or step.facts:
             self._tell(now_ns, step)

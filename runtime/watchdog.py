@@ -67,6 +67,11 @@ class Watchdog(Worker):
 
         return beat
 
+    def age_s(self, name: str) -> float:
+        """Since the last beat of a registered heart; for ever where there is none. Any thread."""
+        heart = self._hearts.get(name)
+        return float("inf") if heart is None else self._clock_s() - heart.beat_s
+
     def gauge(self, name: str, read_ms: Callable[[], float], limit_ms: float) -> None:
         """Watch a number, such as the age of the oldest waiting event, against its limit. `read_ms` must return at once."""
         self._gauges.append(_Gauge(name, read_ms, limit_ms))

@@ -29,8 +29,9 @@ FLOORS: dict[str, set[str]] = {
     "exchange.binance": {"exchange", "exchange.binance", "core"},
     "state": {"state", "core"},
     "runtime": {"runtime", "core"},
+    "dashboard": {"dashboard", "core"},
 }
-ROOMS = {*FLOORS, "bot", "run", "assembly", "sim", "dashboard", "benchmarks", "tests"}
+ROOMS = {*FLOORS, "bot", "run", "page", "assembly", "sim", "benchmarks", "tests"}
 IMPURE = {
     "asyncio", "concurrent", "datetime", "importlib", "logging", "multiprocessing", "os", "queue", "requests", "secrets", "selectors", "signal",
     "socket", "sqlite3", "subprocess", "threading", "time", "urllib", "uuid", "websocket",
@@ -326,6 +327,8 @@ PLANTS: list[Plant] = [
     (floors, {"order_book_manager.py": "import exchange.binance.rest"}),
     (floors, {"state/a.py": "import runtime"}),
     (floors, {"runtime/a.py": "from state.intents import x"}),
+    (floors, {"dashboard/a.py": "from runtime.worker import Worker"}),
+    (floors, {"core/a.py": "import dashboard.story"}),
     (floors, {"exchange/binance/a.py": "from exchange.paper import b", "exchange/paper/b.py": ""}),
     (floors, {"exchange/paper/a.py": "from ..binance.wire import x"}),
     (circles, {"core/a.py": "import core.b", "core/b.py": "from core import a"}),

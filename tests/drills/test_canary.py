@@ -5,8 +5,10 @@ import json
 import os
 import signal
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 import pytest
+from websockets.sync.client import connect
 
 from runtime.control import ask
 from tests.drills.harness import Venue, venue, wait_until
@@ -26,9 +28,10 @@ FORMS = [
 def started(at: Venue, home: Path, secret: str = API_SECRET) -> BotProcess:
     places = zip(("rest", "stream", "ws_api"), (at.urls.rest, at.urls.stream, at.urls.ws_api), strict=True)
     addresses = [f"--set=exchange.urls.{name}={url}" for name, url in places]
+    page = ("--set=dashboard.enabled=true", "--set=dashboard.port=0")
     folders = [f"--set=state.dir={home}", f"--set=log.dir={home / 'logs'}", f"--set=exchange.order_tag={TAG}"]
     keys = {"GREENLIGHT_API_KEY": API_KEY, "GREENLIGHT_API_SECRET": secret}
-    return BotProcess("--ui=plain", "-v", "--set=exchange.order_entry=rest", "--set=quoting.cooldown_ms=50", *folders, *addresses, env=keys)
+    return BotProcess("--ui=plain", "-v", "--set=exchange.order_entry=rest", "--set=quoting.cooldown_ms=50", *page, *folders, *addresses, env=keys)
 
 
 def leaks(data: bytes) -> list[bytes]:
@@ -37,6 +40,19 @@ def leaks(data: bytes) -> list[bytes]:
 
 def read_all(home: Path) -> dict[str, bytes]:
     return {str(path.relative_to(home)): path.read_bytes() for path in home.rglob("*") if path.is_file()}
+
+
+def seen_on_the_page(home: Path) -> dict[str, bytes]:
+    """Everything the page gives to who has its token."""
+    page = json.loads((home / "run.json").read_text())["page"]
+    here, given = page["url"].split("/#")[0], {"Authorization": f"Bearer {page['token']}"}
+    paths = ("/", "/page.js", "/api/state", "/api/events", "/metrics", "/healthz")
+    seen = {f"page {path}": urlopen(Request(here + path, headers=given), timeout=5).read() for path in paths}
+    with connect(here.replace("http", "ws") + "/live", max_size=None) as client:
+        client.send(json.dumps({"token": page["token"]}))
+        first = client.recv(timeout=5)
+        assert isinstance(first, str)
+    return {**seen, "page live": first.encode()}
 
 
 def troubled(at: Venue, bot: BotProcess) -> None:
@@ -63,18 +79,20 @@ def test_planted_keys_are_nowhere(tmp_path: Path) -> None:
             os.kill(bot.process.pid, signal.SIGQUIT)
             wait_until(lambda: b"Thread 0x" in (home / "logs" / "stacks.txt").read_bytes(), 5, "the stacks")
             answer = ask(home / "control.sock", {"verb": "status"}, 2.0)
+            shown = seen_on_the_page(home)
             running = read_all(home)
         told = "\n".join(bot.lines).encode()
         refused = started(at, home, API_SECRET[::-1])
         assert refused.wait(20) == 3, "\n".join(refused.lines)
         kept = read_all(home)
-    places = {**running, **{f"{name} after": data for name, data in kept.items()}, "console": told, "status": json.dumps(answer).encode()}
+    places = {**running, **shown, **{f"{name} after": data for name, data in kept.items()}, "console": told, "status": json.dumps(answer).encode()}
     places["a refused start"] = "\n".join(refused.lines).encode()
     assert {name: found for name, data in places.items() if (found := leaks(data))} == {}
     for name in ("intents.log", "store.db", "run.json", "logs/greenlight.log", "logs/events.jsonl", "logs/stacks.txt"):
         assert running[name], f"{name} was not looked at"
     orders = f"{TAG}-".encode()
     assert any(orders in data for name, data in kept.items() if name.startswith("tape/")), "the tape was not looked at"
+    assert all(b'"BTCUSDT"' in shown[f"page {name}"] for name in ("/api/state", "live")) and orders in shown["page /api/events"]
     assert all(orders in kept[name] for name in ("intents.log", "store.db", "logs/events.jsonl")) and orders in told
     assert b"-1022" in places["a refused start"]
 
