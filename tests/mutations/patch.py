@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PATCHES = Path(__file__).parent / "patches"
-AREAS = ("orders", "manager", "wire", "intents", "light", "lots")
+AREAS = ("orders", "manager", "wire", "intents", "light", "lots", "page")
 HUNK = re.compile(r"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
 SEEDS = re.compile(r"seeds (\d+):(\d+) (\w+)")
 

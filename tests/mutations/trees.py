@@ -17,7 +17,7 @@ from pathlib import Path
 from tests.mutations.patch import Mutation
 
 ROOT = Path(__file__).parents[2]
-KINDS = (".py", ".toml", ".yaml", ".jsonl", ".json", ".md")
+KINDS = (".py", ".toml", ".yaml", ".jsonl", ".json", ".md", ".html", ".css", ".js", ".svg")
 SEEDS_MAX = 500
 TEST_TIMEOUT_S = 60
 SEEDS_TIMEOUT_S = 280
