@@ -86,7 +86,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--connection-life-s", type=_positive, default=86_400.0)
     made.add_argument("--api-key", help="default: a new random one, in the ready line")
     made.add_argument("--api-secret", help="default: a new random one, in the ready line")
-    made.add_argument("--ed25519-public", type=Path, metavar="FILE", help="PEM: the key is Ed25519 instead of HMAC")
+    made.add_argument(
+        "--public-key", "--ed25519-public", type=Path, metavar="FILE", help="PEM of an Ed25519 or RSA key that signs instead of the secret"
+    )
     made.add_argument("--no-stdin", action="store_true", help="do not end at end-of-file on stdin")
     return made
 
@@ -108,7 +110,7 @@ def options_of(arguments: argparse.Namespace) -> Options:
         uid=arguments.uid,
         api_key=arguments.api_key,
         api_secret=arguments.api_secret,
-        ed25519_public=arguments.ed25519_public,
+        public_key=arguments.public_key,
         connections=ConnectionSettings(
             ping_period_s=arguments.ping_period_s,
             ping_deadline_s=arguments.ping_deadline_s,

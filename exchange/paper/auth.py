@@ -1,4 +1,4 @@
-"""Who may call: API key, signature (HMAC or Ed25519) and the two timing rules (binance-wire 1).
+"""Who may call: API key, signature (HMAC, Ed25519 or RSA) and the two timing rules (binance-wire 1).
 
 Called by the REST and WS API handlers on the event loop. Pure apart from the clock value it is given; it never
 logs or returns the secret.
@@ -12,12 +12,14 @@ import hmac
 import re
 from collections.abc import Mapping
 
-from Crypto.PublicKey import ECC
-from Crypto.Signature import eddsa
+from Crypto.Hash import SHA256
+from Crypto.PublicKey import ECC, RSA
+from Crypto.Signature import eddsa, pkcs1_15
 
 from exchange.paper.model import Reject
 from exchange.paper.params import Params, illegal, missing
 
+RSA_BITS = (2048, 4096)
 AHEAD_MAX_MS = 1000
 AHEAD_ABSURD_MS = 10_000
 OLDEST_MS = 1_483_228_800_000  # 2017-01-01: an older timestamp is a bad parameter, not a late one
@@ -30,24 +32,34 @@ LATE_TEXT = "Timestamp for this request is outside of the recvWindow."
 
 
 class Credentials:
-    """One API key: HMAC with a secret, or Ed25519 with the public half of the client's key.
+    """One API key: HMAC with a secret, or the public half of the client's Ed25519 or RSA key.
 
-    Raises ValueError when the PEM text holds no Ed25519 public key.
+    Raises ValueError when the PEM text holds neither, or an RSA key outside 2048 to 4096 bits.
     """
 
-    def __init__(self, api_key: str, api_secret: str, ed25519_pem: str | None = None) -> None:
+    def __init__(self, api_key: str, api_secret: str, public_pem: str | None = None) -> None:
         self.api_key = api_key
         self.api_secret = api_secret
-        self._public: ECC.EccKey | None = None
-        if ed25519_pem is not None:
-            self._public = ECC.import_key(ed25519_pem)
-            if self._public.curve != "Ed25519":
-                raise ValueError(f"the key is of the curve {self._public.curve}, not Ed25519")
+        self._ed25519: ECC.EccKey | None = None
+        self._rsa: RSA.RsaKey | None = None
+        if public_pem is not None:
+            self._read_pem(public_pem)
+
+    def _read_pem(self, text: str) -> None:
+        try:
+            self._ed25519 = ECC.import_key(text)
+        except ValueError:
+            self._rsa = RSA.import_key(text)
+            if not RSA_BITS[0] <= self._rsa.size_in_bits() <= RSA_BITS[1]:
+                raise ValueError(f"an RSA key has 2048 to 4096 bits, not {self._rsa.size_in_bits()}") from None
+            return
+        if self._ed25519.curve != "Ed25519":
+            raise ValueError(f"the key is of the curve {self._ed25519.curve}, not Ed25519")
 
     @property
     def can_log_on(self) -> bool:
         """session.logon takes Ed25519 keys only (binance-wire 6)."""
-        return self._public is not None
+        return self._ed25519 is not None
 
     def check_key(self, sent: str | None) -> None:
         """Raise -2014 when no key was sent, -2015 when it is not ours (both HTTP 401)."""
@@ -60,18 +72,21 @@ class Credentials:
         """Raise -1102 when there is no signature, -1022 when it does not fit. Hex case does not matter."""
         if not signature:
             raise missing("signature")
-        fits = self._fits_ed25519(payload, signature) if self._public else self._fits_hmac(payload, signature)
-        if not fits:
+        is_hmac = self._ed25519 is None and self._rsa is None
+        if not (self._fits_hmac(payload, signature) if is_hmac else self._fits_key(payload, signature)):
             raise Reject(-1022, "Signature for this request is not valid.")
 
     def _fits_hmac(self, payload: bytes, signature: str) -> bool:
         wanted = hmac.new(self.api_secret.encode(), payload, hashlib.sha256).hexdigest()
         return hmac.compare_digest(wanted.encode(), signature.lower().encode())
 
-    def _fits_ed25519(self, payload: bytes, signature: str) -> bool:
-        assert self._public is not None
+    def _fits_key(self, payload: bytes, signature: str) -> bool:
         try:
-            eddsa.new(self._public, "rfc8032").verify(payload, base64.b64decode(signature, validate=True))
+            given = base64.b64decode(signature, validate=True)
+            if self._ed25519 is not None:
+                eddsa.new(self._ed25519, "rfc8032").verify(payload, given)
+            elif self._rsa is not None:
+                pkcs1_15.new(self._rsa).verify(SHA256.new(payload), given)
         except ValueError:
             return False
         return True

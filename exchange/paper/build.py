@@ -49,7 +49,7 @@ class Options:
     fresh: bool
     api_key: str | None
     api_secret: str | None
-    ed25519_public: Path | None
+    public_key: Path | None
     connections: ConnectionSettings
     uid: int | None = None
 
@@ -154,12 +154,12 @@ def _desk(options: Options, rules: list[SymbolRules], matching: WallClockMatchin
 
 def _credentials(options: Options) -> Credentials:
     key, secret = options.api_key or secrets.token_hex(32), options.api_secret or secrets.token_hex(32)
-    if options.ed25519_public is None:
+    if options.public_key is None:
         return Credentials(key, secret)
     try:
-        return Credentials(key, secret, options.ed25519_public.read_text())
+        return Credentials(key, secret, options.public_key.read_text())
     except (OSError, ValueError) as error:
-        raise BuildError(f"--ed25519-public {options.ed25519_public}: {error}") from error
+        raise BuildError(f"--public-key {options.public_key}: {error}") from error
 
 
 def _rest_of(desk: Desk, market_name: str) -> Json:

@@ -133,6 +133,21 @@ def klines(desk: Desk, params: Params, now_ms: int) -> object:
     return [encode_market.kline(candle) for candle in rows[-limit:]]
 
 
+def reference_price(desk: Desk, params: Params, now_ms: int) -> object:
+    """GET referencePrice and its calculation: no symbol here ever had one."""
+    desk.known_symbol(params)
+    raise Reject(-2043, "This symbol doesn't have a reference price.")
+
+
+def execution_rules(desk: Desk, params: Params, now_ms: int) -> object:
+    """GET executionRules: no symbol has any."""
+    if len(params.values()) > 1:
+        raise Reject(-1128, "Combination of optional parameters invalid.")
+    status = wanted_status(params)
+    chosen = [name for name in chosen_symbols(desk, params)[0] if status is None or desk.status[name] == status]
+    return {"symbolRules": [{"symbol": name, "rules": []} for name in chosen]}
+
+
 def average_price(desk: Desk, params: Params, now_ms: int) -> object:
     """GET avgPrice."""
     price, close_ms = average_of(desk, desk.known_symbol(params), now_ms)
@@ -144,6 +159,13 @@ def average_of(desk: Desk, symbol: str, now_ms: int) -> tuple[Decimal | None, in
     tape = desk.tapes[symbol]
     price = tape.average(AVERAGE_MINUTES, now_ms) or desk.mid(symbol)
     return price, tape.prints[-1].time_ms if tape.prints else now_ms
+
+
+def _rules_weight(params: Params) -> int:
+    """2 for each symbol named, 40 at most and for all."""
+    if "symbol" in params:
+        return 2
+    return min(40, 2 * ((params.raw("symbols") or "").count(",") + 1)) if "symbols" in params else 40
 
 
 _BARS = names("symbol interval startTime endTime timeZone limit")
@@ -165,6 +187,11 @@ OPERATIONS = (
     ),
     Operation("klines", "GET", "/api/v3/klines", klines, fixed(2), _BARS),
     Operation("uiKlines", "GET", "/api/v3/uiKlines", klines, fixed(2), _BARS),
+    Operation("referencePrice", "GET", "/api/v3/referencePrice", reference_price, fixed(2), names("symbol")),
+    Operation(
+        "referencePrice.calculation", "GET", "/api/v3/referencePrice/calculation", reference_price, fixed(2), names("symbol symbolStatus"),
+    ),
+    Operation("executionRules", "GET", "/api/v3/executionRules", execution_rules, _rules_weight, names("symbol symbols symbolStatus")),
     Operation("avgPrice", "GET", "/api/v3/avgPrice", average_price, fixed(2), names("symbol")),
 )
 assert TRADES_MAX >= 1000, "trades and aggTrades promise up to 1000 rows"

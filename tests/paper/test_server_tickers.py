@@ -144,6 +144,14 @@ def test_exchange_info_by_permission_and_status(exchange: Exchange) -> None:
     assert [row["symbol"] for row in get(exchange, "ticker/price", symbolStatus="TRADING")] == ["ETHUSDT"]
 
 
+def test_reference_prices_and_execution_rules(exchange: Exchange) -> None:
+    """No symbol has a reference price (-2043) or an execution rule; executionRules takes one parameter at most."""
+    for path in ("referencePrice", "referencePrice/calculation"):
+        assert get(exchange, path, symbol="BTCUSDT") == {"code": -2043, "msg": "This symbol doesn't have a reference price."}
+    assert get(exchange, "executionRules", symbol="BTCUSDT") == {"symbolRules": [{"symbol": "BTCUSDT", "rules": []}]}
+    assert get(exchange, "executionRules", symbol="BTCUSDT", symbolStatus="TRADING")["code"] == -1128
+
+
 def test_my_filters(exchange: Exchange) -> None:
     """myFilters has the three lists; the symbol's are those of exchangeInfo."""
     found = exchange.call("GET", "/api/v3/myFilters", symbol="BTCUSDT").json
