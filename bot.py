@@ -55,7 +55,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parse(argv)
     path = arguments.config or ROOT / "config.yaml"
     if arguments.verb == "init":
-        return verbs.init(Path.cwd() / "config.yaml")
+        return verbs.init(arguments.config or Path.cwd() / "config.yaml", ROOT / "config.yaml")
     if arguments.verb == "schema":
         return verbs.print_schema()
     try:
@@ -89,6 +89,9 @@ def trade(loaded: Loaded, state_dir: Path, arguments: Namespace) -> int:
     own = config.exchange.urls
     if config.venue == "paper" and own.rest and not (own.stream and own.ws_api):
         print("venue: paper elsewhere needs all of exchange.urls.rest, .stream and .ws_api", file=sys.stderr)
+        return EXIT_USAGE
+    if arguments.cycles and config.strategy != "market_maker":
+        print(f"--cycles counts the quoting market maker's round trips; with strategy: {config.strategy} use --run-for", file=sys.stderr)
         return EXIT_USAGE
     stopper = Stopper()
     stopper.listen()

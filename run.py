@@ -27,6 +27,7 @@ from core.reset import WHY as RESET
 from core.snapshot import Snapshot, picture
 from core.types import SymbolRules
 from runtime import summary
+from runtime.command_line import VERSION
 from runtime.config import Config, Loaded, show_config
 from runtime.console import Console
 from runtime.control import ControlServer
@@ -42,7 +43,6 @@ from runtime.stopping import Stopper
 from runtime.watchdog import Watchdog
 from state.identity import order_tag
 
-VERSION = "0.1.0"
 ROOT = Path(__file__).resolve().parent
 EXIT_OK, EXIT_USAGE, EXIT_RISK, EXIT_UNCLEAN = 0, 2, 4, 5
 RUN_AGAIN = -1  # no exit code: the venue was reset, the next run begins at once

@@ -6,12 +6,14 @@ Who calls it: bot.py. Never: a default that the config should hold, a word in an
 import argparse
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import NoReturn
 
 from runtime.config_source import SECRET_LINE
 
+VERSION = "0.1.0"
 VERBS = {
     "run": "trade until Ctrl-C (the default)",
     "init": "write a commented config.yaml here; asks nothing, overwrites nothing",
@@ -27,13 +29,17 @@ VERBS = {
     "report": "a run from what was recorded, also after the bot died: report RUN (default: the newest run)",
 }
 WITH_ARGUMENT = ("tape", "report")
-
+WITH_JSON = ("run", "status", "why", "cancel-all", "resume", "close", "report")
+EXIT_CODES = (
+    "exit codes: 0 fine and proven, 2 config or usage, 3 venue or bot unreachable, 4 risk stop,\n"
+    "  5 unclean stop (orders may be left; the last line names them), 130 Ctrl-C while starting"
+)
 
 PLAIN_WORD = re.compile(r"(-{0,2}[A-Za-z][A-Za-z-]{0,15}=?)?[A-Za-z0-9_.:-]{0,16}")
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse repeats what it does not understand; `words` that may be a secret are masked in that."""
+    """A fault is one line. It repeats what was not understood; `words` that may be a secret are masked in that."""
 
     words: Sequence[str] = ()
 
@@ -41,17 +47,18 @@ class Parser(argparse.ArgumentParser):
         for before, word in zip(("", *self.words), self.words, strict=False):
             if SECRET_LINE.search(word) or SECRET_LINE.search(before) or not PLAIN_WORD.fullmatch(word):
                 message = message.replace(repr(word), "***").replace(word, "***")
-        super().error(message)
+        self.exit(2, f"{self.prog}: {message} (python bot.py --help)\n")
 
 
 def parser() -> Parser:
     made = Parser(
         prog="bot.py",
-        description="Greenlight: a market maker that never waits, always knows its orders, says why, and can prove it.",
-        epilog="verbs:\n" + "\n".join(f"  {verb:<12} {what}" for verb, what in VERBS.items()),
+        description="Greenlight: a trading bot that never waits, always knows its orders, says why, and can prove it.",
+        epilog="verbs:\n" + "\n".join(f"  {verb:<12} {what}" for verb, what in VERBS.items()) + f"\n\n{EXIT_CODES}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,  # --l must not be --live
     )
-    made.add_argument("verb", nargs="?", default="run", choices=list(VERBS), metavar="VERB", help="what to do, see below (default: run)")
+    made.add_argument("verb", nargs="?", default="run", metavar="VERB", help="what to do, see below (default: run)")
     made.add_argument("argument", nargs="?", default=None, metavar="ARGUMENT", help="of the verbs that take one, see below")
     made.add_argument("--config", type=Path, default=None, metavar="FILE", help="default: config.yaml beside bot.py")
     made.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE", help="override one setting; repeatable")
@@ -60,8 +67,10 @@ def parser() -> Parser:
     made.add_argument("--json", action="store_true", help="one JSON object on stdout at the end; the console goes to stderr")
     made.add_argument("--live", action="store_true", help="needed, besides `venue: binance`, to trade real money")
     made.add_argument("--ui", choices=("auto", "plain", "json"), default="auto", help="how the console writes (default: auto)")
-    made.add_argument("-v", "--verbose", action="store_true", help="also acknowledgements")
-    made.add_argument("-q", "--quiet", action="store_true", help="only fills, risk, proof and the end")
+    loudness = made.add_mutually_exclusive_group()
+    loudness.add_argument("-v", "--verbose", action="store_true", help="also acknowledgements")
+    loudness.add_argument("-q", "--quiet", action="store_true", help="only fills, risk, proof and the end")
+    made.add_argument("--version", action="version", version=f"greenlight {VERSION}")
     return made
 
 
@@ -69,10 +78,33 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     """The command line, options before or after the argument; a fault in it ends the process with exit code 2."""
     made = parser()
     made.words = sys.argv[1:] if argv is None else argv
-    arguments = made.parse_intermixed_args(argv)
-    if arguments.argument is not None and arguments.verb not in WITH_ARGUMENT:
-        made.error(f"{arguments.verb} takes no argument (got {arguments.argument!r})")
+    arguments, unknown = made.parse_known_intermixed_args(argv)
+    options = [option for action in made._actions for option in action.option_strings]
+    if unknown and unknown[0].startswith("-"):
+        made.error(f"no such option: {unknown[0]}{_close(unknown[0], options)}")
+    if arguments.verb not in VERBS:
+        made.error(f"no such verb: {arguments.verb}{_close(arguments.verb, VERBS)}")
+    if unknown:
+        made.error(f"one word too many: {unknown[0]}")
+    _check_fit(made, arguments)
     return arguments
+
+
+def _check_fit(made: Parser, arguments: argparse.Namespace) -> None:
+    """What a verb would pass over in silence is a fault."""
+    verb = arguments.verb
+    if arguments.argument is not None and verb not in WITH_ARGUMENT:
+        made.error(f"{verb} takes no argument (got {arguments.argument!r})")
+    if arguments.json and verb not in WITH_JSON:
+        made.error(f"{verb} has no --json")
+    for option, value in (("--run-for", arguments.run_for), ("--cycles", arguments.cycles)):
+        if value is not None and verb != "run":
+            made.error(f"{option} belongs to run, not to {verb}")
+
+
+def _close(word: str, known: Iterable[str]) -> str:
+    close = get_close_matches(word.partition("=")[0], list(known), n=1, cutoff=0.6)
+    return f"; did you mean '{close[0]}'?" if close else ""
 
 
 def _seconds(text: str) -> float:
@@ -81,7 +113,7 @@ def _seconds(text: str) -> float:
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds") from None
     if not 0 < value < 10_000_000:
-        raise argparse.ArgumentTypeError("must be above 0")
+        raise argparse.ArgumentTypeError(f"{text!r} must be above 0 and below 10000000")
     return value
 
 

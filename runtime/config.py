@@ -17,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 
 from runtime.config_errors import WHERE_KEYS_BELONG, ConfigErrors, dotted, lines_of, problems_of
 from runtime.config_model import BandConfig, Config
-from runtime.config_paths import ENVIRONMENT, from_environment, is_section, is_speakable, to_environment, up_to_secret
+from runtime.config_paths import ENVIRONMENT, from_environment, is_section, is_speakable, strange_names, to_environment, up_to_secret
 from runtime.config_source import SECRET, SECRET_LINE, KeyPath, Place, Problem, Source, read_file, read_value
 
 __all__ = ["BandConfig", "Config", "ConfigErrors", "Loaded", "Stamp", "load", "schema", "show_config", "stamp_of", "version_of"]
@@ -64,6 +64,7 @@ def load(file: Path, overrides: Sequence[str], environ: Mapping[str, str]) -> Lo
         path = from_environment(name)
         told = up_to_secret(path)
         _lay_over(source, told, environ[name], f"environment {name if told == path else to_environment(told)}")
+    source.problems.extend(Problem("not a name of ours" + hint, Place(overlay=f"environment {name}")) for name, hint in strange_names(environ))
     for number, override in enumerate(overrides, 1):
         _lay_over_set(source, override, number)
     if any(not problem.place.overlay and problem.line == 0 for problem in source.problems):
@@ -96,7 +97,11 @@ def _lay_over_set(source: Source, override: str, number: int) -> None:
     if equals and is_speakable(path):
         _lay_over(source, path, value.strip(), f"--set {dotted(path)}")
         return
-    text = f"holds a secret: {WHERE_KEYS_BELONG}" if SECRET_LINE.search(override) else "needs the form KEY=VALUE, such as quoting.skew_bps_max=3"
+    text = "needs the form KEY=VALUE, such as quoting.skew_bps_max=3"
+    if SECRET_LINE.search(override):
+        text = f"holds a secret: {WHERE_KEYS_BELONG}"
+    elif equals:
+        text = "names no setting; keys are in small letters, such as quoting.skew_bps_max=3, and a list is set as a whole"
     source.problems.append(Problem(text, Place(overlay=f"--set number {number}")))
 
 

@@ -146,7 +146,7 @@ def lines_of(problems: Sequence[Problem], source: Source) -> list[str]:
         if problem.place.overlay:
             lines.append(f"{problem.place.overlay}: {problem.text.strip()}")
             continue
-        where = f"{source.name}:{problem.line}:{problem.column}" if problem.line else source.name
+        where = f"{source.name}:{problem.line}:{problem.column}" if problem.line else source.path or source.name
         lines.append(f"{where}: {problem.text}")
         lines.extend(_excerpt(problem, source))
     if len(problems) > PROBLEMS_SHOWN_MAX:

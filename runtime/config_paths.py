@@ -6,8 +6,9 @@ Who calls it: runtime.config, config_errors, config_docs; main thread. Never: a 
 import re
 import types
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
 from pydantic import BaseModel
@@ -18,6 +19,8 @@ from runtime.config_model import Config
 from runtime.config_source import SECRET
 
 ENVIRONMENT = "GREENLIGHT__"
+KEY_NAMES = ("GREENLIGHT_API_KEY", "GREENLIGHT_API_SECRET", "GREENLIGHT_PRIVATE_KEY_FILE")  # of runtime.keys
+NAME = re.compile(r"[A-Za-z_]{1,80}")
 WORD = re.compile(r"[a-z_-]{1,40}|[0-9]{1,3}")
 TABLE_NAME = re.compile(r"[A-Z0-9]{1,30}")
 
@@ -155,6 +158,17 @@ def from_environment(name: str) -> tuple[str, ...]:
         field = None if in_table else field_at(tuple(path))
         in_table = field is not None and _setting(tuple(path), field).is_table
     return tuple(path)
+
+
+def strange_names(environ: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """(name, hint) of environment names meant for us that say nothing: an underscore too few, small letters, a slip in a key's name."""
+    for name in sorted(environ):
+        if name in KEY_NAMES or name.startswith(ENVIRONMENT) or not NAME.fullmatch(name):
+            continue
+        if name.upper().startswith("GREENLIGHT_") and "__" in name:
+            yield name, f"; settings begin with {ENVIRONMENT}, such as GREENLIGHT__QUOTING__SKEW_BPS_MAX"
+        elif name.upper().startswith("GREENLIGHT") and (close := get_close_matches(name.upper(), KEY_NAMES, n=1, cutoff=0.85)):
+            yield name, f"; did you mean '{close[0]}'?"
 
 
 def to_environment(path: tuple[str | int, ...]) -> str:

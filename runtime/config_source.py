@@ -51,6 +51,7 @@ class Source:
     """The settings as written: nested dicts and lists of raw text, and the place of every path."""
 
     name: str
+    path: str = ""  # told where the whole file is at fault
     lines: list[str] = field(default_factory=list)
     data: dict[str, object] = field(default_factory=dict)
     places: dict[KeyPath, Place] = field(default_factory=dict)
@@ -75,12 +76,12 @@ class Source:
 
 def read_file(path: Path) -> Source:
     """The file's settings, or its problems. A missing, unreadable or oversized file is a problem too."""
-    source = Source(path.name)
+    source = Source(path.name, str(path))
     try:
         with path.open("rb") as file:
             raw = file.read(FILE_BYTES_MAX + 1)
     except OSError as error:
-        hint = "; `python bot.py init` writes one" if isinstance(error, FileNotFoundError) else ""
+        hint = f"; `python bot.py init --config {path}` writes one" if isinstance(error, FileNotFoundError) else ""
         source.problems.append(Problem(f"cannot be read: {error.strerror}{hint}", Place()))
         return source
     if len(raw) > FILE_BYTES_MAX:

@@ -125,6 +125,10 @@ def _number_hint(value: object) -> str:
     if not isinstance(value, str):
         return ""
     text = value.strip()
+    if len(text) > DIGITS_MAX:
+        return ""
+    if text.lower().strip("+-.") in ("nan", "inf", "infinity"):
+        return "; a limit has a number, 0 where it says that 0 switches it off"
     if re.fullmatch(r"[-+]?[0-9.]+[eE][-+]?[0-9]{1,2}", text):
         try:
             return f"; write {Decimal(text):f}"

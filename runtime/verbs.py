@@ -22,19 +22,22 @@ CHECK_TIMEOUT_S = 0.3  # a check is over within a second
 PROOF_WAIT_S, PROOF_POLL_S = 3.0, 0.1
 
 
-def init(path: Path) -> int:
-    """Write the commented config with all defaults; an existing file stays as it is."""
-    if path.exists():
+def init(path: Path, default: Path) -> int:
+    """Write the commented config with all defaults; an existing file stays as it is. `default` is the one read without --config. Raises OSError."""
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(config_yaml())
+    except FileExistsError:
         print(f"{path} exists and stays as it is; move it away to get a new one", file=sys.stderr)
         return EXIT_USAGE
-    path.write_text(config_yaml(), encoding="utf-8")
-    print(f"{path} written; `python bot.py` trades with it on the paper exchange")
+    command = "python bot.py" if path.resolve() == default.resolve() else f"python {default.parent / 'bot.py'} --config {path}"
+    print(f"{path} written; `{command}` trades with it on the paper exchange")
     return EXIT_OK
 
 
 def check(loaded: Loaded, path: Path, state_dir: Path) -> int:
     """The file is whole; a bot that runs on this state folder says what it has taken of it, at once or not at all."""
-    print(f"{path.name} ok: {len(show_config(loaded))} settings, venue {loaded.config.venue}, {', '.join(loaded.config.symbols)}")
+    print(f"{path} ok: {len(show_config(loaded))} settings, venue {loaded.config.venue}, {', '.join(loaded.config.symbols)}")
     answer = ask(state_dir / "control.sock", {"verb": "status"}, CHECK_TIMEOUT_S)
     if answer is not None and answer.get("snapshot"):
         print("\n".join(f"the running bot: {line}" for line in _settings(answer)))

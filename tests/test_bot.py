@@ -136,10 +136,20 @@ def test_one_shot_verbs(tmp_path: Path) -> None:
     first, again = bot("init", cwd=tmp_path), bot("init", cwd=tmp_path)
     assert (first.returncode, again.returncode) == (0, 2)
     config = str(tmp_path / "config.yaml")
+    assert f"--config {config}" in first.stdout, "the one beside bot.py is read by default, not this one"
+    assert bot("init", "--config", str(tmp_path / "mine.yaml")).returncode == 0 and (tmp_path / "mine.yaml").exists()
+    lost = bot("init", "--config", str(tmp_path / "nowhere" / "mine.yaml"))
+    assert lost.returncode == 2 and lost.stderr.strip().endswith("No such file or directory")
     assert bot("check", "--config", config).returncode == 0
     assert json.loads(bot("schema").stdout)["properties"]
     shown = bot("show-config", "--config", config, "--set", "paper.seed=11").stdout
     assert [line for line in shown.splitlines() if line.startswith("paper.seed") and "--set" in line]
+
+
+def test_cycles_are_of_the_market_maker() -> None:
+    """--cycles with a strategy that has no round trips of quoting is refused, not counted by another measure."""
+    done = bot("--config", str(ROOT / "config.yaml"), "--set", "strategy=maker_first", "--cycles", "1")
+    assert done.returncode == 2 and "--run-for" in done.stderr
 
 
 def test_real_money_needs_two_words() -> None:

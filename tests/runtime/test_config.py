@@ -239,13 +239,14 @@ def test_faults_outside_the_file_name_their_source(tmp_path: Path) -> None:
     found = errors(
         tmp_path,
         "",
-        ("quoting.skewbps_max=3", "timing.stop_s=yes", "foo", "quoting.bid_bands=[{min: 1}", "quoting.bid_bands.0.min=3"),
+        ("quoting.skewbps_max=3", "timing.stop_s=yes", "foo", "quoting.bid_bands=[{min: 1}", "quoting.bid_bands.0.min=3", "Paper.Seed=3"),
         {"GREENLIGHT__QUOTING__COOLDOWN": "3", "GREENLIGHT__RISK__OPEN_ORDERS_MAX": "x"},
     )
     for expected in (
         "--set quoting.skewbps_max: quoting.skewbps_max is not a known setting; did you mean 'skew_bps_max'?",
         "--set timing.stop_s: timing.stop_s must be a number in plain digits (got 'yes')",
         "--set number 3: needs the form KEY=VALUE, such as quoting.skew_bps_max=3",
+        "--set number 6: names no setting; keys are in small letters, such as quoting.skew_bps_max=3, and a list is set as a whole",
         "environment GREENLIGHT__QUOTING__COOLDOWN: not a known setting; did you mean 'GREENLIGHT__QUOTING__COOLDOWN_MS'?",
         "environment GREENLIGHT__RISK__OPEN_ORDERS_MAX: must be a number in plain digits (got 'x')",
     ):
@@ -253,9 +254,24 @@ def test_faults_outside_the_file_name_their_source(tmp_path: Path) -> None:
     assert any(line.startswith("--set quoting.bid_bands: is not valid YAML") for line in found)
 
 
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("GREENLIGHT_QUOTING__SKEW_BPS_MAX", "settings begin with GREENLIGHT__"),
+        ("greenlight__quoting__skew_bps_max", "settings begin with GREENLIGHT__"),
+        ("GREENLIGHT_API_KYE", "did you mean 'GREENLIGHT_API_KEY'?"),
+        ("greenlight_api_secret", "did you mean 'GREENLIGHT_API_SECRET'?"),
+    ],
+)
+def test_an_environment_name_that_says_nothing_is_told(tmp_path: Path, name: str, hint: str) -> None:
+    """A name meant for us and missed by a letter is a fault, not silence; its value is not told. Names of others stay theirs."""
+    told = errors(tmp_path, "", (), {name: "hush-hush", "GREENLIGHT_API_KEY": "x", "GREENLIGHT_DATA": "/data", "GREENLIGHT_PROFILE": "1"})
+    assert len(told) == 1 and told[0].startswith(f"environment {name}: not a name of ours") and hint in told[0] and "hush" not in told[0]
+
+
 def test_unreadable_files(tmp_path: Path) -> None:
     """Missing, a folder, not UTF-8, far too large: one line, no traceback."""
-    with pytest.raises(ConfigErrors, match=r"^none\.yaml: cannot be read: No such file or directory; `python bot.py init` writes one$"):
+    with pytest.raises(ConfigErrors, match=r"^/.*/none\.yaml: cannot be read: No such file or directory; `python bot.py init .*` writes one$"):
         load(tmp_path / "none.yaml", (), {})
     with pytest.raises(ConfigErrors, match="cannot be read: Is a directory"):
         load(tmp_path, (), {})

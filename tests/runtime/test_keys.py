@@ -124,3 +124,25 @@ def test_a_slip_on_the_command_line_is_repeated(words: list[str], named: str, ca
     with pytest.raises(SystemExit):
         parse(words)
     assert named in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["staus"], "no such verb: staus; did you mean 'status'?"),
+        (["--runfor", "3"], "no such option: --runfor; did you mean '--run-for'?"),
+        (["--l"], "no such option: --l; did you mean '--live'?"),
+        (["status", "--run-for", "3"], "--run-for belongs to run, not to status"),
+        (["check", "--json"], "check has no --json"),
+        (["report", "one", "two"], "one word too many: two"),
+        (["-q", "-v"], "not allowed with"),
+        (["--run-for", "nan"], "'nan' must be above 0"),
+    ],
+    ids=str,
+)
+def test_a_slip_on_the_command_line_is_one_line_with_its_mend(words: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """What was meant is named, nothing is passed over in silence, no option is guessed from its beginning."""
+    with pytest.raises(SystemExit) as caught:
+        parse(words)
+    said = capsys.readouterr().err
+    assert caught.value.code == 2 and told in said and len(said.splitlines()) == 1

@@ -128,7 +128,7 @@ def test_a_file_that_is_gone_or_emptied_changes_nothing(tmp_path: Path, text: st
         desk.write(text)
     said = desk.looks(6)
     assert len(said) == 2 and desk.taken == []
-    assert said[1].startswith("config.yaml: is empty" if text == "" else "config.yaml: cannot be read: No such file")
+    assert ("config.yaml: is empty" if text == "" else "config.yaml: cannot be read: No such file") in said[1]
     desk.write("quoting: {cooldown_ms: 6}")
     desk.looks()
     assert len(desk.taken) == 1
