@@ -171,6 +171,8 @@ class Connection:
                 return
             if kind is WSMsgType.TEXT:
                 self.on_text(message.data)
+            elif kind is WSMsgType.BINARY:  # from a client that encodes before it sends
+                self.on_text(bytes(message.data).decode("utf-8", "replace"))
             elif kind is WSMsgType.PING:
                 if self._faults.take("no_pongs", Subject(transport=self.kind), self._now_ms()) is None:
                     self.send_frame(framing.pong_frame(bytes(message.data)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
+import websocket
 
 from tests.paper.exchange_client import Exchange
 
@@ -89,6 +90,16 @@ def test_an_id_that_cannot_be_echoed_is_refused(exchange: Exchange, request_id: 
             assert socket.wait(lambda message: message["status"] == 200)["result"] == {}
             assert socket.messages.pop()["id"] == good
     assert exchange.call("GET", "/api/v3/openOrders", symbol="BTCUSDT").json == []
+
+
+def test_requests_in_binary_frames_and_in_fragments(exchange: Exchange) -> None:
+    """JSON in a binary frame, or a text in several frames, is a request like any other: no client waits for an answer in vain."""
+    with exchange.ws_api() as socket:
+        socket.ws.send_binary(b'{"id":"bytes","method":"ping"}')
+        assert socket.wait(lambda message: message["id"] == "bytes")["status"] == 200
+        socket.ws.send_frame(websocket.ABNF.create_frame('{"id":"parts","met', websocket.ABNF.OPCODE_TEXT, 0))
+        socket.ws.send_frame(websocket.ABNF.create_frame('hod":"ping"}', websocket.ABNF.OPCODE_CONT, 1))
+        assert socket.wait(lambda message: message["id"] == "parts")["status"] == 200
 
 
 def test_session_methods_with_an_hmac_key(exchange: Exchange) -> None:
