@@ -209,7 +209,7 @@ def mark_place(books: Books, want: WantPlace, number: int, partner: str = "", li
         is_listed=list_number is not None,
     )
     if want.memo:
-        books.told.append(Told(symbol=want.symbol, memo=want.memo, client_order_id=client_order_id, at_ns=books.now_ns))
+        books.told.append(Told(symbol=want.symbol, memo=want.memo, client_order_id=client_order_id, at_ns=books.now_ns, price=want.price))
     return order, command
 
 

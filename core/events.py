@@ -45,6 +45,7 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     client_order_id: str
     at_ns: int
     fill: Fill | None = None
+    price: Decimal | None = None  # of the order that was made
 
 
 class Boot(Event, frozen=True, tag=True, tag_field="kind", kw_only=True):

@@ -33,26 +33,47 @@ def _class_words(name: str, one: Mapping[str, Any]) -> str:
     """One of "entry maker", "exit taker" ..."""
     worth = Decimal(one["quote"])
     commission = f"{Decimal(one['commission']) / worth * BPS:.1f} bp" if worth else "-"
-    return f"{name} {one['fills']} fills {plain(Decimal(one['quantity']))} at {commission}"
+    tried = f"{one['tasks_filled']} of {one['tasks']} filled, " if one.get("tasks") else ""
+    return f"{name} {tried}{one['fills']} fills {plain(Decimal(one['quantity']))} at {commission}"
 
 
 def _money(text: str) -> str:
     return f"{Decimal(text):+.4f}"
 
 
-def side_lines(symbol: str, shown: Mapping[str, Any], now_ns: int) -> list[str]:
+def _pending_words(pending: Mapping[str, Any], now_ns: int) -> str:
+    age_s, left_s = (Decimal(now_ns - pending["created_ns"]) / 10**9, Decimal(pending["deadline_ns"] - now_ns) / 10**9)
+    where = f" at {pending['price']}" if pending["price"] else ", not placed yet"
+    done = f", {pending['filled']} filled" if Decimal(pending["filled"]) else ""
+    times = f"{pending['reprices']} {'reprice' if pending['reprices'] == 1 else 'reprices'}"
+    time = f"{left_s:.1f} s left" if left_s > 0 else "its time is up"
+    return f"entry {pending['id']} pending {age_s:.1f} s, {time}: {pending['quantity']}{where}{done}, {times}"
+
+
+def remembered_lines(symbol: str, memory: Mapping[str, Any]) -> list[str]:
+    """Of what was last written down: per side the entry that was pending and a recheck that was due; nothing where there is neither."""
+    lines = []
+    for side in SIDES:
+        pending, flag = memory["entries"].get(side.value), memory["recheck"].get(side.value)
+        if pending:
+            task = pending["task"]
+            filled = f", {plain(Decimal(pending['filled']))} filled" if Decimal(pending["filled"]) else ""
+            lines.append(f"pending  {symbol} {side:<4} entry {task['number']}: {plain(Decimal(task['quantity']))}{filled} · {task['reason']}")
+        if flag:
+            lines.append(f"pending  {symbol} {side:<4} recheck after the timeout of entry {flag['number']}")
+    return lines
+
+
+def side_lines(symbol: str, shown: Mapping[str, Any], now_ns: int, head: str = "") -> list[str]:
     """Per side: the pending entry with its age, the recheck flag, lots, runner, dust."""
     lines = []
     for side in SIDES:
         one = shown[side.value]
-        pending = one["pending"]
-        if pending:
-            age_s, left_s = (Decimal(now_ns - pending["created_ns"]) / 10**9, Decimal(pending["deadline_ns"] - now_ns) / 10**9)
-            entry = f"entry {pending['id']} pending {age_s:.1f} s, {max(left_s, Decimal(0)):.1f} s left, {pending['reprices']} reprices"
-        else:
-            entry = "no entry pending"
+        entry = _pending_words(one["pending"], now_ns) if one["pending"] else "no entry pending"
         flags = " · recheck" if one["recheck"] else ""
         lots = ", ".join(f"{lot['id']}: {lot['quantity']} at {Decimal(lot['price']).normalize():f}" for lot in one["lots"]) or "none"
+        leaving = ", ".join(f"{way['left']} of lot {way['id']} ({way['why']}{', at the market' if way['is_taker'] else ''})" for way in one["exits"])
+        flags += f" · leaving {leaving}" if leaving else ""
         dust = f" · dust {one['dust']}" if Decimal(one["dust"]) else ""
-        lines.append(f"{symbol} {side:<4} {entry}{flags} · lots {lots} · runner {one['runner'] or '-'} · next {one['next_lot']}{dust}")
+        lines.append(f"{head}{symbol} {side:<4} {entry}{flags} · lots {lots} · runner {one['runner'] or '-'} · next {one['next_lot']}{dust}")
     return lines

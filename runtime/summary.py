@@ -5,6 +5,7 @@ Who calls it: bot.py, on the main thread, after the trading thread has ended. Ne
 
 from collections.abc import Mapping
 from decimal import Decimal
+from typing import Any
 
 from core.commands import Purpose
 from core.engine import Engine
@@ -70,8 +71,7 @@ def run_lines(summary: Mapping[str, object], snapshot: Snapshot, quote: str) -> 
         f"{shown.symbol:<8} bought {shown.bought} · sold {shown.sold} · inventory {Decimal(shown.inventory).normalize():+f}"
         for shown in snapshot.symbols[:6]
     )
-    for symbol, shown_position in snapshot.positions.items():
-        lines.extend(tally_lines(symbol, shown_position["tally"], quote))
+    held_at = len(lines)
     lines.append("quoting  " + " · ".join(f"{side.symbol} {side.side} {side.uptime:.1%}" for side in snapshot.sides[:6]))
     lines.append("light    " + " · ".join(f"{colour} {seconds:.1f} s" for colour, seconds in snapshot.light_seconds.items()))
     lines.append(f"rejects  {_pairs(snapshot.rejects) or 'none'} · weight {snapshot.weight_used}/{snapshot.weight_limit}")
@@ -85,7 +85,16 @@ def run_lines(summary: Mapping[str, object], snapshot: Snapshot, quote: str) -> 
         lines.append(
             f"proof    {'books equal' if proof.equal else 'BOOKS DIFFER'}: {', '.join(proof.compared if proof.equal else proof.differences)}"
         )
-    return lines[:LINES_MAX]
+    held = [line for symbol, shown in snapshot.positions.items() for line in _held(symbol, shown, quote, snapshot.at_ns)]
+    room = LINES_MAX - len(lines)
+    if len(held) > room:
+        held = [*held[: max(0, room - 1)], f"         and {len(held) - max(0, room - 1)} lines more: python bot.py report"]
+    return [*lines[:held_at], *held, *lines[held_at:]][:LINES_MAX]
+
+
+def _held(symbol: str, shown: Mapping[str, Any], quote: str, at_ns: int) -> list[str]:
+    """What a strategy that keeps positions did, and with what it ends."""
+    return [*tally_lines(symbol, shown["tally"], quote), *side_lines(symbol, shown, at_ns, head="held     ")]
 
 
 def _versions(snapshot: Snapshot) -> str:

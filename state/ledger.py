@@ -142,7 +142,9 @@ class Ledger:
     def told(self) -> tuple[Told, ...]:
         """Orders first, then fills: a strategy that knows an order already takes no harm from hearing of it again."""
         places = (self._tasks[client_id] for client_id in self._made)
-        made = [Told(symbol=one.symbol, memo=one.memo, client_order_id=one.client_order_id, at_ns=one.not_after_ns) for one in places]
+        made = [
+            Told(symbol=one.symbol, memo=one.memo, client_order_id=one.client_order_id, at_ns=one.not_after_ns, price=one.price) for one in places
+        ]
         return (*made, *self._told)
 
     def _forget(self, key: tuple[str, int]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from core.position_words import tally_lines
+from core.position_words import remembered_lines, tally_lines
 from state.intents import BootRecord, IntentsCorrupt, MemoryRecord, read
 
 
@@ -30,4 +30,5 @@ def positions_of(path: Path, boot: str) -> dict[str, Any]:
 
 def lines(positions: Mapping[str, Any]) -> list[str]:
     """For a person."""
-    return [line for symbol, one in positions.items() for line in tally_lines(symbol, one["tally"], one["quote"])]
+    pending = [line for symbol, one in positions.items() for line in remembered_lines(symbol, one)]
+    return [line for symbol, one in positions.items() for line in tally_lines(symbol, one["tally"], one["quote"])] + pending

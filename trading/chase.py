@@ -40,6 +40,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     deadline_ns: int
     reason: str
     reference: Decimal = ZERO  # the mid when it was decided: what slippage counts from
+    quote_amount: Decimal = ZERO  # what the quantity was worth then
     take_profit_bps: Decimal = ZERO
     is_taker: bool = False
 
@@ -92,6 +93,7 @@ class Chase:
     filled: Decimal = ZERO  # quantity of its orders' fills
     placed: int = 0  # orders made for it
     placed_ns: int = 0  # when the newest of them was made
+    price: Decimal = ZERO  # its limit
     next_ns: int = 0  # no earlier change
     filled_by: str = ""  # the newest of them that filled
     ending: str = ""
@@ -109,13 +111,14 @@ class Chase:
     def reprices(self) -> int:
         return max(0, self.placed - 1)
 
-    def saw(self, client_order_id: str, at_ns: int) -> None:
+    def saw(self, client_order_id: str, at_ns: int, price: Decimal | None) -> None:
         """An order was made for the task: the next one waits for the interval."""
         if client_order_id not in self.history:
             self.history.append(client_order_id)
             del self.history[:-HISTORY_KEPT]
             self.placed += 1
             self.placed_ns = max(self.placed_ns, at_ns)
+            self.price = price if price is not None else self.price
 
     def step(self, view: View, rules: SymbolRules, price: Decimal | None, interval_ms: int) -> Move:
         """One step of a maker task: `price` is where it wants to stand now, None where it wants to stand nowhere."""

@@ -62,6 +62,11 @@ def offset_bps(settings: EntrySettings, spread_bps: Decimal, vol_bps: Decimal) -
     return settings.offset_bps + settings.offset_per_spread * spread_bps + settings.offset_per_vol * vol_bps
 
 
+def offset_now(settings: EntrySettings, view: View, symbol: str, vol_bps: Decimal) -> Decimal:
+    bid, ask = view.best(symbol, Side.BUY), view.best(symbol, Side.SELL)
+    return offset_bps(settings, (ask - bid) / bid * BPS if bid and ask else ZERO, vol_bps)
+
+
 def maker_price(view: View, symbol: str, side: Side, offset: Decimal) -> Decimal | None:
     """That many bps from the own touch, on the grid; one tick off the other side's best, and one more for each post-only refusal in a row."""
     rules = view.rules(symbol)

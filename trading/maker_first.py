@@ -31,6 +31,7 @@ from trading.spare import spare_base
 from trading.trader import Trader, key_of
 from trading.wanted import Wanted
 
+CENT = Decimal("0.01")
 TAKER_MS = 1000  # so long an order at the market may be tried
 REMEMBER_BEST_BPS = 2  # a trailing stop's best price is written down again after moving so far
 
@@ -149,6 +150,7 @@ class MakerFirst:
             )
             wanted.say("TIMEOUT", chase, f"no maker took it in {story.seconds(took_ns)} · {plain(chase.left)} at the market, {most} bps at most")
             trader.exits[key_of(lot.side, lot.number)] = chase = Chase.of(task)
+            trader.tally.begin(task)
             wanted.carry_out(chase, self._exit_move(view, trader, lot, chase))
 
     def _watch(self, trader: Trader, lot: Lot, price: Decimal) -> None:
@@ -184,7 +186,7 @@ class MakerFirst:
             reference=mid,
         )
         trader.is_changed = True
-        trader.tally.exits += 1
+        trader.tally.begin(task)
         chase = Chase.of(task)
         gain = leaving.gain_bps(lot, view.touch_price(rules.symbol, lot.side) or mid)
         wanted.say("PENDING", chase, f"{plain(task.quantity)} of {plain(lot.quantity)} · {why.value} at {gain:+.1f} bps")
@@ -258,7 +260,7 @@ class MakerFirst:
             if guard is None and not chase.placed and not chase.ending:
                 chase.ending = "the price left its guard"
             return chase.step_taker(view, guard.price if guard else ZERO, guard.quantity if guard else ZERO)
-        price = entering.maker_price(view, task.symbol, task.side, self._offset(view, task.symbol, reading))
+        price = entering.maker_price(view, task.symbol, task.side, entering.offset_now(settings, view, task.symbol, reading.vol_bps))
         if price is not None:
             price = entering.bounded(price, task.side, task.reference, settings.chase_bps_max, rules.tick)
         interval = self._interval_ms(view, settings.reprice_ms)
@@ -270,11 +272,6 @@ class MakerFirst:
         """All that follows the price, in every symbol, shares the order budget's part."""
         chasing = sum(len(one.entries) + len(one.exits) for one in self.traders.values())
         return entering.interval_ms(reprice_ms, self.settings.entry.reprice_budget_share, view.orders_per_s(), chasing)
-
-    def _offset(self, view: View, symbol: str, reading: Reading) -> Decimal:
-        bid, ask = view.best(symbol, Side.BUY), view.best(symbol, Side.SELL)
-        spread_bps = (ask - bid) / bid * 10_000 if bid and ask else ZERO
-        return entering.offset_bps(self.settings.entry, spread_bps, reading.vol_bps)
 
     def _entry_over(self, view: View, trader: Trader, chase: Chase, wanted: Wanted) -> None:
         """The lot is what was filled. A timeout may earn a recheck, on a later tick; never a fallback in this step."""
@@ -315,14 +312,13 @@ class MakerFirst:
             return self._think_again(view, trader, symbol, side, reading, mid, wanted, flag)
         if view.now_ns < trader.rest_until_ns.get(side, 0):
             return "resting after the last entry", None
-        price = entering.maker_price(view, symbol, side, self._offset(view, symbol, reading))
+        price = entering.maker_price(view, symbol, side, entering.offset_now(settings, view, symbol, reading.vol_bps))
         if price is None:
             return "no touch known yet", None
         spare = spare_base(view, self.traders, symbol, side, price, settings.fee_bps)
         quantity = entering.size(settings, price, spare, view.rules(symbol))
         if not quantity:
             return f"{plain(min(settings.quote_amount, spare * price).quantize(ONE))} {trader.quote} is below the venue's least order", None
-        trader.tally.entries += 1
         return "", self._begin_entry(view, trader, symbol, side, reading, mid, quantity, wanted)
 
     def _forget_recheck(self, view: View, trader: Trader, side: Side, wanted: Wanted) -> None:
@@ -354,7 +350,6 @@ class MakerFirst:
             text = f"{side:<4} entry {flag.number} · thought over: not at the market, it would cost more than {plain(settings.slippage_bps_max)} bps"
             wanted.said.append(Fresh(tag="TIMEOUT", symbol=symbol, text=text))
             return "the price guard denies the fallback", None
-        trader.tally.fallbacks += 1
         return "", self._begin_entry(view, trader, symbol, side, reading, mid, guard.quantity, wanted, (flag, guard.expected_bps))
 
     def _begin_entry(
@@ -380,15 +375,17 @@ class MakerFirst:
             deadline_ns=view.now_ns + within_ms * MS,
             reason=f"after the timeout of entry {fallback[0].number}" if fallback else reading.reason,
             reference=mid,
+            quote_amount=(quantity * mid).quantize(CENT),
             take_profit_bps=settings.take_profit_bps,
             is_taker=bool(fallback),
         )
         chase = trader.entries[side] = Chase.of(task)
         trader.is_changed = True
+        trader.tally.begin(task)
         if fallback:
             text = story.taking(quantity, fallback[1], settings.slippage_bps_max, task.reason, view.now_ns - fallback[0].since_ns)
         else:
-            worth, every_ms = story.money(quantity * mid, trader.quote), self._interval_ms(view, settings.reprice_ms)
+            worth, every_ms = f"{plain(task.quote_amount)} {trader.quote}", self._interval_ms(view, settings.reprice_ms)
             text = story.begun(quantity, worth, within_ms, task.reason, every_ms if settings.reprice else 0, settings.reprice_ms)
         wanted.say("PENDING", chase, text)
         return chase

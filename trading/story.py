@@ -32,10 +32,6 @@ def reprices(count: int) -> str:
     return f"{count or 'no'} {'reprice' if count == 1 else 'reprices'}"
 
 
-def money(amount: Decimal, quote: str) -> str:
-    return f"{plain(amount.quantize(Decimal('0.01')))} {quote}"
-
-
 def at(price: Decimal, tick: Decimal) -> str:
     """A mean price has more places than the grid."""
     return plain(price.quantize(tick.normalize()))

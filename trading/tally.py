@@ -11,7 +11,7 @@ import msgspec
 
 from core.money import BPS, ZERO
 from core.types import Fill, Liquidity
-from trading.chase import MS, Task
+from trading.chase import ENTRY, MS, Task
 from trading.entry import slippage_bps
 
 
@@ -24,6 +24,8 @@ class Class:
     quote: Decimal = ZERO
     commission: Decimal = ZERO
     commission_elsewhere: int = 0  # fills whose commission was neither base nor quote
+    tasks: int = 0  # entries or exits that were tried this way
+    tasks_filled: int = 0  # of them, with a fill
 
 
 @dataclass(slots=True)
@@ -37,10 +39,23 @@ class Tally:
     fallbacks_denied: int = 0
     reprices: int = 0
     waited_ns: int = 0  # of entries with a fill, until they were over
-    exits: int = 0
+    exits: int = 0  # begun, as a maker
     slippage_paid: Decimal = ZERO  # by taker fills against the mid at their decision
     slippage_avoided: Decimal = ZERO  # by maker fills against the same
     fees_saved: Decimal = ZERO  # what the maker fills would have paid at the taker fee, less what they paid: an estimate per fill, no second run
+
+    def of(self, task: Task) -> Class:
+        return self.classes.setdefault(f"{task.task} {'taker' if task.is_taker else 'maker'}", Class())
+
+    def begin(self, task: Task) -> None:
+        """An entry or exit is tried, as a maker or at the market."""
+        self.of(task).tasks += 1
+        if task.task == ENTRY and task.is_taker:
+            self.fallbacks += 1
+        elif task.task == ENTRY:
+            self.entries += 1
+        elif not task.is_taker:
+            self.exits += 1
 
     def add(self, task: Task, fill: Fill, base: str, quote: str, taker_fee_bps: Decimal) -> None:
         notional = fill.price * fill.quantity
@@ -68,7 +83,9 @@ class Tally:
         each = {name: f"{one.commission / one.quote * BPS:.3f}" for name, one in sorted(self.classes.items()) if one.quote}
         return {
             **whole,
+            **{name: f"{getattr(self, name):.8f}" for name in ("slippage_paid", "slippage_avoided", "fees_saved")},
             "fill_ratio": f"{Decimal(self.filled) / self.entries:.4f}" if self.entries else None,
+            "fill_ratios": {name: f"{Decimal(one.tasks_filled) / one.tasks:.4f}" for name, one in sorted(self.classes.items()) if one.tasks},
             "commission_bps": each,
             "reprices_per_fill": f"{Decimal(self.reprices) / self.filled:.3f}" if self.filled else None,
             "wait_ms_mean": self.waited_ns // self.filled // MS if self.filled else None,

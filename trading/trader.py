@@ -22,6 +22,19 @@ def key_of(side: Side, number: int) -> str:
     return f"{side.value} {number}"
 
 
+def _lot_shown(lot: Lot) -> dict[str, object]:
+    best = plain(lot.best) if lot.best else None
+    return {
+        "id": lot.number,
+        "quantity": plain(lot.quantity),
+        "price": f"{lot.price:.8f}",
+        "is_committed": lot.is_committed,
+        "is_trailing": lot.is_trailing,
+        "best": best,
+        "opened_ns": lot.opened_ns,
+    }
+
+
 @dataclass(slots=True)
 class Beat:
     """One pipeline's heart: when it last ran to its end, and the longest pause between two runs."""
@@ -56,11 +69,13 @@ class Trader:
         chase = self._chase_of(task)
         if told.fill is None:
             if chase is not None:
-                chase.saw(told.client_order_id, told.at_ns)
+                chase.saw(told.client_order_id, told.at_ns, told.price)
             return
         self.is_changed = True
         self.tally.add(task, told.fill, self.lots.base, self.quote, taker_fee_bps)
         if chase is not None:
+            if not chase.filled:
+                self.tally.of(task).tasks_filled += 1
             chase.filled += told.fill.quantity
             chase.filled_by = told.client_order_id
         if task.task == ENTRY:
@@ -73,6 +88,7 @@ class Trader:
         if task.task == ENTRY:
             if task.number >= self.lots.next_number[task.side]:
                 self.lots.saw_number(task.side, task.number)
+                self.tally.begin(task)
                 self.entries[task.side] = Chase.of(task)
             chase = self.entries.get(task.side)
         else:
@@ -81,6 +97,7 @@ class Trader:
             is_newer = chase is None or chase.task.created_ns < task.created_ns
             if is_newer and self.lots.find(task.side, task.number) is not None:
                 chase = self.exits[key] = Chase.of(task)
+                self.tally.begin(task)
         return chase if chase is not None and chase.task == task else None
 
     def _entered(self, task: Task, fill: Fill, is_over: bool) -> None:
@@ -136,14 +153,17 @@ class Trader:
                 "created_ns": pending.task.created_ns,
                 "deadline_ns": pending.task.deadline_ns,
                 "reprices": pending.reprices,
+                "price": plain(pending.price) if pending.placed else None,
+                "quantity": plain(pending.task.quantity),
+                "quote_amount": plain(pending.task.quote_amount),
                 "filled": plain(pending.filled),
+                "take_profit_bps": plain(pending.task.take_profit_bps),
+                "is_taker": pending.task.is_taker,
+                "reason": pending.task.reason,
                 "orders": list(pending.history),
             },
             "recheck": side in self.recheck,
-            "lots": [
-                {"id": lot.number, "quantity": plain(lot.quantity), "price": f"{lot.price:.8f}", "is_trailing": lot.is_trailing}
-                for lot in lots.open[side]
-            ],
+            "lots": [_lot_shown(lot) for lot in lots.open[side]],
             "exits": [
                 {"id": one.task.number, "why": one.task.reason, "left": plain(one.left), "is_taker": one.task.is_taker}
                 for one in self.exits.values()
