@@ -4,7 +4,9 @@ Who makes it: run.py, on the main thread, where `dashboard.enabled`; nobody else
 Never: a key or a secret in what it hands over; a call that could wait.
 """
 
+import logging
 from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 from assembly import Session
 from core.detail import Detail, detail
@@ -17,6 +19,9 @@ from dashboard.story import Story
 from runtime.config import Config
 from runtime.console import Console
 from runtime.reload import Reload
+
+T = TypeVar("T")
+log = logging.getLogger("greenlight.page")
 
 
 class Page:
@@ -48,13 +53,29 @@ class Page:
     def listen(self) -> dict[str, object]:
         """Once `server` has started, and only then the bot tells it anything; returns what stands in run.json (0600)."""
         self._console.redact(self._tokens.act)
-        self._console.on_line, self._console.on_notice = self._story.line, self._story.notice
-        self._session.loop.on_picture = self._take
+        self._console.on_line, self._console.on_notice = harmless(self._story.line), harmless(self._story.notice)
+        self._session.loop.on_picture = harmless(self._take)
         return {"url": self.server.address, "token": self._tokens.read, "action_token": self._tokens.act}
 
     def _take(self, engine: Engine) -> None:
         """On the trading thread, beside each snapshot."""
         self._detail = detail(engine, self._over_ws)
+
+
+def harmless(told: Callable[[T], None]) -> Callable[[T], None]:
+    """A fault of the page costs the page: it is said once, and from then on the bot tells it nothing here."""
+    broken = False
+
+    def tell(what: T) -> None:
+        nonlocal broken
+        if not broken:
+            try:
+                told(what)
+            except Exception:
+                broken = True
+                log.exception("the page is told no more by the bot: a fault of its own")
+
+    return tell
 
 
 def facts_of(config: Config, session: Session, rules: tuple[SymbolRules, ...]) -> dict[str, object]:

@@ -209,7 +209,7 @@ class PageServer:
         """First the token: {"token": ...}; then, from who has the other one, {"action": ..., "action_token": ...}."""
         try:
             said = msgspec.json.decode(message, type=dict[str, str])
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, UnicodeError):
             client.refuse(1007, "one JSON object of texts", now_s)
             return
         if not client.is_reader:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from websockets.sync.client import connect
 
+from page import harmless
 from tests.drills.harness import wait_until
 from tests.drills.process import BotProcess
 from tests.drills.test_second_bot import ended
@@ -41,6 +42,20 @@ def read(page: dict[str, str], path: str) -> bytes:
     asked = urllib.request.Request(page["url"].split("/#")[0] + path, headers={"Authorization": f"Bearer {page['token']}"})
     with urllib.request.urlopen(asked, timeout=5) as answer:
         return bytes(answer.read())
+
+
+def test_a_fault_of_the_page_is_no_fault_of_the_bot(caplog: pytest.LogCaptureFixture) -> None:
+    """What the trading thread and the console call never raises: the fault is said once, and the page is told no more."""
+    told: list[int] = []
+
+    def faulty(what: int) -> None:
+        told.append(what)
+        raise ValueError("planted")
+
+    tell = harmless(faulty)
+    for number in range(3):
+        tell(number)
+    assert told == [0] and sum("fault of its own" in record.message for record in caplog.records) == 1
 
 
 @pytest.mark.side_by_side

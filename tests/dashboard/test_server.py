@@ -83,7 +83,7 @@ def test_state_events_and_health() -> None:
 def test_a_wrong_token_is_shown_out() -> None:
     """A token of another start, none at all or no JSON: the connection is closed with a reason, and no picture was sent."""
     with serving() as rig:
-        for first in ('{"token": "x"}', "{}", "not json", '["token"]', '{"action": "halt", "action_token": "x"}'):
+        for first in ('{"token": "x"}', "{}", "not json", '["token"]', '{"token": "\\ud800"}', '{"action": "halt", "action_token": "x"}'):
             with connect(f"ws://{rig.here}/live", close_timeout=1) as client:
                 client.send(first)
                 with pytest.raises(ConnectionClosed) as closed:
