@@ -51,8 +51,10 @@ def _permissions(params: Params) -> set[str] | None:
 
 
 def _permitted(entry: Json) -> set[str]:
-    sets = entry.get("permissionSets")
-    return {str(word) for words in sets for word in words} if isinstance(sets, list) else set()
+    """By today's sets, or by the plain list that older files have."""
+    sets, plain = entry.get("permissionSets"), entry.get("permissions")
+    words = [word for each in sets for word in each] if isinstance(sets, list) else []
+    return set(map(str, [*words, *(plain if isinstance(plain, list) else [])]))
 
 
 def exchange_info(desk: Desk, params: Params, now_ms: int) -> object:

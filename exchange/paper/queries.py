@@ -59,6 +59,8 @@ def my_trades(desk: Desk, params: Params, now_ms: int) -> object:
     order_id, from_id = params.integer("orderId"), params.integer("fromId")
     limit = params.limit(500, 1000)
     start_ms, end_ms = params.period()
+    if (start_ms is not None or end_ms is not None) and (order_id is not None or from_id is not None):
+        raise Reject(-1128, "Combination of optional parameters invalid.")
     rows = [
         trade
         for trade in desk.matching.trades(symbol)

@@ -171,6 +171,24 @@ def test_market_order_fills_with_commission(exchange: Exchange) -> None:
     assert [row["id"] for row in trades] == [fill["tradeId"] for fill in body["fills"]]
 
 
+def test_pages_of_own_trades(exchange: Exchange) -> None:
+    """By id, by time or by order, ascending, at most `limit`; a time beside an id is -1128, more than 24 hours -1127."""
+    for _ in range(3):
+        exchange.place(type="MARKET", price=None, quantity="0.001")
+
+    def ids(**params: object) -> list[int]:
+        return [row["id"] for row in exchange.call("GET", "/api/v3/myTrades", symbol="BTCUSDT", **params).json]
+
+    newest = ids()
+    assert newest == sorted(newest) and ids(limit=2) == newest[-2:]
+    assert ids(fromId=newest[-3], limit=2) == newest[-3:-1] and ids(startTime=now_ms() - 86_000_000, endTime=now_ms() + 500)
+    order = exchange.call("GET", "/api/v3/myTrades", symbol="BTCUSDT", limit=1).json[0]
+    assert order["id"] in ids(orderId=order["orderId"]) and ids(orderId=order["orderId"], fromId=order["id"])
+    for beside in ({"fromId": 1}, {"orderId": 1}):
+        assert exchange.call("GET", "/api/v3/myTrades", symbol="BTCUSDT", startTime=now_ms(), **beside).code == -1128
+    assert exchange.call("GET", "/api/v3/myTrades", symbol="BTCUSDT", startTime=1, endTime=86_400_002).code == -1127
+
+
 def test_cancel_renames_the_order(exchange: Exchange) -> None:
     """After a cancel the order is found under the cancel's id; its own id is free again (binance-wire trap 3)."""
     order_id = exchange.place(newClientOrderId="mine").json["orderId"]
