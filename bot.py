@@ -23,7 +23,7 @@ if __name__ == "__main__":  # loading the rest takes about a second; a Ctrl-C in
         print(absent, file=sys.stderr)
         sys.exit(2)
 
-from assembly import KeyTooPowerful, cancel_at_venue, in_settings, paper_arguments
+from assembly import KeyTooPowerful, cancel_at_venue, in_settings, paper_arguments, urls_of
 from core.ports import NotSent, Refused
 from exchange.binance.errors import UnknownOutcome
 from run import EXIT_OK, EXIT_UNCLEAN, EXIT_USAGE, ROOT, RUN_AGAIN, Run
@@ -39,6 +39,7 @@ from runtime.logfiles import in_words
 from runtime.namesake import SecondBot
 from runtime.paper_process import PaperFailed, PaperProcess
 from runtime.stopping import Interrupted, Stopper
+from runtime.venue_words import told
 from state.identity import TagUnusable, kept_tag
 from state.intents import IntentsCorrupt
 from state.report import print_report
@@ -130,7 +131,7 @@ def run_once(loaded: Loaded, state_dir: Path, arguments: Namespace, stopper: Sto
         except PaperFailed as error:
             return refuse(console, in_settings(str(error)), EXIT_USAGE if error.is_usage else EXIT_UNREACHABLE), loaded
         except (Refused, NotSent, UnknownOutcome) as error:
-            return refuse(console, f"the venue cannot be used: {error}", EXIT_UNREACHABLE), loaded
+            return refuse(console, *told(error, config.venue, urls_of(config, {}).rest or "the paper exchange", config.symbols)), loaded
 
 
 def open_venue(loaded: Loaded, state_dir: Path, parts: Lifecycle, console: Console) -> tuple[dict[str, object], Keys]:
@@ -183,8 +184,9 @@ def cancel_all(loaded: Loaded, state_dir: Path, arguments: Namespace) -> int:
         print(error, file=sys.stderr)
         return EXIT_USAGE
     except (Refused, NotSent, UnknownOutcome) as error:
-        print(f"the venue cannot be used: {error}", file=sys.stderr)
-        return EXIT_UNREACHABLE
+        text, code = told(error, config.venue, urls_of(config, {}).rest, config.symbols)
+        print(text, file=sys.stderr)
+        return code
     print(
         json.dumps({"canceled": canceled, "failed": failed})
         if arguments.json
