@@ -19,6 +19,7 @@ from core.types import Fill, Side, SymbolRules
 GRID = Decimal("1e-16")  # price times quantity has 16 places at most (8 each, binance-wire 2): up to 10^12 every sum fits Decimal's 28 digits
 NS_PER_MS = 1_000_000
 LOTS_CLOSED_MAX = 400  # kept until the next memory
+EXITS_KEPT_MAX = 400  # the same of exit records
 LOTS_MAX = 200  # per symbol and side; beyond it nothing is entered
 FEE_ASSETS_MAX = 8  # of one lot: quote, base, and what the venue takes instead
 
@@ -151,6 +152,7 @@ class Lots:
     next_number: dict[Side, int] = field(default_factory=lambda: dict.fromkeys(Side, 1))
     runner: dict[Side, int] = field(default_factory=lambda: dict.fromkeys(Side, 0))  # lot number; 0 for none
     closed: list[Lot] = field(default_factory=list)  # since the last memory; who writes one empties it
+    records: list[ExitRecord] = field(default_factory=list)  # likewise
 
     # -- questions -------------------------------------------------------------------------------
     def find(self, side: Side, number: int) -> Lot | None:
@@ -223,6 +225,7 @@ class Lots:
             records.append(self._record(side, 0, taken, money.take(money.quantity), fill, reason, self.dust[side].quantity))
         if lot is not None and not lot.quantity:
             self._close(lot, fill.time_ms * NS_PER_MS)
+        self.records = [*self.records, *records][-EXITS_KEPT_MAX:]
         return tuple(records)
 
     def _from_dust(self, side: Side, quantity: Decimal) -> Holding:

@@ -16,7 +16,7 @@ from core.booking import FOREIGN_TRADES_MAX
 from core.books import ATTRIBUTED_MAX, FILLS_KEPT_MAX, ORPHAN_TRADES_MAX
 from core.depth import BUFFERED_DIFFS_MAX, LEVELS_MAX
 from core.engine import PENDING_MAX, Engine
-from core.lots import LOTS_CLOSED_MAX, LOTS_MAX
+from core.lots import EXITS_KEPT_MAX, LOTS_CLOSED_MAX, LOTS_MAX
 from core.orders import BOOKED_MAX, CLOSED_MAX
 from core.refusing import COUNT_MAX
 from core.settings import VERSIONS_KEPT
@@ -60,6 +60,7 @@ CAPS: dict[str, Cap] = {
     "lots.next_number": PER_SIDE,
     "lots.runner": PER_SIDE,
     "lots.closed": Cap(per_symbol=LOTS_CLOSED_MAX),
+    "lots.records": Cap(per_symbol=EXITS_KEPT_MAX),
     "uptime.light_ns": Cap(per_symbol=2 * 3),
     "uptime.quoted_ns": PER_SIDE,
     "uptime.ready_ns": PER_SIDE,

@@ -1,4 +1,5 @@
-"""A strategy's memory as rows of the table `lots`: each lot that is open, each that was closed since the memory before, and the dust of each side.
+"""A strategy's memory as rows of the tables `lots` (each lot that is open, each closed since the memory before, the dust of each side) and
+`lot_exits` (each exit fill since the memory before).
 
 Who calls it: state.rows (what the recorder hears) and state.rebuild (what the intents hold), each on its own thread. The lots are those of core.lots;
 the rest of a memory is the strategy's own.
@@ -40,20 +41,66 @@ class LotRow(msgspec.Struct, frozen=True, kw_only=True):
     closed_ns: int | None = None
 
 
+class ExitRow(msgspec.Struct, frozen=True, kw_only=True):
+    """Fields in the order of the table's columns."""
+
+    venue_instance: str
+    exit_id: str
+    boot: str
+    lot_id: str
+    trade_id: int
+    quantity: str
+    price: str
+    cost: str
+    proceeds: str
+    profit: str
+    entry_fees: str
+    exit_fees: str
+    liquidity: str
+    reason: str
+    quantity_left: str
+    time_ms: int
+
+
 class Memory(msgspec.Struct):
     """What is read of it."""
 
     lots: Lots | None = None
 
 
-def rows_of(text: str, scope: str, boot: str) -> Iterator[LotRow]:
-    """The rows a memory tells of."""
+def lots_of(text: str) -> Lots | None:
+    """None where a memory holds none."""
     try:
-        lots = msgspec.json.decode(text, type=Memory).lots
+        return msgspec.json.decode(text, type=Memory).lots
     except msgspec.DecodeError:
-        return
-    if lots is None:
-        return
+        return None
+
+
+def exits_of(lots: Lots, scope: str, boot: str) -> Iterator[ExitRow]:
+    """The exit records a memory tells of."""
+    for one in lots.records:
+        yield ExitRow(
+            venue_instance=scope,
+            exit_id=f"{one.symbol}:t{one.trade_id} {one.number}",
+            boot=boot,
+            lot_id=f"{one.symbol} {one.side.value} {one.number}",
+            trade_id=one.trade_id,
+            quantity=exact(one.quantity),
+            price=exact(one.price),
+            cost=exact(one.cost),
+            proceeds=exact(one.proceeds),
+            profit=exact(one.profit),
+            entry_fees=_fees(one.entry_fees),
+            exit_fees=_fees(one.exit_fees),
+            liquidity=one.liquidity,
+            reason=one.reason,
+            quantity_left=exact(one.left),
+            time_ms=one.time_ms,
+        )
+
+
+def rows_of(lots: Lots, scope: str, boot: str) -> Iterator[LotRow]:
+    """The lots and the dust a memory tells of."""
     for lot in (*lots.closed, *lots.open[Side.BUY], *lots.open[Side.SELL]):
         yield _row(lots.symbol, lot, scope, boot)
     for side, dust in lots.dust.items():

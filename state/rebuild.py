@@ -15,7 +15,7 @@ from core.orders import Evidence
 from core.types import OrderStatus, Side
 from state.intents import BootRecord, EndRecord, FillRecord, HoldingsRecord, IntentRecord, MemoryRecord, Record, ResultRecord, read
 from state.rows import OrderRow, Rows, RunRow, RunStart, boot_of, hold, placed_row, run_row, trade_row
-from state.schema import exact, execution_reports, lots, orders, runs
+from state.schema import exact, execution_reports, lot_exits, lots, orders, runs
 from state.store import Store
 
 GROUP_ROWS = 2000
@@ -32,7 +32,7 @@ def both_files(path: Path) -> Iterator[Record]:
 def rebuild(store: Store, path: Path, from_empty: bool) -> int:
     """Write what the intents hold; returns the rows written. Raises StoreFailed, IntentsCorrupt."""
     if from_empty:
-        store.clear(orders, execution_reports, runs, lots)
+        store.clear(orders, execution_reports, runs, lots, lot_exits)
     written = 0
     for rows in project(both_files(path)):
         store.write(rows)

@@ -25,14 +25,14 @@ from core.types import Fill, Liquidity, Side, SymbolRules
 from state import settings
 from state.intents import IntentsCorrupt
 from state.ledger import account_of, recover
-from state.lot_rows import LotRow
+from state.lot_rows import ExitRow, LotRow
 from state.rebuild import both_files, project
+from state.report_lots import exits_of, lots_of
 from state.report_lots import lines as lot_lines
-from state.report_lots import lots_of
 from state.report_positions import lines as position_lines
 from state.report_positions import positions_of
 from state.rows import OrderRow, ReportRow, Rows, RunRow, boot_of
-from state.schema import REVISION, exact, execution_reports, lots, orders, runs
+from state.schema import REVISION, exact, execution_reports, lot_exits, lots, orders, runs
 from state.store import FILE, connect_to, revision_of
 
 ORDERS_SHOWN, RUNS_NAMED = 20, 5
@@ -88,6 +88,7 @@ def build(store_path: Path, intents_path: Path, wanted: str | None) -> Json:
         **_money(run, account, counted),
         "undecided": _undecided(intents_path, instance, boot, is_newest=run is _choose(rows, None), notes=notes),
         "lots": lots_of(row for row in rows.lots.values() if row.venue_instance == scope and boot in (row.boot, row.last_boot)),
+        "lot_exits": exits_of(row for row in rows.exits.values() if row.venue_instance == scope and row.boot == boot),
         "positions": positions_of(intents_path, boot),
         "config_versions": [
             {"version": one.version, "since": _iso(one.since_ns), "since_ns": one.since_ns} for one in settings.of_run(store_path, scope, boot)
@@ -104,6 +105,7 @@ def _from_intents(path: Path, notes: list[str]) -> Rows:
             rows.runs.update(group.runs)
             rows.orders.update(group.orders)
             rows.lots.update(group.lots)
+            rows.exits.update(group.exits)
             for key, row in group.reports.items():
                 rows.reports.setdefault(key, row)
     except (OSError, IntentsCorrupt) as error:
@@ -157,6 +159,10 @@ def _merged(connection: Connection, wanted: str | None, told: Rows) -> Rows:
     for found in connection.execute(select(lots).where(of_lots)).mappings():
         lot = LotRow(**_as_text(found))
         rows.lots[lot.venue_instance, lot.lot_id] = lot
+    of_exits = (lot_exits.c.venue_instance == chosen.venue_instance) & (lot_exits.c.boot == chosen.boot)
+    for found in connection.execute(select(lot_exits).where(of_exits)).mappings():
+        left = ExitRow(**_as_text(found))
+        rows.exits[left.venue_instance, left.exit_id] = left
     if chosen.ended_ns is None:  # the recorder of a run that ended wrote everything
         _add_told(rows, told)
     return rows
@@ -166,6 +172,8 @@ def _add_told(rows: Rows, told: Rows) -> None:
     for key, report in told.reports.items():
         rows.reports.setdefault(key, report)
     rows.lots.update(told.lots)
+    for key, left in told.exits.items():
+        rows.exits.setdefault(key, left)
     for name, order in told.orders.items():
         known = rows.orders.setdefault(name, order)
         if known.is_open and not order.is_open:

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from core.money import plain
-from state.lot_rows import LotRow
+from state.lot_rows import ExitRow, LotRow
 
 LOTS_SHOWN = 20
 Json = dict[str, Any]
@@ -20,6 +20,26 @@ def lots_of(rows: Iterable[LotRow]) -> list[Json]:
     """The oldest first; number 0 is the dust of a side, where it has any."""
     wanted = (row for row in rows if row.number or Decimal(row.quantity_left))
     return [_shown(row) for row in sorted(wanted, key=lambda row: (row.symbol, row.side, row.number))]
+
+
+def exits_of(rows: Iterable[ExitRow]) -> list[Json]:
+    """Every exit fill of the run's lots, the oldest first."""
+    return [
+        {
+            "lot": row.lot_id,
+            "trade_id": row.trade_id,
+            "quantity": plain(Decimal(row.quantity)),
+            "price": plain(Decimal(row.price)),
+            "profit": plain(Decimal(row.profit)),
+            "entry_fees": msgspec.json.decode(row.entry_fees),
+            "exit_fees": msgspec.json.decode(row.exit_fees),
+            "liquidity": row.liquidity,
+            "reason": row.reason,
+            "left": plain(Decimal(row.quantity_left)),
+            "time_ms": row.time_ms,
+        }
+        for row in sorted(rows, key=lambda row: (row.time_ms, row.trade_id))
+    ]
 
 
 def _shown(row: LotRow) -> Json:

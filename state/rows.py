@@ -12,7 +12,7 @@ from core.commands import Place, places_of
 from core.notices import Filled, Holdings, Notice, Recovered, Remembered, Reported, Sent, Standing
 from core.types import Fill, OrderStatus
 from state import lot_rows
-from state.lot_rows import LotRow
+from state.lot_rows import ExitRow, LotRow
 from state.schema import exact
 
 NS_PER_MS = 1_000_000
@@ -103,13 +103,18 @@ class Rows(msgspec.Struct):
     orders: dict[tuple[str, str], OrderRow] = {}
     reports: dict[tuple[str, str], ReportRow] = {}
     lots: dict[tuple[str, str], LotRow] = {}
+    exits: dict[tuple[str, str], ExitRow] = {}
 
     def __len__(self) -> int:
-        return len(self.runs) + len(self.orders) + len(self.reports) + len(self.lots)
+        return len(self.runs) + len(self.orders) + len(self.reports) + len(self.lots) + len(self.exits)
 
     def remember(self, scope: str, boot: str, text: str) -> None:
-        """A strategy's memory: the lots it tells of."""
-        for row in lot_rows.rows_of(text, scope, boot):
+        """A strategy's memory: the lots it tells of, and their exits."""
+        if (lots := lot_rows.lots_of(text)) is None:
+            return
+        for one in lot_rows.exits_of(lots, scope, boot):
+            self.exits.setdefault((scope, one.exit_id), one)
+        for row in lot_rows.rows_of(lots, scope, boot):
             known = self.lots.get((scope, row.lot_id))
             self.lots[scope, row.lot_id] = row if known is None else msgspec.structs.replace(row, boot=known.boot)
 

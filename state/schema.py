@@ -10,7 +10,7 @@ from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, St
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
 
-REVISION = "0002"  # the newest revision in state/migrations/versions; a test holds the two together
+REVISION = "0003"  # the newest revision in state/migrations/versions; a test holds the two together
 
 
 def exact(value: Decimal) -> str:
@@ -133,6 +133,29 @@ lots = Table(
     Column("closed_ns", BigInteger),
 )
 Index("lots_run", lots.c.venue_instance, lots.c.last_boot)
+
+# One row per exit fill of a lot (number 0 in `lot_id`: of the dust it took along), written once: what left, and its share of cost and entry fees.
+lot_exits = Table(
+    "lot_exits",
+    metadata,
+    Column("venue_instance", String, primary_key=True),
+    Column("exit_id", String, primary_key=True),  # SYMBOL:t<trade id> NUMBER
+    Column("boot", String, nullable=False),
+    Column("lot_id", String, nullable=False),
+    Column("trade_id", BigInteger, nullable=False),
+    Column("quantity", Exact, nullable=False),  # base that left
+    Column("price", Exact, nullable=False),
+    Column("cost", Exact, nullable=False),  # quote it had cost (BUY) or brought
+    Column("proceeds", Exact, nullable=False),  # quote it brought (BUY) or cost
+    Column("profit", Exact, nullable=False),  # in quote, before fees
+    Column("entry_fees", Text, nullable=False),  # {asset: its share}
+    Column("exit_fees", Text, nullable=False),
+    Column("liquidity", String, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("quantity_left", Exact, nullable=False),  # of the lot, after it
+    Column("time_ms", BigInteger, nullable=False),
+)
+Index("lot_exits_lot", lot_exits.c.venue_instance, lot_exits.c.lot_id)
 
 key_value = Table(
     "key_value",

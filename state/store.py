@@ -19,7 +19,7 @@ from sqlalchemy.exc import DatabaseError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from state.rows import Rows
-from state.schema import REVISION, alembic_version, execution_reports, key_value, lots, metadata, orders, runs
+from state.schema import REVISION, alembic_version, execution_reports, key_value, lot_exits, lots, metadata, orders, runs
 
 FILE = "store.db"
 BUSY_MS = 1000
@@ -78,6 +78,7 @@ def _upsert_keys() -> Insert:
 UPSERT_RUN, UPSERT_ORDER = _sql(_upsert_runs()), _sql(_upsert_orders())
 UPSERT_LOT, UPSERT_KEY = _sql(_upsert_lots()), _sql(_upsert_keys())
 ADD_REPORT = _sql(insert(execution_reports).on_conflict_do_nothing())
+ADD_EXIT = _sql(insert(lot_exits).on_conflict_do_nothing())
 DROP_KEY = delete(key_value).where(key_value.c.venue_instance == bindparam("scope"), key_value.c.key == bindparam("name"))
 
 
@@ -213,6 +214,7 @@ class Store:
             _many(connection, UPSERT_ORDER, [msgspec.structs.astuple(row) for row in rows.orders.values()])
             _many(connection, ADD_REPORT, [msgspec.structs.astuple(row) for row in rows.reports.values()])
             _many(connection, UPSERT_LOT, [msgspec.structs.astuple(row) for row in rows.lots.values()])
+            _many(connection, ADD_EXIT, [msgspec.structs.astuple(row) for row in rows.exits.values()])
             _many(connection, UPSERT_KEY, list(set_keys))
             if dropped_keys:
                 connection.execute(DROP_KEY, [{"scope": scope, "name": name} for scope, name in dropped_keys])

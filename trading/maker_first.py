@@ -70,6 +70,7 @@ class MakerFirst:
             return ""
         trader.is_changed, trader.saved_ns = False, now_ns
         text = msgspec.json.encode(trader).decode()
+        trader.lots.records.clear()
         trader.lots.closed.clear()  # they are told; a memory that is lost with a crash is followed by their fills once more
         return text
 

@@ -16,14 +16,14 @@ from core.types import Side
 from runtime.worker import Worker
 from state.intents import Intents
 from state.keeper import Keeper
-from state.lot_rows import rows_of
+from state.lot_rows import lots_of
 from state.rebuild import rebuild
 from state.recorder import Recorder
 from state.report import build, lines
-from state.schema import lots
+from state.schema import lot_exits, lots
 from state.store import FILE, Store, alembic_config
 from tests.core.builders import BTC
-from tests.state.store_builders import AT_NS, BOOT, RUN, SCOPE, TAG
+from tests.state.store_builders import AT_NS, BOOT, RUN, TAG
 from tests.trading.floor import D, Floor
 
 
@@ -94,6 +94,33 @@ def test_opened_left_and_closed(tmp_path: Path) -> None:
     assert first["boot"] == first["last_boot"] == BOOT
 
 
+def exits(store: Path) -> list[dict[str, object]]:
+    with create_engine(f"sqlite:///{store}").connect() as connection:
+        return [dict(row) for row in connection.execute(select(lot_exits).order_by(lot_exits.c.trade_id)).mappings()]
+
+
+def test_every_exit_fill_is_a_record(tmp_path: Path) -> None:
+    """Three exit fills: each with its lot, price, share of cost and fees, reason and what it left; they add up to the lots' own sums."""
+    write(tmp_path, memories())
+    rows = exits(tmp_path / FILE)
+    assert [(row["lot_id"], row["quantity"], row["quantity_left"], row["reason"]) for row in rows] == [
+        ("BTCUSDT BUY 1", D("0.5"), D("1.5"), "take-profit"),
+        ("BTCUSDT BUY 1", D("1.5"), D(0), "take-profit"),
+        ("BTCUSDT BUY 2", D("0.5"), D("1.5"), "take-profit"),
+    ]
+    assert (rows[0]["cost"], rows[0]["proceeds"], rows[0]["exit_fees"], rows[0]["liquidity"]) == (
+        D("0.5") * D("99.99"), D("0.5") * D("100.17"), '{"USDT":"0.01"}', "maker",
+    )  # fmt: skip
+    assert sum(D(str(row["profit"])) for row in rows[:2]) == stored(tmp_path / FILE)["BTCUSDT BUY 1"]["profit"]
+    again = Store(tmp_path / "again.db")
+    rebuild(again, tmp_path / "intents.log", from_empty=again.open())
+    again.close()
+    assert exits(tmp_path / "again.db") == rows
+    shown = build(tmp_path / FILE, tmp_path / "intents.log", None)["lot_exits"]
+    assert isinstance(shown, list)
+    assert [one["lot"] for one in shown] == [row["lot_id"] for row in rows]
+
+
 def test_the_report_shows_them_from_the_store_alone(tmp_path: Path) -> None:
     """Without the intents: the sums, the open lot with what is left, the closed one with its reason and profit."""
     write(tmp_path, memories())
@@ -134,7 +161,7 @@ def test_what_no_order_can_carry_is_in_the_row_of_the_dust(tmp_path: Path) -> No
 @pytest.mark.parametrize("text", ["", "{}", '{"lots": 3}', '{"other": 1}', "no json"])
 def test_a_memory_without_lots_is_no_row(text: str) -> None:
     """Another strategy's memory says nothing here, and raises nothing."""
-    assert list(rows_of(text, SCOPE, BOOT)) == []
+    assert lots_of(text) is None
 
 
 def test_an_older_file_gets_the_new_table(tmp_path: Path) -> None:

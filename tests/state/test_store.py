@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from sqlalchemy import create_engine, inspect, select
 from sqlalchemy.engine import Engine
 
-from state.lot_rows import LotRow
+from state.lot_rows import ExitRow, LotRow
 from state.rows import OrderRow, ReportRow, Rows, RunRow, report_row, run_row, take, trade_row
-from state.schema import REVISION, exact, execution_reports, lots, orders, runs
+from state.schema import REVISION, exact, execution_reports, lot_exits, lots, orders, runs
 from state.store import Store, StoreFailed, StoreRefused, alembic_config, known_revisions, revision_of
 from tests.state.store_builders import AT_NS, BOOT, RUN, SCOPE, fill, filled, order_id, reported, sent, standing
 
@@ -64,7 +64,7 @@ def test_the_steps_make_the_tables_of_a_new_file(store: Store) -> None:
     assert not store.open()
 
 
-@pytest.mark.parametrize(("row", "table"), [(RunRow, runs), (OrderRow, orders), (ReportRow, execution_reports), (LotRow, lots)])
+@pytest.mark.parametrize(("row", "table"), [(RunRow, runs), (OrderRow, orders), (ReportRow, execution_reports), (LotRow, lots), (ExitRow, lot_exits)])
 def test_rows_have_the_order_of_their_columns(row: type[msgspec.Struct], table: object) -> None:
     """Rows go to the driver by position, so their fields stand in the table's order."""
     assert list(row.__struct_fields__) == [column.name for column in table.columns]  # type: ignore[attr-defined]
