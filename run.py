@@ -202,7 +202,7 @@ class Run:
 
     def _status_line(self) -> str:
         snapshot = self.loop.snapshot
-        return summary.status_line(snapshot) if snapshot is not None else "starting"
+        return summary.status_line(snapshot, time.monotonic() - self.begun_s) if snapshot is not None else "starting"
 
     def _verbs(self) -> Mapping[str, Callable[[dict[str, object]], dict[str, object]]]:
         return {

@@ -38,7 +38,7 @@ def book_fill(books: Books, order: Order, fill: Fill) -> None:
     _count(books, named)
     books.session.cooldown_until_ns[named.symbol, named.side] = books.now_ns + books.timing.cooldown_ms * MS
     done = int(order.booked * 100 / order.quantity) if order.quantity else 100
-    quoting = books.pnl()
+    pnl, holding = books.pnl()
     books.notices.append(
         Filled(
             tag="FILL",
@@ -47,7 +47,7 @@ def book_fill(books: Books, order: Order, fill: Fill) -> None:
             fill=named,
             done_percent=done,
             inventory=books.position(named.symbol),
-            pnl=quoting[0] - quoting[1],
+            pnl=pnl - holding,
         )
     )
 

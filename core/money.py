@@ -17,6 +17,12 @@ def plain(value: Decimal) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+def at_least(value: Decimal, places: int) -> str:
+    """Exact, with at least so many decimals, so that columns line up."""
+    whole, _, rest = plain(value).partition(".")
+    return f"{whole}.{rest:0<{places}}"
+
+
 def floor_to(value: Decimal, unit: Decimal) -> Decimal:
     """The largest multiple of `unit` that is not above `value`."""
     return (value / unit).to_integral_value(ROUND_FLOOR) * unit

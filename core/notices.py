@@ -12,7 +12,7 @@ from core.amendments import AmendmentResult, AmendOutcome, Routing
 from core.commands import Request
 from core.events import ExecutionReport
 from core.light import Light
-from core.money import plain
+from core.money import at_least, plain
 from core.orders import Order
 from core.types import Balance, Fill, Side, VenueError
 
@@ -106,14 +106,14 @@ class Filled(Notice, frozen=True, kw_only=True):
     fill: Fill
     done_percent: int
     inventory: Decimal
-    pnl: Decimal
+    pnl: Decimal  # without that of the holding: the summary calls it quoting
 
     def words(self) -> str:
         fill = self.fill
         part = "whole" if self.done_percent >= 100 else f"part {self.done_percent} %"
         return (
-            f"{fill.side:<4} {plain(fill.quantity)} @ {plain(fill.price)} · {part} · {fill.liquidity.value} · fee {plain(fill.fee)} {fill.fee_asset}"
-            f" · inv {self.inventory.normalize():+f} · pnl {self.pnl:+.2f}"
+            f"{fill.side:<4} {at_least(fill.quantity, 5)} @ {at_least(fill.price, 2)} · {part} · {fill.liquidity.value}"
+            f" · fee {plain(fill.fee)} {fill.fee_asset} · inv {self.inventory.normalize():+f} · quoting {self.pnl:+.2f}"
         )
 
 

@@ -6,13 +6,12 @@ Who calls it: runtime.console on its own thread; only `level_of` and `COMMAND_TA
 import logging
 import re
 import time
-from decimal import Decimal
 from urllib.parse import quote
 
 import msgspec
 
 from core.commands import Amend, AnyCommand, Cancel, CancelAll, Place, PlaceOco, Query, Reconnect, Replace, Request
-from core.money import plain
+from core.money import at_least
 
 # The documented set (docs: console). A line with another tag is shown as LOG.
 LEVELS = {
@@ -107,7 +106,7 @@ def one_row(text: str) -> str:
 def command_words(command: AnyCommand) -> str:
     """What a command does, in the console's words."""
     if isinstance(command, Request):
-        return f"{command.side:<4} {_at_least(command.quantity, 5)} @ {_at_least(command.price, 2)} · {command.reason}"
+        return f"{command.side:<4} {at_least(command.quantity, 5)} @ {at_least(command.price, 2)} · {command.reason}"
     if isinstance(command, CancelAll):
         return f"all our open orders of {command.symbol or 'every symbol'} · {command.reason}"
     if isinstance(command, Query):
@@ -115,12 +114,6 @@ def command_words(command: AnyCommand) -> str:
     if isinstance(command, Reconnect):
         return f"{command.connection} stream: leaving the socket for a new one · {command.reason}"
     return f"{type(command).__name__} · {command.reason}"
-
-
-def _at_least(value: Decimal, places: int) -> str:
-    """Exact, with at least so many decimals, so that columns line up."""
-    whole, _, rest = plain(value).partition(".")
-    return f"{whole}.{rest:0<{places}}"
 
 
 class Repeats:

@@ -4,15 +4,16 @@ Who calls it: bot.py, on the main thread, after the trading thread has ended. Ne
 """
 
 from collections.abc import Mapping
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 from core.commands import Purpose
 from core.engine import Engine
-from core.money import plain
+from core.money import BPS, at_least, plain
 from core.position_words import side_lines, tally_lines
 from core.proof import Proof
-from core.snapshot import Snapshot, books_of, fees_of
+from core.snapshot import Snapshot, SymbolShown, books_of, fees_of
 
 LINES_MAX = 25
 VERSIONS_SHOWN = 5
@@ -164,24 +165,36 @@ def why_lines(snapshot: Snapshot) -> list[str]:
             clears = f" · clears when: {side.clears_when}" if side.clears_when else ""
             lines.append(f"{side.symbol} {side.side:<4} {side.colour} for {side.age_ms / 1000:.1f} s: {side.no_quote_because}{clears}")
         else:
-            lines.append(f"{side.symbol} {side.side:<4} quotes {len(side.orders)} orders")
+            lines.append(f"{side.symbol} {side.side:<4} quotes {len(side.orders)} order{'s' if len(side.orders) > 1 else ''}")
     return lines
 
 
-def status_line(snapshot: Snapshot) -> str:
-    """The pinned line of a terminal: one symbol in full, the others by colour."""
-    parts = []
-    for shown in snapshot.symbols[:1]:
-        sides = [side for side in snapshot.sides if side.symbol == shown.symbol]
-        colours = "/".join(dict.fromkeys(side.colour for side in sides))
-        best = "/".join(side.orders[0]["price"] if side.orders else "-" for side in sides)
-        parts.append(f"{colours} {shown.symbol} {shown.bid}/{shown.ask} mine {best} inv {Decimal(shown.inventory).normalize():+f}")
+def status_line(snapshot: Snapshot, up_s: float) -> str:
+    """The pinned line of a terminal: one symbol in full, the others by colour; a halt first."""
+    parts = [f"HALTED by {snapshot.halted}"] if snapshot.halted else []
+    parts += [_in_full(snapshot, shown) for shown in snapshot.symbols[:1]]
     pending = sum(side.pending_places for side in snapshot.sides), sum(side.pending_cancels for side in snapshot.sides)
     unknown = sum(side.unknown for side in snapshot.sides)
     quoting = Decimal(snapshot.pnl_quote) - Decimal(snapshot.pnl_hold_quote)
     parts.append(f"quoting {quoting:+.2f}  fills {snapshot.fills}  pend {pending[0]}p {pending[1]}c {unknown}?")
-    parts.append(f"weight {snapshot.weight_used}/{snapshot.weight_limit}")
+    parts += [f"{_colours(snapshot, shown)} {shown.symbol}" for shown in snapshot.symbols[1:4]]
+    parts.append(f"weight {snapshot.weight_used}/{snapshot.weight_limit}  up {timedelta(seconds=int(up_s))}")
     return "  ".join(parts)
+
+
+def _in_full(snapshot: Snapshot, shown: SymbolShown) -> str:
+    """Touch, our best prices and how far they are apart, inventory, age of the book."""
+    prices = {side.side: [Decimal(order["price"]) for order in side.orders] for side in snapshot.sides if side.symbol == shown.symbol}
+    bid, ask = max(prices["BUY"], default=None), min(prices["SELL"], default=None)
+    touch = "/".join(at_least(Decimal(price), 2) for price in (shown.bid, shown.ask))
+    mine = "/".join("-" if price is None else at_least(price, 2) for price in (bid, ask))
+    spread = f" {(ask - bid) / bid * BPS:.1f}bp" if bid and ask else ""
+    book = f"{shown.book_age_ms / 1000:.1f}s" if shown.book_age_ms >= 0 else "-"
+    return f"{_colours(snapshot, shown)} {shown.symbol} {touch}  mine {mine}{spread}  inv {Decimal(shown.inventory).normalize():+f}  book {book}"
+
+
+def _colours(snapshot: Snapshot, shown: SymbolShown) -> str:
+    return "/".join(dict.fromkeys(side.colour for side in snapshot.sides if side.symbol == shown.symbol))
 
 
 def last_line(snapshot: Snapshot, reason: str, shutdown_ms: int, code: int) -> str:
