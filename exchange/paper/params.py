@@ -20,7 +20,8 @@ SYMBOL_RANGE = "^[A-Z0-9-_.]{1,20}$"
 _DECIMAL = re.compile(r"([0-9]{1,20})(\.([0-9]{1,20}))?")
 _CLIENT_ID = re.compile(r"[a-zA-Z0-9\-_]{1,36}")
 _SYMBOL = re.compile(r"[A-Z0-9\-_.]{1,20}")
-_INTEGER = re.compile(r"[0-9]{1,19}")
+_INTEGER = re.compile(r"[0-9]{1,20}")
+INTEGER_MAX = 2**63 - 1
 _TRUE_FALSE = {"true": True, "false": False, "TRUE": True, "FALSE": False}
 PRECISION_MAX = 8
 DAY_MS = 86_400_000
@@ -130,12 +131,14 @@ class Params:
         return Decimal(value)
 
     def integer(self, name: str) -> int | None:
-        """An unsigned integer, or None when absent."""
+        """An unsigned integer of 64 bits, or None when absent."""
         value = self.text(name)
         if value is None:
             return None
         if not _INTEGER.fullmatch(value):
             raise illegal(name, "^[0-9]{1,20}$")
+        if int(value) > INTEGER_MAX:
+            raise Reject(-1108, f"Parameter '{name}' overflowed.")
         return int(value)
 
     def time_ms(self, name: str) -> int | None:

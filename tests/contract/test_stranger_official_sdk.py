@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -106,6 +107,30 @@ def test_account(rest: Any) -> None:
     assert {row.asset for row in rest.get_account().data().balances} >= {"BTC", "USDT"}
     assert rest.account_commission("BTCUSDT").data().standard_commission.taker == "0.00100000"
     assert [row.rate_limit_type for row in rest.rate_limit_order().data()] == ["ORDERS", "ORDERS"]
+
+
+@pytest.mark.parametrize("unit", ["MILLISECOND", "MICROSECOND"])
+def test_every_other_read_fits_its_model(paper: Exchange, unit: str) -> None:
+    """The reads a market maker seldom makes, in both time units: bars of any zone, tickers of any window, filters, prevented matches, allocations."""
+    configuration = ConfigurationRestAPI(
+        paper.ready["api_key"], paper.ready["api_secret"], base_path=paper.base, timeout=5000, retries=0, time_unit=unit
+    )
+    rest: Any = Spot(config_rest_api=configuration).rest_api
+    factor = 1000 if unit == "MICROSECOND" else 1
+    assert abs(rest.time().data().server_time / factor - time.time() * 1000) < 60_000
+    assert rest.exchange_info(permissions=["SPOT"]).data().symbols
+    assert rest.ui_klines("BTCUSDT", "1M", time_zone="8").data()[0][0] > 0
+    assert isinstance(rest.historical_trades("BTCUSDT").data(), list)
+    for ticker in (
+        rest.ticker24hr(symbol="BTCUSDT"), rest.ticker24hr(symbols=["BTCUSDT"], type="MINI"), rest.ticker_trading_day(symbol="BTCUSDT"),
+        rest.ticker(symbol="BTCUSDT", window_size="1h"), rest.execution_rules(symbol="BTCUSDT"),
+    ):  # fmt: skip
+        assert ticker.data()
+    assert rest.my_filters("BTCUSDT").data().symbol_filters
+    assert rest.my_prevented_matches("BTCUSDT", order_id=1).data() == rest.my_allocations("BTCUSDT").data() == []
+    pair = rest.order_oco("BTCUSDT", "SELL", quantity=0.001, price=90000.0, stop_price=30000.0).data()
+    assert abs(pair.transaction_time / factor - time.time() * 1000) < 60_000
+    rest.delete_open_orders("BTCUSDT")
 
 
 def test_errors(rest: Any, paper: Exchange) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from decimal import Decimal
@@ -146,6 +147,28 @@ def test_errors_become_its_exception(client: Any, change: dict[str, Any], code: 
     assert (caught.value.code, caught.value.status_code) == (code, 400)
 
 
+def test_seldom_reads(client: Any) -> None:
+    """Bars for charts, tickers of every window, prevented matches and allocations."""
+    assert client.get_ui_klines(symbol="BTCUSDT", interval="1w")
+    assert client.get_ticker(symbol="BTCUSDT")["symbol"] == "BTCUSDT" and len(client.get_ticker()) == 2
+    assert client.get_symbol_ticker_window(symbol="BTCUSDT", windowSize="7d")["symbol"] == "BTCUSDT"
+    assert client.v3_get_ticker_trading_day(symbol="BTCUSDT")["symbol"] == "BTCUSDT"
+    assert client.get_prevented_matches(symbol="BTCUSDT", orderId=1) == client.get_allocations(symbol="BTCUSDT") == []
+
+
+def test_its_time_unit(paper: Exchange) -> None:
+    """time_unit="MICROSECOND" goes out as a header, and times come back in us."""
+
+    class Loopback(Client):  # type: ignore[misc]
+        API_URL = paper.base + "/api"
+
+    made = Loopback(paper.ready["api_key"], paper.ready["api_secret"], ping=False, time_unit="MICROSECOND")
+    made.session.trust_env = False
+    assert abs(made.get_server_time()["serverTime"] / 1e6 - time.time()) < 60
+    assert abs(made.create_order(**FAR)["transactTime"] / 1e6 - time.time()) < 60
+    made.session.close()
+
+
 def test_html_errors_are_code_zero(client: Any, paper: Exchange) -> None:
     """A 5xx with HTML is an exception with code 0: outcome unknown."""
     paper.fault("server_error", html=True, status=502, match={"operation": "order.place"}, count=1)
@@ -161,6 +184,37 @@ def test_sync_ws_methods(client: Any) -> None:
     assert client.ws_get_order(symbol="BTCUSDT", orderId=placed["orderId"])["status"] == "NEW"
     assert client.ws_cancel_order(symbol="BTCUSDT", orderId=placed["orderId"])["status"] == "CANCELED"
     assert client.ws_ping() == {}
+
+
+def test_market_sockets(paper: Exchange) -> None:
+    """BinanceSocketManager's market sockets, one after the other, each bring their payload."""
+    from binance import BinanceSocketManager
+
+    class Loopback(AsyncClient):  # type: ignore[misc]
+        API_URL = paper.base + "/api"
+
+    class Sockets(BinanceSocketManager):  # type: ignore[misc]
+        STREAM_URL = paper.ready["stream"] + "/"
+
+    async def first(socket: Any) -> Any:
+        async with socket as opened:
+            return await asyncio.wait_for(opened.recv(), 5)
+
+    async def scene() -> list[Any]:
+        client = Loopback(paper.ready["api_key"], paper.ready["api_secret"])
+        manager = Sockets(client)
+        try:
+            wanted = (
+                manager.kline_socket("BTCUSDT", interval="1w"), manager.symbol_ticker_socket("BTCUSDT"), manager.miniticker_socket(1000),
+                manager.depth_socket("BTCUSDT", depth="5"), manager.multiplex_socket(["btcusdt@avgPrice", "ethusdt@bookTicker"]),
+            )  # fmt: skip
+            return list(await asyncio.gather(*map(first, wanted)))
+        finally:
+            await client.close_connection()
+
+    bar, ticker, all_mini, depth, wrapped = asyncio.run(scene())
+    assert (bar["k"]["i"], ticker["e"], all_mini[0]["e"]) == ("1w", "24hrTicker", "24hrMiniTicker")
+    assert len(depth["bids"]) == 5 and wrapped["stream"] in ("btcusdt@avgPrice", "ethusdt@bookTicker")
 
 
 def test_async_user_socket(paper: Exchange) -> None:

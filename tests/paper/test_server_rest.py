@@ -132,6 +132,8 @@ def test_removed_and_unknown_paths(exchange: Exchange) -> None:
         ({"newClientOrderId": ""}, -1105, "Parameter 'newClientOrderId' was empty."),
         ({"symbol": ""}, -1105, "Parameter 'symbol' was empty."),
         ({"price": ""}, -1105, "Parameter 'price' was empty."),
+        ({"strategyId": "9223372036854775808"}, -1108, "Parameter 'strategyId' overflowed."),
+        ({"strategyId": "-1"}, -1100, "legal range is '^[0-9]{1,20}$'"),
         ({"surprise": "1"}, -1104, "Not all sent parameters were read; read '8' parameter(s) but was sent '9'."),
         ({"price": "50000.001"}, -1013, "Filter failure: PRICE_FILTER"),
         ({"quantity": "0.000011"}, -1013, "Filter failure: LOT_SIZE"),
