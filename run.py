@@ -31,6 +31,7 @@ from runtime.command_line import VERSION
 from runtime.config import Config, Loaded, show_config
 from runtime.console import Console
 from runtime.control import ControlServer
+from runtime.idle import Idle
 from runtime.instance_lock import RunFile
 from runtime.keys import Keys
 from runtime.lifecycle import Lifecycle
@@ -76,6 +77,7 @@ class Run:
         self.loop = self.session.loop
         self.begun_s = time.monotonic()
         self.shutdown_ms = 0
+        self.idle = Idle()
         self.unsaid = ""  # why the JSON object could not be printed
 
     def whole(self) -> int:
@@ -157,6 +159,9 @@ class Run:
                 return
             elif not self.loop.is_running:
                 self.stopper.ask("the trading thread has ended")
+            elif self.config.strategy == "market_maker" and (snapshot := self.loop.snapshot) is not None:  # others rest between signals
+                for symbol, words in self.idle.judge(snapshot, time.monotonic()):
+                    self.console.line("PENDING", symbol, words)
 
     @property
     def _was_reset(self) -> bool:
