@@ -42,7 +42,9 @@ from runtime.stopping import Interrupted, Stopper
 from runtime.venue_words import told
 from state.identity import TagUnusable, kept_tag
 from state.intents import IntentsCorrupt
-from state.report import print_report
+from state.report import NoReport, build, print_report
+from state.report import lines as report_lines
+from state.store import FILE as STORE_FILE
 from state.store import StoreRefused
 from state.words import newest_tape, print_tape
 
@@ -73,6 +75,8 @@ def main(argv: list[str] | None = None) -> int:
         return verbs.ask_bot(arguments.verb, state_dir, as_json=arguments.json)
     if arguments.verb == "tape":
         return print_tape(Path(arguments.argument) if arguments.argument else newest_tape(state_dir))
+    if arguments.verb == "report" and arguments.html:
+        return write_report(state_dir, arguments.argument)
     if arguments.verb == "report":
         return EXIT_OK if print_report(state_dir, arguments.argument, arguments.json) else EXIT_USAGE
     if arguments.verb == "cancel-all":
@@ -160,6 +164,28 @@ def refuse(console: Console, text: str, code: int) -> int:
     for line in text.splitlines() or [text]:
         console.line("EXIT", "", line)
     return code
+
+
+# -- report --html -------------------------------------------------------------------------------
+def write_report(state_dir: Path, wanted: str | None) -> int:
+    """reports/RUN.html beside the state folder, in one step; prints where it stands."""
+    from dashboard.report import html  # here alone: a bot that trades carries nothing of it
+
+    try:
+        found = build(state_dir / STORE_FILE, state_dir / "intents.log", wanted)
+        path = state_dir.parent / "reports" / f"{found['run_id']}.html"
+        path.parent.mkdir(exist_ok=True)
+        draft = path.with_suffix(".draft")
+        draft.write_text(html(found, report_lines(found)), encoding="utf-8")
+        draft.replace(path)
+    except NoReport as error:
+        print(error, file=sys.stderr)
+        return EXIT_USAGE
+    except OSError as error:
+        print(f"the report cannot be written: {error}", file=sys.stderr)
+        return EXIT_USAGE
+    print(path)
+    return EXIT_OK
 
 
 # -- cancel-all ----------------------------------------------------------------------------------

@@ -65,6 +65,7 @@ def parser() -> Parser:
     made.add_argument("--run-for", type=_seconds, default=None, metavar="SECONDS", help="stop by itself after so many seconds of trading")
     made.add_argument("--cycles", type=_count, default=None, metavar="N", help="stop by itself after N complete buy-and-sell round trips")
     made.add_argument("--json", action="store_true", help="one JSON object on stdout at the end; the console goes to stderr")
+    made.add_argument("--html", action="store_true", help="of report: one file to read in a browser, reports/RUN.html")
     made.add_argument("--live", action="store_true", help="needed, besides `venue: binance`, to trade real money")
     made.add_argument("--ui", choices=("auto", "plain", "json"), default="auto", help="how the console writes (default: auto)")
     loudness = made.add_mutually_exclusive_group()
@@ -97,6 +98,8 @@ def _check_fit(made: Parser, arguments: argparse.Namespace) -> None:
         made.error(f"{verb} takes no argument (got {arguments.argument!r})")
     if arguments.json and verb not in WITH_JSON:
         made.error(f"{verb} has no --json")
+    if arguments.html and (verb != "report" or arguments.json):
+        made.error("--html belongs to report, without --json")
     for option, value in (("--run-for", arguments.run_for), ("--cycles", arguments.cycles)):
         if value is not None and verb != "run":
             made.error(f"{option} belongs to run, not to {verb}")

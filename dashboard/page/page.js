@@ -219,7 +219,7 @@ function showPositions({ snapshot, facts }) {
   for (const name of ["BUY", "SELL"]) {
     const one = position[name], entry = one.pending, nowNs = snapshot.at_ns;
     const left = entry ? Math.max(0, (entry.deadline_ns - nowNs) / 1e6) : 0;
-    told.push([name, entry ? `entry ${entry.id}` : "no entry", entry ? `pending ${age((nowNs - entry.created_ns) / 1e6)}, ${age(left)} left, ${entry.reprices} reprices${one.recheck ? ", recheck" : ""}` : one.recheck ? "recheck" : "", entry ? entry.filled : "", "", entry ? "pending" : "none"]);
+    told.push([name, entry ? `entry ${entry.id}` : "no entry", entry ? `pending ${age((nowNs - entry.created_ns) / 1e6)}, ${age(left)} left, ${entry.reprices} reprices${one.recheck ? ", recheck" : ""}` : one.recheck ? "recheck" : "", entry ? `${entry.filled} of ${entry.quantity}` : "", entry && entry.price ? padded(entry.price, places(rules.tick)) : "", entry ? "pending" : "none"]);
     for (const lot of one.lots) told.push([name, `lot ${lot.id}`, lot.is_trailing ? "trailing" : one.runner === lot.id ? "runner" : "held", padded(lot.quantity, places(rules.step)), Number(lot.price).toFixed(places(rules.tick)), "lot"]);
     for (const exit of one.exits) told.push([name, `exit of ${exit.id}`, `${exit.why}${exit.is_taker ? ", as taker" : ", as maker"}`, padded(exit.left, places(rules.step)), "", "pending"]);
     if (Number(one.dust)) told.push([name, "dust", "too small to sell alone", one.dust, "", "none"]);

@@ -89,6 +89,10 @@ def test_a_bot_with_its_page(tmp_path: Path) -> None:
         assert bot.wait(10) == 0, "\n".join(bot.lines[-5:])
         assert page["action_token"] not in "\n".join(bot.lines) + (home / "logs" / "events.jsonl").read_text()
     assert not (home / "run.json").exists()
+    command = [sys.executable, str(ROOT / "bot.py"), "report", "--html", *folders(home)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
+    written = tmp_path / "reports" / f"{state['snapshot']['boot']}.html"
+    assert done.stdout.strip() == str(written) and "Fills by class" in written.read_text() and stat.S_IMODE(written.stat().st_mode) == 0o600
 
 
 @pytest.mark.side_by_side

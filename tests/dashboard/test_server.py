@@ -5,13 +5,13 @@ import random
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
 import pytest
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import connect
+from websockets.sync.client import ClientConnection, connect
 
 from core.notices import Said
 from dashboard import client as client_module
@@ -226,6 +226,25 @@ def test_garbage_ends_only_its_sender() -> None:
                 picture_with(client, fills)
         wait_until(lambda: len(rig.server._clients) == 1, "only the reader is left", 10)
         assert rig.get("/healthz")[0] == 200
+
+
+def test_each_wrong_message_has_its_reason() -> None:
+    """A reader that sends bytes, pieces, too much at once or too much in all is told why it is closed."""
+    wrong: list[tuple[int, Callable[[ClientConnection], None]]] = [
+        (1003, lambda client: client.send(b"{}")),
+        (1003, lambda client: client.send(["{", "}"])),
+        (1009, lambda client: client.send("x" * 5000)),
+        (1008, lambda client: [client.send("{}") for _ in range(200)][0]),
+    ]
+    with serving() as rig:
+        for code, send in wrong:
+            with rig.live() as client:
+                next_picture(client)
+                with pytest.raises(ConnectionClosed) as closed:
+                    send(client)
+                    for _ in range(400):
+                        client.recv(timeout=5)
+                assert closed.value.rcvd is not None and closed.value.rcvd.code == code
 
 
 def test_who_asks_nothing_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -134,6 +134,8 @@ def test_a_slip_on_the_command_line_is_repeated(words: list[str], named: str, ca
         (["--l"], "no such option: --l; did you mean '--live'?"),
         (["status", "--run-for", "3"], "--run-for belongs to run, not to status"),
         (["check", "--json"], "check has no --json"),
+        (["status", "--html"], "--html belongs to report, without --json"),
+        (["report", "--html", "--json"], "--html belongs to report, without --json"),
         (["report", "one", "two"], "one word too many: two"),
         (["-q", "-v"], "not allowed with"),
         (["--run-for", "nan"], "'nan' must be above 0"),
