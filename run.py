@@ -148,7 +148,11 @@ class Run:
     def _wait(self) -> None:
         """Until a signal, the end of --run-for, enough --cycles, a dead part, or a loop that finished by itself."""
         ends_s = self.begun_s + self.arguments.run_for if self.arguments.run_for else None
+        suspends = self.stopper.suspends
         while not self.stopper.asked.wait(POLL_S):
+            if self.stopper.suspends > suspends:
+                suspends = self.stopper.suspends
+                self.console.line("RISK", "all", "Ctrl-Z is not taken: a suspended bot would leave its orders alone at the venue; Ctrl-C stops it")
             if ends_s is not None and time.monotonic() >= ends_s:
                 self.stopper.ask(f"{self.arguments.run_for:g} s are over")
             elif self.arguments.cycles and self._cycles() >= self.arguments.cycles:

@@ -69,7 +69,7 @@ class Console(Worker):
         out = stream or (sys.stderr if to_stderr else sys.stdout)
         dumb = environ.get("TERM") == "dumb"
         tty = is_tty(out) and not dumb and ui == "auto"
-        self._colour = ui == "auto" and not environ.get("NO_COLOR") and (tty or bool(environ.get("FORCE_COLOR")))
+        self._colour = ui == "auto" and not environ.get("NO_COLOR") and (tty or environ.get("FORCE_COLOR", "0") not in ("", "0"))
         self._json = ui == "json"
         self._terminal = Terminal(out, pinned=tty, status=self._status_text)
         self._files = LogFiles(config.log_path(root), config.log.file_mb_max, config.log.files)

@@ -1,5 +1,6 @@
 """Signals: the first Ctrl-C or SIGTERM asks for a stop, the second ends the process at once. The long waits of a start are interrupted by the first.
 A closed terminal (SIGHUP) asks for a stop too, unless it is ignored (nohup); it may come twice, from kernel and shell, and never ends at once.
+Ctrl-Z is not taken: a suspended bot would leave its orders alone at the venue.
 
 Who calls it: bot.py and run.py; handlers run on the main thread. Never: a wait, a lock, an interrupt where a part is half started or half stopped.
 """
@@ -29,6 +30,7 @@ class Stopper:
     def __init__(self) -> None:
         self.asked = threading.Event()
         self.reason = ""
+        self.suspends = 0  # times somebody pressed Ctrl-Z; run.py says why nothing happened
         self._starting = True
         self._may_interrupt = False
         self._signals = 0
@@ -39,6 +41,7 @@ class Stopper:
         for number in NAMES:
             if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
                 self._before[number] = signal.signal(number, self._on_signal)
+        self._before[signal.SIGTSTP] = signal.signal(signal.SIGTSTP, self._on_suspend)
 
     def unlisten(self) -> None:
         """Give the signals back."""
@@ -69,6 +72,9 @@ class Stopper:
         """From any thread."""
         self.reason = self.reason or reason
         self.asked.set()
+
+    def _on_suspend(self, number: int, frame: FrameType | None) -> None:
+        self.suspends += 1
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self._signals += number != signal.SIGHUP

@@ -115,7 +115,12 @@ def test_the_terminal_s_wishes_are_respected(tmp_path: Path, environ: dict[str, 
 
 
 def test_force_color_and_plain(tmp_path: Path) -> None:
-    """FORCE_COLOR colours a pipe too; --ui plain has no terminal codes even on a TTY."""
+    """FORCE_COLOR colours a pipe too, but not as 0; --ui plain has no terminal codes even on a TTY."""
+    plain = Bench(tmp_path, environ={"FORCE_COLOR": "0"})
+    plain.console.start()
+    plain.console.line("FILL", "BTCUSDT", "x")
+    plain.stop()
+    assert "\x1b" not in plain.shown[-1]
     bench = Bench(tmp_path, environ={"FORCE_COLOR": "1"})
     bench.console.start()
     bench.console.line("FILL", "BTCUSDT", "x")

@@ -53,6 +53,15 @@ def test_nohup_is_respected(stopper: Stopper) -> None:
         signal.signal(signal.SIGHUP, before)
 
 
+def test_ctrl_z_suspends_nothing(stopper: Stopper) -> None:
+    """A suspended bot would leave its orders alone at the venue: the signal is counted, for a line, and the process runs on."""
+    stopper.listen()
+    os.kill(os.getpid(), signal.SIGTSTP)
+    assert stopper.suspends == 1 and not stopper.asked.is_set()
+    stopper.unlisten()
+    assert signal.getsignal(signal.SIGTSTP) is signal.SIG_DFL
+
+
 @pytest.mark.parametrize("how", ["read", "full", "closed"])
 def test_the_second_one_ends_at_once_and_says_what_may_be_left(how: str) -> None:
     """Exit 5 with one line that names the command; a stderr that is full or closed holds nothing up."""
