@@ -170,6 +170,20 @@ class Tape:
         _fill_gap(candles, now_ms - now_ms % length_ms + length_ms, length_ms)
         return candles
 
+    def history(self, interval: str, now_ms: int, zone_ms: int, price: Decimal | None) -> list[Candle]:
+        """All bars up to now, and flat ones before the first trade, as many as are ever kept: at `price` where nothing has printed yet."""
+        rows = list(self.candles(interval, now_ms, zone_ms))
+        before = rows[0].open if rows else price
+        open_ms = rows[0].open_ms if rows else bounds(interval, now_ms, zone_ms)[1]
+        if before is None:
+            return rows
+        flat_bars: list[Candle] = []
+        while len(flat_bars) + len(rows) < CANDLES_MAX:
+            close_ms = open_ms - 1
+            open_ms = bounds(interval, close_ms, zone_ms)[0]
+            flat_bars.append(Candle(open_ms, close_ms, before, before, before, before))
+        return [*reversed(flat_bars), *rows]
+
     def average(self, minutes: int, now_ms: int) -> Decimal | None:
         """Volume-weighted average price of the last minutes; the last price when nothing printed; None at the start."""
         since_ms = now_ms - minutes * 60_000

@@ -119,14 +119,14 @@ def aggregate_trades(desk: Desk, params: Params, now_ms: int) -> object:
 
 
 def klines(desk: Desk, params: Params, now_ms: int) -> object:
-    """GET klines and uiKlines, built from this exchange's own prints since its start, in the time zone asked for."""
+    """GET klines and uiKlines, built from this exchange's own prints since its start, flat before, in the time zone asked for."""
     symbol = desk.known_symbol(params)
     interval = params.require("interval")
     if interval not in INTERVALS:
         raise Reject(-1120, "Invalid interval.")
     limit = params.limit(500, 1000)
     start_ms, end_ms = params.time_ms("startTime"), params.time_ms("endTime")
-    rows = list(desk.tapes[symbol].candles(interval, now_ms, zone_ms(params)))
+    rows = desk.tapes[symbol].history(interval, now_ms, zone_ms(params), desk.mid(symbol))
     if end_ms is not None:
         rows = rows[: bisect_right(rows, end_ms, key=lambda candle: candle.open_ms)]
     if start_ms is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
@@ -43,6 +44,18 @@ def test_every_documented_interval_is_there(exchange: Exchange) -> None:
         assert len(bar) == 12 and asked_ms <= bar[6] and bar[0] <= time.time() * 1000
         assert len(get(exchange, "uiKlines", symbol="BTCUSDT", interval=interval)[-1]) == 12
     assert get(exchange, "klines", symbol="BTCUSDT", interval="7m") == {"code": -1120, "msg": "Invalid interval."}
+
+
+def test_bars_go_back_before_the_first_trade(exchange: Exchange) -> None:
+    """As many bars as asked for, one after the other, from the start: those before the first trade are flat and empty."""
+    for symbol in ("BTCUSDT", "ETHUSDT"):
+        for interval in ("1m", "1w", "1M"):
+            rows = get(exchange, "klines", symbol=symbol, interval=interval, limit=100)
+            assert len(rows) == 100 and all(then[0] == bar[6] + 1 for bar, then in itertools.pairwise(rows))
+            assert rows[0][1] == rows[0][2] == rows[0][3] == rows[0][4] and (rows[0][5], rows[0][8]) == ("0.00000000", 0)
+    since = get(exchange, "klines", symbol="ETHUSDT", interval="1m", limit=10)[0][0]
+    assert get(exchange, "klines", symbol="ETHUSDT", interval="1m", startTime=since, limit=2)[0][0] == since
+    assert len(get(exchange, "klines", symbol="ETHUSDT", interval="1d", startTime=0, limit=1)) == 1
 
 
 @pytest.mark.parametrize(
