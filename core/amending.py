@@ -161,6 +161,7 @@ def _successor(order: Order, amendment: Amendment, reason: str) -> WantPlace:
         quantity=amendment.quantity - max(order.executed, order.booked),
         slot=amendment.slot or (0, amendment.request_id),
         reason=reason,
+        reduce_only=order.reduce_only,
         memo=order.memo,
     )
 

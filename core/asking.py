@@ -185,6 +185,7 @@ def mark_place(books: Books, want: WantPlace, number: int, partner: str = "", li
         memo=want.memo,
         partner=partner,
         is_listed=list_number is not None,
+        reduce_only=want.reduce_only,
     )
     books.orders.add(order)
     books.budget.spend(books.now_ns, orders=1)
@@ -207,6 +208,7 @@ def mark_place(books: Books, want: WantPlace, number: int, partner: str = "", li
         memo=want.memo,
         partner=partner,
         is_listed=list_number is not None,
+        reduce_only=want.reduce_only,
     )
     if want.memo:
         books.told.append(Told(symbol=want.symbol, memo=want.memo, client_order_id=client_order_id, at_ns=books.now_ns, price=want.price))

@@ -49,6 +49,7 @@ class Place(Command, frozen=True, tag=True, tag_field="kind", kw_only=True):
     memo: str = ""  # the strategy's word for what the order is for (core.memory); it decides nothing here
     partner: str = ""
     is_listed: bool = False
+    reduce_only: bool = False  # only towards no position; for venues that know the flag (core.ports)
 
 
 class Cancel(Command, frozen=True, tag=True, tag_field="kind", kw_only=True):

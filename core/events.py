@@ -35,6 +35,7 @@ class Undecided(msgspec.Struct, frozen=True, kw_only=True):
     memo: str = ""
     partner: str = ""
     is_listed: bool = False
+    reduce_only: bool = False
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True):

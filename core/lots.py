@@ -72,6 +72,7 @@ class Lot:
     proceeds: Decimal = ZERO  # quote they brought (BUY) or cost
     profit: Decimal = ZERO  # of what has left, in quote, before fees
     fees: dict[str, Decimal] = field(default_factory=dict)  # commission of all its fills that is not base
+    base_fees: Decimal = ZERO  # commission in base of all its fills: it is in the quantities, and so in the profit
     dust: Decimal = ZERO  # base that went to the dust
     exit_reason: str = ""  # the newest
     closed_ns: int = 0
@@ -130,9 +131,13 @@ def share(amount: Decimal, part: Decimal, whole: Decimal) -> Decimal:
     return floor_to(exact, GRID) if exact >= 0 else -floor_to(-exact, GRID)
 
 
+def base_fee_of(fill: Fill, base: str) -> Decimal:
+    return fill.fee if fill.fee_asset == base else ZERO
+
+
 def moved(fill: Fill, base: str) -> Decimal:
     """Base that came by a purchase or went by a sale, commission in base included."""
-    fee = fill.fee if fill.fee_asset == base else ZERO
+    fee = base_fee_of(fill, base)
     return fill.quantity - fee if fill.side is Side.BUY else fill.quantity + fee
 
 
@@ -195,6 +200,7 @@ class Lots:
         known.entered += quantity
         known.paid += worth
         known.pay(fees)
+        known.base_fees += base_fee_of(fill, self.base)
 
     def commit(self, side: Side, number: int, with_runner: bool) -> Lot | None:
         """The entry is over. None where it never filled."""
@@ -219,6 +225,7 @@ class Lots:
         if lot is not None and from_lot:
             record = self._record(side, number, lot.held.take(from_lot), money.take(from_lot), fill, reason, lot.quantity)
             lot.left_by(record)
+            lot.base_fees += base_fee_of(fill, self.base)
             records.append(record)
         if money.quantity:
             taken = self._from_dust(side, money.quantity)

@@ -48,6 +48,7 @@ def _take_undecided(books: Books, boot: Boot, with_slots: bool) -> None:
             memo=undecided.memo,
             partner=undecided.partner,
             is_listed=undecided.is_listed,
+            reduce_only=undecided.reduce_only,
             place_asked=Asked(0, undecided.sent_ms * MS, 0, unknown=True),
         )
         books.orders.want_attention(books.orders.add(order), 0)

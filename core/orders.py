@@ -114,6 +114,7 @@ class Order:
     memo: str = ""  # what it is for, in its strategy's words
     partner: str = ""  # client id of the other leg of a pair of which one cancels the other
     is_listed: bool = False  # the venue knows the two as one list
+    reduce_only: bool = False
     list_id: int = -1  # the venue's
     is_waiting: bool = False  # not triggered yet, as far as we know; an order that has been triggered never waits again
 

@@ -21,20 +21,25 @@ def tally_lines(symbol: str, tally: Mapping[str, Any], quote: str = "") -> list[
     denied = f", {tally['fallbacks_denied']} denied" if tally["fallbacks_denied"] else ""
     late = f"timeouts {tally['timeouts']} · fallbacks {tally['fallbacks']}{denied}"
     head = f"entries  {symbol} {entries} as a maker · {filled} filled{share} · {late}{each}"
-    classes = [_class_words(name, one) for name, one in sorted(tally["classes"].items())]
+    classes = [line for task, tag in (("entry", "opens   "), ("exit", "closes  ")) if (line := _classes(task, tag, symbol, tally["classes"]))]
     worth = (
         f"worth    {symbol} maker fills against the taker fee {_money(tally['fees_saved'])} · slippage paid {_money(tally['slippage_paid'])}"
         f" · avoided {_money(tally['slippage_avoided'])}{' ' + quote if quote else ''}"
     )
-    return [head, *([f"classes  {symbol} " + " · ".join(classes), worth] if classes else [])]
+    return [head, *([*classes, worth] if classes else [])]
 
 
-def _class_words(name: str, one: Mapping[str, Any]) -> str:
-    """One of "entry maker", "exit taker" ..."""
+def _classes(task: str, tag: str, symbol: str, classes: Mapping[str, Any]) -> str:
+    """Entries or exits, by maker and by taker: how many were tried and filled, what that was, and its mean commission."""
+    said = [f"{way} {_class_words(classes[f'{task} {way}'])}" for way in ("maker", "taker") if f"{task} {way}" in classes]
+    return f"{tag} {symbol} {' · '.join(said)}" if said else ""
+
+
+def _class_words(one: Mapping[str, Any]) -> str:
     worth = Decimal(one["quote"])
-    commission = f"{Decimal(one['commission']) / worth * BPS:.1f} bp" if worth else "-"
-    tried = f"{one['tasks_filled']} of {one['tasks']} filled, " if one.get("tasks") else ""
-    return f"{name} {tried}{one['fills']} fills {plain(Decimal(one['quantity']))} at {commission}"
+    tried = f"{one['tasks_filled']} of {one['tasks']} filled ({Decimal(one['tasks_filled']) / one['tasks']:.0%})" if one.get("tasks") else ""
+    done = f"{plain(Decimal(one['quantity']))} at {Decimal(one['commission']) / worth * BPS:.1f} bp commission" if worth else ""
+    return ", ".join(part for part in (tried, done) if part)
 
 
 def _money(text: str) -> str:
@@ -64,6 +69,11 @@ def remembered_lines(symbol: str, memory: Mapping[str, Any]) -> list[str]:
     return lines
 
 
+def _short(price: str) -> str:
+    """A mean price has more places than a person reads."""
+    return plain(Decimal(format(Decimal(price), ".8g")))
+
+
 def side_lines(symbol: str, shown: Mapping[str, Any], now_ns: int, head: str = "") -> list[str]:
     """Per side: the pending entry with its age, the recheck flag, lots, runner, dust."""
     lines = []
@@ -71,7 +81,7 @@ def side_lines(symbol: str, shown: Mapping[str, Any], now_ns: int, head: str = "
         one = shown[side.value]
         entry = _pending_words(one["pending"], now_ns) if one["pending"] else "no entry pending"
         flags = " · recheck" if one["recheck"] else ""
-        lots = ", ".join(f"{lot['id']}: {lot['quantity']} at {Decimal(lot['price']).normalize():f}" for lot in one["lots"]) or "none"
+        lots = ", ".join(f"{lot['id']}: {lot['quantity']} at {_short(lot['price'])}" for lot in one["lots"]) or "none"
         leaving = ", ".join(f"{way['left']} of lot {way['id']} ({way['why']}{', at the market' if way['is_taker'] else ''})" for way in one["exits"])
         flags += f" · leaving {leaving}" if leaving else ""
         dust = f" · dust {one['dust']}" if Decimal(one["dust"]) else ""

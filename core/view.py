@@ -33,6 +33,7 @@ class WantPlace(msgspec.Struct, frozen=True, kw_only=True):
     stop_price: Decimal | None = None  # for the types that wait
     time_in_force: TimeInForce = TimeInForce.GTC  # of a LIMIT order
     memo: str = ""
+    reduce_only: bool = False  # where the venue has the flag; elsewhere the strategy guards it (core.lots)
 
 
 class WantOco(msgspec.Struct, frozen=True, kw_only=True):

@@ -177,6 +177,7 @@ class Ledger:
                 memo=place.memo,
                 partner=place.partner,
                 is_listed=place.is_listed,
+                reduce_only=place.reduce_only,
             )
             for key, place in self.places.items()
         )

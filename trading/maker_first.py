@@ -190,7 +190,7 @@ class MakerFirst:
         trader.tally.begin(task)
         chase = Chase.of(task)
         gain = leaving.gain_bps(lot, view.touch_price(rules.symbol, lot.side) or mid)
-        wanted.say("PENDING", chase, f"{plain(task.quantity)} of {plain(lot.quantity)} · {why.value} at {gain:+.1f} bps")
+        wanted.say("PENDING", chase, story.leaving(task.quantity, lot, why.value, gain))
         return chase
 
     def _exit_move(self, view: View, trader: Trader, lot: Lot, chase: Chase) -> Move:

@@ -64,6 +64,11 @@ def given_up(why: str, took_ns: int) -> str:
 
 
 # -- exits and lots ------------------------------------------------------------------------------
+def leaving(quantity: Decimal, lot: Lot, why: str, gain_bps: Decimal) -> str:
+    what = f"{plain(quantity)} of {plain(lot.quantity)}" if quantity <= lot.quantity else f"{plain(quantity)}, the lot and dust"
+    return f"{what} · {why} at {gain_bps:+.1f} bps"
+
+
 def parted(filled: Decimal, is_taker: bool, count: int, took_ns: int, kept: Decimal) -> str:
     how = "at the market" if is_taker else f"as a maker, {reprices(count)}"
     return f"{plain(filled)} left {how}, in {seconds(took_ns)} · the lot keeps {plain(kept)}"
@@ -77,7 +82,9 @@ def closed(lot: Lot, base: str, quote: str, tick: Decimal) -> str:
         return f"{head} · {dust or 'empty'}"
     prices = f"in at {at(lot.paid / lot.entered, tick)}, out at {at(lot.proceeds / lot.exited, tick)}"
     parts = f" in {lot.exits} fills" if lot.exits > 1 else ""
-    profit = f"{lot.profit:+.4f} {quote} before fees{_fees(lot.fees)}"
+    inside = f", {plain(lot.base_fees)} {base} of commission inside" if lot.base_fees else ""
+    fees = _fees(lot.fees)
+    profit = f"{lot.profit:+.4f} {quote}{' before fees' + fees if fees or not inside else ''}{inside}"
     age = seconds(max(0, lot.closed_ns - lot.opened_ns))
     return f"{head} by {lot.exit_reason} after {age} · {plain(lot.entered)} {prices}{parts} · {profit}{' · ' + dust if dust else ''}"
 

@@ -6,6 +6,8 @@ Who calls it: trading.maker_first, on the trading thread; it lives for one decis
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+import msgspec
+
 from core.amendments import OnReject, Routing
 from core.money import ZERO, plain
 from core.notices import Fresh, Notice
@@ -58,7 +60,8 @@ class Wanted:
         if move.act is Act.PLACE and (side in self.canceling or not self.view.light(self.symbol, side).is_green):
             return  # or is amber with this decision; the light says so, and is asked again in its next step
         if move.act is Act.PLACE and move.quantity > ZERO:
-            self.places.append(chase.wish(move))
+            is_exit = chase.task.task == EXIT
+            self.places.append(msgspec.structs.replace(chase.wish(move), reduce_only=is_exit and self.amending.can.reduce_only))
         elif move.act is Act.CANCEL and move.order is not None:
             self._cancel(move.order, move.reason)
         elif move.act is Act.REPRICE:

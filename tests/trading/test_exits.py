@@ -126,6 +126,22 @@ def test_two_equal_exits_are_asked_one_after_the_other_and_neither_is_starved() 
     assert sorted(chase.reprices for chase in desk.trader.exits.values()) == [2, 2]
 
 
+def test_an_exit_carries_the_venues_reduce_only_flag_where_it_has_one() -> None:
+    """Placed, replaced by one command and placed again after a cancel; an entry never; without the flag at the venue nobody."""
+    for has_it in (True, False):
+        can = Capabilities(cancel_replace=True, reduce_only=has_it)
+        desk = floor(exits=replace(EXITS, deadline_ms=9000), amending=Amending(can=can))
+        desk.lot()
+        assert not desk.ever(Place)[-1].reduce_only
+        desk.touch("100.10", "100.12", after_ms=50)
+        assert desk.one(Place).reduce_only is has_it
+        order = desk.acknowledge(desk.one(Place))
+        desk.touch("100.10", "100.11", after_ms=700)
+        assert desk.one(Replace).place.reduce_only is has_it
+        desk.replaced(desk.one(Replace))
+        assert (order.reduce_only, desk.order(desk.ever(Replace)[-1].place.client_order_id).reduce_only) == (has_it, has_it)
+
+
 def test_a_sell_lot_is_bought_back_with_a_profit_below_its_price() -> None:
     """A SELL lot sells base that was held; ten bps lower it is bought back, post-only at the bid."""
     desk = floor()

@@ -55,7 +55,8 @@ def test_each_class_has_its_fill_ratio() -> None:
     assert tally["fill_ratios"] == {"entry maker": "0.0000", "entry taker": "1.0000", "exit maker": "0.0000", "exit taker": "1.0000"}
     assert (tally["entries"], tally["fallbacks"], tally["exits"]) == (1, 1, 1)
     words = tally_lines("BTCUSDT", tally)
-    assert "entry maker 0 of 1 filled, 0 fills 0 at - · entry taker 1 of 1 filled, 1 fills 2 at 0.0 bp" in words[1]
+    assert words[1] == "opens    BTCUSDT maker 0 of 1 filled (0%) · taker 1 of 1 filled (100%), 2 at 0.0 bp commission"
+    assert words[2].startswith("closes   BTCUSDT maker 0 of 1")
 
 
 def test_the_end_of_a_run_shows_what_is_held_and_never_cuts_the_proof_off() -> None:

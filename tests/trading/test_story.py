@@ -4,11 +4,13 @@ from msgspec.structs import replace
 
 from core.commands import Cancel, Place, Replace
 from core.events import Half, Outcome, ReplaceAnswer
+from core.lots import Lot, Lots
 from core.ports import Capabilities
-from core.types import Liquidity, Side
+from core.types import Fill, Liquidity, Side
 from tests.core.builders import error, report
 from tests.trading.floor import ENTRY, EXITS, D, Floor
 from trading.amend import Amending
+from trading.story import closed
 
 
 class Teller(Floor):
@@ -91,3 +93,14 @@ def test_a_fill_is_told_with_the_id_of_the_order_that_filled_and_a_race_is_no_re
     assert "REJECT" not in {line[0] for line in desk.lines}
     (changed,) = [line for line in desk.lines if line[0] == "AMEND"]
     assert (changed[1], changed[2]) == ("BUY  not changed after 0 ms · the order was FILLED first", pair.place.client_order_id)
+
+
+def test_commission_in_base_is_named_where_it_is_inside_the_profit() -> None:
+    """A purchase that pays its fee in base: the lot's end says that it is inside, and claims nothing about fees that were not paid in quote."""
+    lots = Lots("BTCUSDT", "BTC")
+    lot = Lot(number=1, side=Side.BUY, opened_ns=0, take_profit_bps=D(0), reason="")
+    buy = Fill("BTCUSDT", 1, 1, "a", Side.BUY, D(100), D(1), D("0.001"), "BTC", Liquidity.TAKER, 1)
+    lots.enter(lot, buy)
+    sell = replace(buy, trade_id=2, side=Side.SELL, price=D(110), quantity=D("0.999"), fee=D(0))
+    lots.leave(Side.BUY, 1, sell, "take-profit")
+    assert closed(lots.closed[0], "BTC", "USDT", D("0.01")).endswith("+9.8900 USDT, 0.001 BTC of commission inside")
