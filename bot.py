@@ -197,7 +197,8 @@ def cancel_all(loaded: Loaded, state_dir: Path, arguments: Namespace) -> int:
         return EXIT_OK
     config = loaded.config
     if config.venue == "paper" and not config.exchange.urls.rest:
-        said = "no bot runs on this state folder, and the paper exchange ends with its bot: the next start sees to what is left"
+        ended = "no bot runs on this state folder, and the paper exchange ends with its bot: the next start sees to what is left"
+        said = verbs.no_answer(state_dir) or ended
         print(said, file=sys.stderr)
         return EXIT_UNREACHABLE
     try:
@@ -213,6 +214,8 @@ def cancel_all(loaded: Loaded, state_dir: Path, arguments: Namespace) -> int:
         text, code = told(error, config.venue, urls_of(config, {}).rest, config.symbols)
         print(text, file=sys.stderr)
         return code
+    if hung := verbs.no_answer(state_dir):
+        print(f"{hung}, and may place again when it moves", file=sys.stderr)
     print(
         json.dumps({"canceled": canceled, "failed": failed})
         if arguments.json

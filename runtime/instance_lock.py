@@ -55,6 +55,17 @@ class InstanceLock:
         return self._descriptor is not None
 
 
+def holder(folder: Path) -> str:
+    """The pid of the process that holds the lock; empty where nobody does. From the kernel's list: trying the lock could refuse a starting bot."""
+    try:
+        about = (folder / LOCK_NAME).stat()
+        rows = Path("/proc/locks").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return ""
+    place = f"{os.major(about.st_dev):02x}:{os.minor(about.st_dev):02x}:{about.st_ino}"
+    return next((row[4] for row in map(str.split, rows) if row[1:2] == ["FLOCK"] and row[5:6] == [place]), "")
+
+
 class RunFile:
     """Resource: `state/run.json` (0600) with what the caller knows of this run (pid added), removed at stop. Start it under the lock."""
 

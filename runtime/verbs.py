@@ -14,6 +14,7 @@ from core.snapshot import Snapshot
 from runtime.config import Loaded, schema, show_config
 from runtime.config_docs import config_yaml
 from runtime.control import ask
+from runtime.instance_lock import holder
 from runtime.summary import config_lines, status_lines, why_lines
 
 EXIT_OK, EXIT_USAGE, EXIT_UNREACHABLE = 0, 2, 3
@@ -66,7 +67,7 @@ def ask_bot(verb: str, state_dir: Path, as_json: bool) -> int:
     if verb == "status" and answer is not None:
         answer = _with_fresh_proof(place, answer)
     if answer is None:
-        print("no bot runs on this state folder; start one with `python bot.py`", file=sys.stderr)
+        print(no_answer(state_dir) or "no bot runs on this state folder; start one with `python bot.py`", file=sys.stderr)
         return EXIT_UNREACHABLE
     if as_json:
         print(json.dumps(answer))
@@ -76,6 +77,12 @@ def ask_bot(verb: str, state_dir: Path, as_json: bool) -> int:
     else:
         print(answer.get("text", answer))
     return EXIT_OK if answer.get("ok", True) else EXIT_USAGE
+
+
+def no_answer(state_dir: Path) -> str:
+    """What to say of a bot that holds the folder and does not answer; empty where none does."""
+    pid = holder(state_dir)
+    return f"a bot (pid {pid}) works on {state_dir} and did not answer within {ASK_TIMEOUT_S:g} s: it starts, stops or hangs" if pid else ""
 
 
 def _with_fresh_proof(place: Path, first: dict[str, object]) -> dict[str, object]:

@@ -111,6 +111,19 @@ def test_verbs_reach_the_running_bot(tmp_path: Path) -> None:
 
 
 @pytest.mark.side_by_side
+def test_a_bot_that_hangs_is_not_called_absent(tmp_path: Path) -> None:
+    """A verb that gets no answer from a bot that holds the folder names its pid."""
+    with running_bot(tmp_path) as process:
+        process.send_signal(signal.SIGSTOP)
+        try:
+            for verb in ("status", "cancel-all"):
+                told = bot(verb, *settings(tmp_path))
+                assert told.returncode == 3 and f"a bot (pid {process.pid})" in told.stderr and "did not answer" in told.stderr
+        finally:
+            process.send_signal(signal.SIGCONT)
+
+
+@pytest.mark.side_by_side
 def test_a_closed_terminal_stops_the_bot_in_order(tmp_path: Path) -> None:
     """SIGHUP cancels, proves and ends with 0, as Ctrl-C does."""
     with running_bot(tmp_path) as process:

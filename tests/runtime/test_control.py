@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from runtime.control import REQUEST_BYTES_MAX, Answer, ControlServer, ask
-from runtime.instance_lock import InstanceLock, LockHeld, RunFile, read_run
+from runtime.instance_lock import InstanceLock, LockHeld, RunFile, holder, read_run
 
 HOUSE = Path(__file__).resolve().parents[2]
 
@@ -134,10 +134,12 @@ def test_a_second_bot_is_refused_with_the_holder_s_pid(tmp_path: Path) -> None:
     with pytest.raises(LockHeld, match=rf"pid {os.getpid()}\b.*state"):
         second.start()
     assert first.is_running and not second.is_running
+    assert holder(tmp_path / "state") == str(os.getpid())
     second.stop(time.monotonic())
     first.stop(time.monotonic())
     second.start()
     second.stop(time.monotonic())
+    assert holder(tmp_path / "state") == "" == holder(tmp_path / "none")
     assert stat.S_IMODE((tmp_path / "state").stat().st_mode) == 0o700
     assert stat.S_IMODE((tmp_path / "state" / "lock").stat().st_mode) == 0o600
 
