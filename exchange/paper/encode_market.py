@@ -256,6 +256,29 @@ def ticker_event(symbol: str, day: Statistics, touch: Touch, prints: Sequence[Pr
     }
 
 
+def window_event(symbol: str, window: str, span: Statistics, now_ms: int) -> Json:
+    """The rolling window's event, `1hTicker` and its like."""
+    return {
+        "e": f"{window}Ticker",
+        "E": now_ms,
+        "s": symbol,
+        "p": amount(span.last - span.open),
+        "P": _percent(span),
+        "o": amount(span.open),
+        "h": amount(span.high),
+        "l": amount(span.low),
+        "c": amount(span.last),
+        "w": amount(_average(span)),
+        "v": amount(span.volume),
+        "q": amount(span.quote_volume),
+        "O": span.open_ms,
+        "C": now_ms,
+        "F": span.first_id,
+        "L": span.last_id,
+        "n": span.trades,
+    }
+
+
 def average_price_event(symbol: str, price: Decimal | None, last_trade_ms: int, now_ms: int) -> Json:
     """The avgPrice event, of 5 minutes."""
     return {"e": "avgPrice", "E": now_ms, "s": symbol, "i": "5m", "w": amount(price), "T": last_trade_ms}

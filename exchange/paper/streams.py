@@ -18,11 +18,12 @@ from exchange.paper.encode import Json, encode
 from exchange.paper.encode_market import Touch
 from exchange.paper.faults import Subject
 from exchange.paper.market_data import average_of
-from exchange.paper.tickers import statistics
+from exchange.paper.tickers import HOUR_MS, statistics
 from exchange.paper.time_unit import event_in_us
 
 Book = dict[Decimal, Decimal]
 ALL_MINI = ("!miniTicker@arr", "!miniTicker@arr@1000ms")  # the second name is python-binance's
+WINDOWS_MS = {"1h": HOUR_MS, "4h": 4 * HOUR_MS, "1d": DAY_MS}
 METHODS = "`SUBSCRIBE`, `UNSUBSCRIBE`, `LIST_SUBSCRIPTIONS`, `SET_PROPERTY`, `GET_PROPERTY`"
 PARTIAL_DEPTHS = (5, 10, 20)
 
@@ -197,7 +198,21 @@ class Hub:
                 self.send(full, "ticker", symbol, encode_market.ticker_event(symbol, day, touch, prints, now_ms))
         for name in ALL_MINI if rows else ():
             self.send(name, "miniTicker", "", rows)
+        for window, length_ms in WINDOWS_MS.items():
+            self._send_windows(window, length_ms, now_ms)
         self._changed.clear()
+
+    def _send_windows(self, window: str, length_ms: int, now_ms: int) -> None:
+        """Rolling windows of the symbols that changed, each alone and all together."""
+        every, rows = f"!ticker_{window}@arr", []
+        for symbol in self._changed:
+            name = f"{symbol.lower()}@ticker_{window}"
+            if self.has(name) or self.has(every):
+                span = statistics(self._desk, symbol, now_ms - length_ms, now_ms)
+                rows.append(encode_market.window_event(symbol, window, span, now_ms))
+                self.send(name, "ticker", symbol, rows[-1])
+        if rows:
+            self.send(every, "ticker", "", rows)
 
     def _send_prices(self, symbol: str, now_ms: int) -> None:
         """avgPrice and referencePrice, once a second whether anything changed or not."""

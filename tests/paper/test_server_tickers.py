@@ -137,6 +137,15 @@ def test_ticker_streams(lively: Exchange) -> None:
     assert bar["k"]["i"] == "1M" and bar["k"]["t"] <= bar["E"] <= bar["k"]["T"]
 
 
+def test_rolling_window_streams(lively: Exchange) -> None:
+    """ticker_1h, 4h and 1d of a symbol, and of all that changed, about every second with the documented fields."""
+    with lively.stream("btcusdt@ticker_1h", "btcusdt@ticker_4h", "!ticker_1d@arr") as client:
+        hour, four = (client.wait(lambda message, name=name: message["stream"].endswith(name))["data"] for name in ("_1h", "_4h"))
+        every = client.wait(lambda message: message["stream"] == "!ticker_1d@arr")["data"]
+    assert list(hour) == list("eEspPohlcwvqOCFLn") and (hour["e"], four["e"], every[0]["e"]) == ("1hTicker", "4hTicker", "1dTicker")
+    assert hour["O"] < hour["C"] and hour["n"] >= 1 and hour["F"] <= hour["L"]
+
+
 # --- which symbols --------------------------------------------------------------------------------------------------
 
 
