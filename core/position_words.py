@@ -69,6 +69,12 @@ def remembered_lines(symbol: str, memory: Mapping[str, Any]) -> list[str]:
     return lines
 
 
+def heart_line(symbol: str, beats: Mapping[str, Any], now_ns: int) -> str:
+    """When exits and entries were last gone through, and the longest pause of this run."""
+    said = [f"{name} {(now_ns - beat['last_ns']) // MS} ms ago, longest pause {beat['pause_ms_max']} ms" for name, beat in beats.items()]
+    return f"{symbol} last ran: {' · '.join(said)}"
+
+
 def _short(price: str) -> str:
     """A mean price has more places than a person reads."""
     return plain(Decimal(format(Decimal(price), ".8g")))

@@ -11,7 +11,7 @@ from typing import Any
 from core.commands import Purpose
 from core.engine import Engine
 from core.money import BPS, at_least, plain
-from core.position_words import side_lines, tally_lines
+from core.position_words import heart_line, side_lines, tally_lines
 from core.proof import Proof
 from core.snapshot import Snapshot, SymbolShown, books_of, fees_of
 
@@ -150,6 +150,7 @@ def status_lines(snapshot: Snapshot) -> list[str]:
         lines.append(f"{shown.symbol} {shown.bid}/{shown.ask} · inventory {plain(Decimal(shown.inventory))} · book {shown.book_age_ms} ms old")
     for symbol, position in snapshot.positions.items():
         lines.extend([*side_lines(symbol, position, snapshot.at_ns), *tally_lines(symbol, position["tally"])])
+        lines.append(heart_line(symbol, position["beats"], snapshot.at_ns))
     if snapshot.proof:
         proof = snapshot.proof
         verdict = f"equal: {', '.join(proof.compared)}" if proof.equal else f"DIFFERS: {', '.join(proof.differences)}"

@@ -123,7 +123,7 @@ class MakerFirst:
             why = self._why_leave(view, trader, lot, price)
             if why is None:
                 return
-            chase = trader.exits[key] = self._begin_exit(view, trader, lot, why, mid, wanted)
+            chase = self._begin_exit(view, trader, lot, why, mid, wanted)
         elif not chase.ending and leaving.overtakes(self._reason(view, trader, lot, price), chase.task.reason):
             chase.ending = "overtaken"
         move = self._exit_move(view, trader, lot, chase)
@@ -188,9 +188,9 @@ class MakerFirst:
         )
         trader.is_changed = True
         trader.tally.begin(task)
-        chase = Chase.of(task)
+        chase = trader.exits[key_of(lot.side, lot.number)] = Chase.of(task)
         gain = leaving.gain_bps(lot, view.touch_price(rules.symbol, lot.side) or mid)
-        wanted.say("PENDING", chase, story.leaving(task.quantity, lot, why.value, gain))
+        wanted.say("PENDING", chase, story.leaving(task.quantity, lot, why.value, gain, self._stretched(view, settings.reprice_ms)))
         return chase
 
     def _exit_move(self, view: View, trader: Trader, lot: Lot, chase: Chase) -> Move:
@@ -273,6 +273,9 @@ class MakerFirst:
         """All that follows the price, in every symbol, shares the order budget's part."""
         chasing = sum(len(one.entries) + len(one.exits) for one in self.traders.values())
         return entering.interval_ms(reprice_ms, self.settings.entry.reprice_budget_share, view.orders_per_s(), chasing)
+
+    def _stretched(self, view: View, reprice_ms: int) -> str:
+        return story.stretched(self._interval_ms(view, reprice_ms), reprice_ms)
 
     def _entry_over(self, view: View, trader: Trader, chase: Chase, wanted: Wanted) -> None:
         """The lot is what was filled. A timeout may earn a recheck, on a later tick; never a fallback in this step."""
@@ -386,8 +389,8 @@ class MakerFirst:
         if fallback:
             text = story.taking(quantity, fallback[1], settings.slippage_bps_max, task.reason, view.now_ns - fallback[0].since_ns)
         else:
-            worth, every_ms = f"{plain(task.quote_amount)} {trader.quote}", self._interval_ms(view, settings.reprice_ms)
-            text = story.begun(quantity, worth, within_ms, task.reason, every_ms if settings.reprice else 0, settings.reprice_ms)
+            slow = self._stretched(view, settings.reprice_ms) if settings.reprice else ""
+            text = story.begun(quantity, f"{plain(task.quote_amount)} {trader.quote}", within_ms, task.reason, slow)
         wanted.say("PENDING", chase, text)
         return chase
 

@@ -37,10 +37,13 @@ def at(price: Decimal, tick: Decimal) -> str:
     return plain(price.quantize(tick.normalize()))
 
 
+def stretched(every_ms: int, wanted_ms: int) -> str:
+    return f" · follows every {every_ms} ms, not {wanted_ms}: order budget" if every_ms > wanted_ms else ""
+
+
 # -- entries -------------------------------------------------------------------------------------
-def begun(quantity: Decimal, worth: str, within_ms: int, reason: str, every_ms: int, wanted_ms: int) -> str:
-    slow = f" · follows every {every_ms} ms, not {wanted_ms}: order budget" if every_ms > wanted_ms else ""
-    return f"{plain(quantity)} for {worth} within {within_ms / 1000:g} s · {reason}{slow}"
+def begun(quantity: Decimal, worth: str, within_ms: int, reason: str, stretched: str) -> str:
+    return f"{plain(quantity)} for {worth} within {within_ms / 1000:g} s · {reason}{stretched}"
 
 
 def taking(quantity: Decimal, expected_bps: Decimal, most_bps: Decimal, reason: str, age_ns: int) -> str:
@@ -64,9 +67,9 @@ def given_up(why: str, took_ns: int) -> str:
 
 
 # -- exits and lots ------------------------------------------------------------------------------
-def leaving(quantity: Decimal, lot: Lot, why: str, gain_bps: Decimal) -> str:
+def leaving(quantity: Decimal, lot: Lot, why: str, gain_bps: Decimal, stretched: str) -> str:
     what = f"{plain(quantity)} of {plain(lot.quantity)}" if quantity <= lot.quantity else f"{plain(quantity)}, the lot and dust"
-    return f"{what} · {why} at {gain_bps:+.1f} bps"
+    return f"{what} · {why} at {gain_bps:+.1f} bps{stretched}"
 
 
 def parted(filled: Decimal, is_taker: bool, count: int, took_ns: int, kept: Decimal) -> str:

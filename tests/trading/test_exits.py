@@ -113,6 +113,7 @@ def test_two_equal_exits_are_asked_one_after_the_other_and_neither_is_starved() 
     two_lots(desk)
     desk.step(Operator(action=OperatorAction.CLOSE), after_ms=50)
     asked = len(desk.ever(Place))
+    assert "operator at +0.0 bps · follows every 1333 ms, not 400: order budget" in desk.words()
     assert len(desk.sent(Place)) == 1
     assert "alike" not in desk.words(), "no denial is shown"
     desk.acknowledge(desk.one(Place))

@@ -4,7 +4,7 @@ import msgspec
 
 from core.commands import Cancel, Place, Replace
 from core.ports import Capabilities
-from core.position_words import remembered_lines, side_lines, tally_lines
+from core.position_words import heart_line, remembered_lines, side_lines, tally_lines
 from core.snapshot import picture
 from core.types import Liquidity
 from runtime.summary import LINES_MAX, run_lines
@@ -33,6 +33,7 @@ def test_a_pending_entry_shows_all_that_it_keeps() -> None:
     }  # fmt: skip
     line = side_lines("BTCUSDT", desk.trader.shown(), desk.books.now_ns)[0]
     assert "entry 1 pending 0.7 s, 8.3 s left: 2 at 100.03, 1 reprice · lots none" in line
+    assert heart_line("BTCUSDT", desk.trader.shown()["beats"], desk.books.now_ns).startswith("BTCUSDT last ran: exits 0 ms ago, longest pause 700 ms")
     memory = msgspec.json.decode(msgspec.json.encode(desk.trader))
     assert remembered_lines("BTCUSDT", memory) == ["pending  BTCUSDT BUY  entry 1: 2 · by hand"]
 
