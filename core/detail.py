@@ -18,6 +18,7 @@ from core.types import SIDES, Connection, Side
 
 RUNGS = 7  # of one side; a ladder never changes its height
 CALLS_MAX = 40
+QUERY = "query"
 TENTH = Decimal("0.1")
 WORDS: dict[type, str] = {
     Place: "place", Cancel: "cancel", Amend: "amend, keeps its place", Replace: "cancel and replace", PlaceOco: "place a pair",
@@ -66,9 +67,9 @@ def detail(engine: Engine, over_ws: bool) -> Detail | None:
     if books is None:
         return None
     calls = [
-        _call(engine, books, order, asked, is_query, over_ws)
+        _call(engine, books, order, asked, what, over_ws)
         for order in _asked_orders(books)
-        for asked, is_query in ((order.place_asked, False), (order.amend_asked, False), (order.cancel_asked, False), (order.query_asked, True))
+        for what, asked in (("place", order.place_asked), ("amend", order.amend_asked), ("cancel", order.cancel_asked), (QUERY, order.query_asked))
         if asked is not None
     ]
     calls.sort(key=lambda call: -call.age_ms)
@@ -89,12 +90,12 @@ def _asked_orders(books: Books) -> Iterator[Order]:
             yield books.orders.by_client_id[client_id]
 
 
-def _call(engine: Engine, books: Books, order: Order, asked: Asked, is_query: bool, over_ws: bool) -> CallShown:
-    """A question always goes over REST; so does what leaves while the WS API is down."""
+def _call(engine: Engine, books: Books, order: Order, asked: Asked, what: str, over_ws: bool) -> CallShown:
+    """A question always goes over REST; so does what leaves while the WS API is down. A call that has timed out is no longer among the pending."""
     command: AnyCommand | None = engine.pending.get(asked.command_id)
-    routed = over_ws and not is_query and books.session.up[Connection.USER]
+    routed = over_ws and what != QUERY and books.session.up[Connection.USER]
     return CallShown(
-        what="query" if is_query else WORDS.get(type(command), "order"),
+        what=WORDS.get(type(command), what),
         symbol=order.symbol,
         side=order.side.value,
         price=plain(order.price),

@@ -158,7 +158,7 @@ function showSymbols({ facts }) {
 }
 
 // -- calls, fills, chart, log ------------------------------------------------------------------------
-const CALL_ROWS = 3;
+const CALL_ROWS = 2;
 function showCalls({ detail, facts }) {
   const count = Math.max(CALL_ROWS, detail.calls.length), list = rows($("#calls tbody"), count, ["what", "side", "r price", "route", "r age"]);
   for (let index = 0; index < count; index++) {

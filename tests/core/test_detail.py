@@ -66,6 +66,14 @@ def test_an_unknown_place_and_its_query_are_two_calls() -> None:
     assert calls["place"].unknown and calls["query"].route == "REST" and calls["place"].age_ms > calls["query"].age_ms
 
 
+def test_a_call_keeps_its_word_after_its_time() -> None:
+    """A place whose answer never came is still called a place once the engine has given the call up."""
+    desk = Desk().connect()
+    place = desk.place()
+    desk.lose(place)
+    assert [call.what for call in shown(desk).calls if call.unknown] == ["place"] and place.command_id not in desk.engine.pending
+
+
 def test_a_cancel_is_listed() -> None:
     """A cancel without an answer is a call on the same order."""
     desk = Desk().connect()
