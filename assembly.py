@@ -210,7 +210,7 @@ class Session:
         )
         self.venue = BinanceVenue(self.rest, config.symbols)
         self.intents = Intents(state_dir / "intents.log")
-        self.keeper = Keeper(Store(state_dir / STORE_FILE), self.intents.path, lambda reason: self.inbox.post(StoreHealth(reason=reason)))
+        self.keeper = Keeper(Store(state_dir / STORE_FILE), self.intents.path, self._on_store)
         self.recorder = Recorder(self.intents, self.keeper)
         self.recipe = recipe_of(config)
         self.engine = Engine(strategy_of(self.recipe), RiskChecks(self.recipe.limits), self.recipe.timing)
@@ -311,6 +311,9 @@ class Session:
         witnesses = self.config.symbols[:WITNESSES_MAX]
         newest, _ = look(lambda: self.venue.newest_names(witnesses), self.tag, own, SECOND_BOT_WATCH_S, time.sleep, lambda text: self.say(text))
         self.boot = boot_id(self.clock(), after=max(newest, own[0]))
+
+    def _on_store(self, reason: str) -> None:
+        self.inbox.post(StoreHealth(reason=reason and f"{STORE_FILE}: {reason}"))
 
     def _was_reset(self, recovery: Recovery) -> bool:
         """The venue denies the newest orders it ever acknowledged, and its ids run backwards (DESIGN 6). Asked twice: a query may lag behind."""

@@ -168,6 +168,10 @@ class Console(Worker):
         self._files.close()
 
     def _turn(self) -> None:
+        if self._files.fault and self._files.fault != self._fault_said:  # first of all: the last line stays the last
+            self._fault_said = self._files.fault
+            text = f"the log files cannot be written: {self._fault_said}"
+            self._say(Line(at_ns=self._clock_ns(), tag="LOG", text=text, level=logging.WARNING))
         for _ in range(min(len(self._waiting), BATCH_MAX)):
             entry = self._waiting.popleft()
             self._say(self._words(entry))
@@ -180,9 +184,6 @@ class Console(Worker):
         if now_ns >= self._beat_at_ns:
             self._beat_at_ns = now_ns + BEAT_EVERY_NS
             self._say(Line(at_ns=now_ns, tag="BEAT", text=self._status_text(), level=logging.INFO))
-        if self._files.fault and self._files.fault != self._fault_said:
-            self._fault_said = self._files.fault
-            self._say(Line(at_ns=now_ns, tag="LOG", text=f"the log files cannot be written: {self._fault_said}", level=logging.WARNING))
 
     def _words(self, entry: Entry) -> Line:
         """The line of an entry; one that cannot be put into words says so instead of ending the console."""

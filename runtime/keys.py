@@ -50,6 +50,8 @@ def read_keys(environ: Mapping[str, str], state_dir: Path) -> Keys:
 def _from_file(path: Path) -> Keys:
     _check_private(path)
     source = read_file(path)
+    if any(not problem.line for problem in source.problems):
+        raise KeysError(f"{path} {source.problems[0].text}")  # it could not be read at all: nothing of it is in the words
     key, secret, pem = (source.data.get(name, "") for name in ("api_key", "api_secret", "private_key_file"))
     texts = all(isinstance(one, str) for one in (key, secret, pem))
     if source.problems or not texts or not key or bool(secret) is bool(pem):

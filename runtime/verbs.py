@@ -4,6 +4,7 @@ Who calls it: bot.py, on the main thread. Every function returns an exit code. N
 """
 
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -81,6 +82,8 @@ def ask_bot(verb: str, state_dir: Path, as_json: bool) -> int:
 
 def no_answer(state_dir: Path) -> str:
     """What to say of a bot that holds the folder and does not answer; empty where none does."""
+    if state_dir.exists() and not os.access(state_dir, os.R_OK | os.X_OK):
+        return f"{state_dir}: Permission denied; the verbs are for who runs the bot"
     pid = holder(state_dir)
     return f"a bot (pid {pid}) works on {state_dir} and did not answer within {ASK_TIMEOUT_S:g} s: it starts, stops or hangs" if pid else ""
 

@@ -59,8 +59,11 @@ def build(store_path: Path, intents_path: Path, wanted: str | None) -> Json:
     """The report of the run named `wanted`, or of the newest. Raises NoReport."""
     notes: list[str] = []
     told = _from_intents(intents_path, notes)
-    rows = _from_store(store_path, wanted, told, notes)
-    run = _choose(rows, wanted)
+    try:
+        rows = _from_store(store_path, wanted, told, notes)
+        run = _choose(rows, wanted)
+    except NoReport as error:
+        raise NoReport("; ".join([str(error), *notes])) from None
     scope, boot = run.venue_instance, run.boot
     trades = [row for row in rows.reports.values() if row.trade_id is not None and row.venue_instance == scope]
     fills = sorted((_fill(row) for row in trades if row.boot == boot), key=lambda fill: (fill.time_ms, fill.symbol, fill.trade_id))

@@ -54,6 +54,8 @@ def test_a_bot_without_log_files_trades_and_says_so(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout[-500:]
     assert f"the log files cannot be written: {tmp_path / 'logs'}: File exists" in done.stdout and "logs in" not in done.stdout
     command = [sys.executable, str(ROOT / "bot.py"), "report", *settings(tmp_path)]
+    said = done.stdout.splitlines()
+    assert "the log files" in said[0] and " EXIT " in said[-1], "first of all, so that the last line stays the last"
     report = subprocess.run(command, capture_output=True, env={"PYTHONIOENCODING": "ascii"}, timeout=60, check=False)
     assert report.returncode == 0 and report.stdout.startswith(b"run "), report.stderr[-500:]
 
@@ -68,6 +70,13 @@ def test_a_damaged_database_and_account_are_told(tmp_path: Path) -> None:
     (state / "paper" / "account.json").write_text("{")
     done = bot("--run-for", "1", *settings(tmp_path))
     assert done.returncode == 2 and done.stdout.splitlines()[-1].endswith("start once with --set paper.fresh=true")
+
+
+def test_a_report_says_why_there_is_none(tmp_path: Path) -> None:
+    """Where the records cannot be read that is told, not that there are none."""
+    (tmp_path / "state" / "intents.log").mkdir(parents=True)
+    done = bot("report", *settings(tmp_path))
+    assert done.returncode == 2 and "no run is recorded" in done.stderr and "intents cannot be read" in done.stderr
 
 
 @pytest.mark.parametrize("arguments", [["check"], ["schema"], ["--run-for", "1", "--json"]])

@@ -51,6 +51,13 @@ def test_an_unusable_file_is_refused_without_its_content(tmp_path: Path, text: s
     assert SECRET not in str(caught.value) and KEY not in str(caught.value)
 
 
+def test_a_key_file_that_cannot_be_read_is_told_as_such(tmp_path: Path) -> None:
+    """No permission, or a folder in its place, is no fault of what it holds."""
+    (tmp_path / "keys.yaml").mkdir(mode=0o700)
+    with pytest.raises(KeysError, match=r"keys\.yaml cannot be read: Is a directory$"):
+        read_keys({}, tmp_path)
+
+
 def test_half_a_pair_is_refused(tmp_path: Path) -> None:
     """A key without its secret names the missing one; nothing at all says both ways to give keys."""
     with pytest.raises(KeysError, match="GREENLIGHT_API_SECRET is not set"):
