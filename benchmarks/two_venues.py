@@ -68,7 +68,7 @@ def sessions(folder: Path, ports: list[int], parts: Lifecycle, stopper: Stopper)
         if console is None:
             console = Console(loaded.config, root=ROOT)
             parts.start("console", console)
-        made.append(Run(loaded, own / "state", Namespace(), parts, console, stopper, {}, Keys("bench-key", "bench-secret")).session)
+        made.append(Run(loaded, own / "state", Namespace(overrides=[]), parts, console, stopper, {}, Keys("bench-key", "bench-secret")).session)
     if len(made) > 1:
         a, b = made
         both = shared(a.inbox.post, b.inbox.post)

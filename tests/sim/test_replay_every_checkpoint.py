@@ -24,7 +24,7 @@ from state.tape_file import SUFFIX, Opened, Stepped, framed, read
 ROOT = Path(__file__).resolve().parents[2]
 DATA = (os.environ.get("GREENLIGHT_DATA") or ROOT.parent / "shared" / "data", "/work/shared/data")
 RECORDED = tuple(Path(folder) / "binance_spot_l2" / "btcusdt_20240808.gz" for folder in DATA)
-SEEDS = (0, 103)
+SEEDS = (2, 3)
 WITH_CRASHES = (*CRASHES, Kind.USER_DOWN, Kind.PLACE_REPLY_LOST, Kind.CANCEL_LOST, Kind.MARKET_GAP, Kind.FILL_MISSING)
 RUN_S_MAX, POLL_S, SEGMENTS = 45, 0.1, 2
 
