@@ -157,7 +157,9 @@ class Chase:
             return "filled"
         if self.task.task == ENTRY and self.history and (refusal := view.refusal(self.history[-1])):
             return f"refused: {refusal}"
-        return "deadline" if view.now_ns >= self.task.deadline_ns else ""
+        if view.now_ns < self.task.deadline_ns:
+            return ""
+        return "deadline" if self.placed or self.task.task == EXIT else "never placed"
 
     def _wind_up(self, orders: tuple[Order, ...]) -> Move:
         """No order may be left that could still fill."""

@@ -12,6 +12,7 @@ from core.money import ZERO, plain
 
 ENDINGS = {
     "deadline": "its time was up",
+    "never placed": "no order could leave in time",
     "signal": "the signal turned",
     "stop": "what was filled reached its stop-loss",
     "operator": "the operator closes",

@@ -6,8 +6,8 @@ from core.commands import Cancel, Place, Replace
 from core.events import Operator, OperatorAction
 from core.ports import Capabilities
 from core.types import Liquidity, OrderType, Side, TimeInForce
-from core.view import View
-from tests.core.builders import BTC, Desk, error, rules
+from core.view import View, WantPlace
+from tests.core.builders import BTC, Desk, NoRisk, error, rules
 from tests.trading.floor import ENTRY, REPLACEABLE, D, Floor
 from trading.amend import Amending
 from trading.chase import Chase, Task
@@ -19,6 +19,11 @@ def floor(**given: object) -> Floor:
     desk = Floor(**given)  # type: ignore[arg-type]
     desk.connect()
     return desk
+
+
+class Denier(NoRisk):
+    def check(self, want: WantPlace, view: View) -> tuple[str, str]:
+        return "too much", "never"
 
 
 def test_an_entry_is_post_only_at_the_touch_and_never_two_on_one_side() -> None:
@@ -192,6 +197,18 @@ def test_an_error_ends_the_entry_and_earns_no_fallback() -> None:
     desk.touch("99.99", "100.01", after_ms=2001)
     assert Side.BUY not in desk.trader.recheck
     assert not [place for place in desk.ever(Place) if place.type is OrderType.LIMIT]
+
+
+def test_an_entry_that_no_gate_let_out_is_no_timeout() -> None:
+    """Our own limits deny its order until the deadline: nothing was offered to a maker, so nothing may be taken; the line says why."""
+    desk = floor()
+    desk.engine.risk = Denier()
+    desk.hand.side = Side.BUY
+    desk.touch("99.99", "100.01")
+    assert (desk.sent(Place), "denied: too much" in desk.words()) == ([], True)
+    desk.touch("99.99", "100.01", after_ms=2001)
+    assert "nothing filled: no order could leave in time" in desk.words()
+    assert (desk.trader.entries, desk.trader.recheck, desk.trader.tally.timeouts) == ({}, {}, 0)
 
 
 def test_the_operators_close_ends_a_pending_entry_too() -> None:
