@@ -53,7 +53,7 @@ INTERPRETER_S = 0.5  # of timing.stop_s, for the interpreter's own end
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Returns the exit code (docs/exit-codes.md)."""
+    """Returns the exit code (README, verbs)."""
     os.umask(0o077)
     arguments = parse(argv)
     path = arguments.config or ROOT / "config.yaml"

@@ -37,6 +37,7 @@ from core.ports import Basis, Strategy
 from core.types import SIDES, Connection, Side
 from core.uptime import Uptime
 from core.view import Decision, View
+from core.where import where
 
 PENDING_MAX = 10_000
 MARKET_DATA = frozenset({BookTicker, DepthDiff, MarketTrade})
@@ -347,7 +348,7 @@ class Engine:
             decision = self.strategy.decide(view, symbol)
         except Exception as error:  # a fault in a strategy halts quoting; orders are canceled and the bot stays up
             if not books.session.halted:  # said once, not at every step
-                self._halt(books, f"an error in the strategy: {type(error).__name__}: {error}")
+                self._halt(books, f"an error in the strategy: {type(error).__name__}: {error} ({where(error)})")
             asking.pull_quotes(books)
             asking.send_cancels(books)
             return

@@ -72,6 +72,8 @@ def run_lines(summary: Mapping[str, object], snapshot: Snapshot, quote: str) -> 
         f"{shown.symbol:<8} bought {shown.bought} · sold {shown.sold} · inventory {Decimal(shown.inventory).normalize():+f}"
         for shown in snapshot.symbols[:6]
     )
+    if snapshot.halted:
+        lines.append(f"HALTED   by {snapshot.halted}")
     held_at = len(lines)
     lines.append("quoting  " + " · ".join(f"{side.symbol} {side.side} {side.uptime:.1%}" for side in snapshot.sides[:6]))
     lines.append("light    " + " · ".join(f"{colour} {seconds:.1f} s" for colour, seconds in snapshot.light_seconds.items()))
