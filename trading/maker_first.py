@@ -136,7 +136,7 @@ class MakerFirst:
 
     def _exit_over(self, view: View, trader: Trader, lot: Lot, chase: Chase, price: Decimal, mid: Decimal, wanted: Wanted) -> None:
         """No order of it is left. A maker exit that is late goes on at the market, unless it is a take-profit that no longer pays."""
-        task, most = chase.task, plain(self.settings.exits.slippage_bps_max)
+        task, most, rest = chase.task, plain(self.settings.exits.slippage_bps_max), "the rest" if chase.filled else "it"
         took_ns = view.now_ns - task.created_ns
         if chase.filled:
             wanted.say("FILL", chase, story.parted(chase.filled, task.is_taker, chase.reprices, took_ns, lot.quantity))
@@ -144,12 +144,12 @@ class MakerFirst:
             wanted.say("TIMEOUT", chase, f"nothing could be taken within {most} bps in {story.seconds(took_ns)} · begins anew as a maker")
         late = chase.ending == "deadline" and not task.is_taker and bool(fit_quantity(chase.left, price, view.rules(task.symbol)))
         if late and not leaving.may_take(Why(task.reason), lot, price):
-            wanted.say("TIMEOUT", chase, f"no maker took it in {story.seconds(took_ns)} · it no longer pays, and waits for the next chance")
+            wanted.say("TIMEOUT", chase, f"no maker took {rest} in {story.seconds(took_ns)} · it no longer pays, and waits for the next chance")
         elif late:
             task = msgspec.structs.replace(
                 task, quantity=chase.left, created_ns=view.now_ns, deadline_ns=view.now_ns + TAKER_MS * MS, reference=mid, is_taker=True
             )
-            wanted.say("TIMEOUT", chase, f"no maker took it in {story.seconds(took_ns)} · {plain(chase.left)} at the market, {most} bps at most")
+            wanted.say("TIMEOUT", chase, f"no maker took {rest} in {story.seconds(took_ns)} · {plain(chase.left)} at the market, {most} bps at most")
             trader.exits[key_of(lot.side, lot.number)] = chase = Chase.of(task)
             trader.tally.begin(task)
             wanted.carry_out(chase, self._exit_move(view, trader, lot, chase))
