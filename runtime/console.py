@@ -73,6 +73,7 @@ class Console(Worker):
         self._json = ui == "json"
         self._terminal = Terminal(out, pinned=tty, status=self._status_text)
         self._files = LogFiles(config.log_path(root), config.log.file_mb_max, config.log.files)
+        self._tape = f" · tape in the state folder, at most {config.tape.total_mb_max} MB" if config.tape.on else ""
         self._status: Callable[[], str] | None = None
         self.on_line: Callable[[Line], None] = lambda line: None  # told on the console's thread: what is written, from INFO on
         self.on_notice: Callable[[Notice], None] = lambda notice: None  # and what the engine noticed, as facts
@@ -140,7 +141,7 @@ class Console(Worker):
         self._terminal.start()
         super().start()
         if not self._files.fault:
-            self.line("BOOT", "", f"logs in {self._files.folder}, at most {self._files.cap_mb} MB")
+            self.line("BOOT", "", f"logs in {self._files.folder}, at most {self._files.cap_mb} MB{self._tape}")
 
     def stop(self, deadline: float) -> None:
         """Write what waits; a blocked stdout is given up (`deadline` is on time.monotonic())."""

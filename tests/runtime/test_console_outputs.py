@@ -142,6 +142,14 @@ def test_log_files_stay_under_their_cap(tmp_path: Path) -> None:
     assert sum(sizes.values()) <= files.cap_mb * 1_000_000 == 4_000_000
 
 
+def test_the_first_line_says_how_much_disk_there_will_be_used(tmp_path: Path) -> None:
+    """Logs and tape, each with its hard cap."""
+    bench = Bench(tmp_path)
+    bench.console.start()
+    bench.stop()
+    assert bench.shown[0].endswith(f"logs in {tmp_path / 'logs'}, at most 100 MB · tape in the state folder, at most 512 MB")
+
+
 def test_a_log_folder_that_cannot_be_made_is_said_and_trading_goes_on(tmp_path: Path) -> None:
     """Without log files the console still speaks, and says what is wrong once."""
     (tmp_path / "logs").write_text("in the way")
