@@ -176,7 +176,9 @@ class Converter:
 
     def convert(self, node: yaml.Node, path: KeyPath) -> object:
         if id(node) in self._seen:
-            self._source.complain("is an alias (*name); write the value out", node.start_mark)
+            place = self._source.places.get(path, Place(line=1, column=1))  # its key's: the node itself stands where the name was given
+            text = f"{'.'.join(str(part) for part in path)} is an alias (*name); write the value out"
+            self._source.problems.append(Problem(text, Place(place.line, place.column, place.line, place.column)))
             return None
         self._seen.add(id(node))
         if not node.tag.startswith("tag:yaml.org,2002:") or node.tag.startswith("tag:yaml.org,2002:python"):
