@@ -32,7 +32,7 @@ from core.events import (
     StreamUp,
     Timer,
 )
-from core.notices import Denied, Fact, Notice, Remembered, Said, standing
+from core.notices import Denied, Fact, Fresh, Notice, Remembered, Said, standing
 from core.ports import Basis, Strategy
 from core.types import SIDES, Connection, Side
 from core.uptime import Uptime
@@ -275,11 +275,11 @@ class Engine:
         assert isinstance(event, Operator)
         if event.action is OperatorAction.RESUME:
             books.session.halted, books.session.cancel_all_wanted, books.session.is_closing = "", False, False
-            books.notices.append(Said(tag="RISK", symbol="all", text="resumed by the operator"))
+            books.notices.append(Fresh(tag="RISK", symbol="all", text="resumed by the operator"))
             self._judge_risk(books)  # a limit that is still broken halts again before anything is placed (field case 9)
         elif event.action is OperatorAction.CLOSE:
             books.session.is_closing = True
-            books.notices.append(Said(tag="RISK", symbol="all", text="closing all lots, by the operator · no new ones until resume"))
+            books.notices.append(Fresh(tag="RISK", symbol="all", text="closing all lots, by the operator · no new ones until resume"))
         elif event.action is OperatorAction.PROVE:
             self.audit.want(Purpose.PROOF, books.now_ns)
         else:
@@ -309,7 +309,7 @@ class Engine:
 
     def _halt(self, books: Books, why: str) -> None:
         books.session.halted = why
-        books.notices.append(Said(tag="RISK", symbol="all", text=f"halted by {why} · canceling {sum(1 for _ in books.orders.open())} orders"))
+        books.notices.append(Fresh(tag="RISK", symbol="all", text=f"halted by {why} · canceling {sum(1 for _ in books.orders.open())} orders"))
 
     def _on_stop(self, books: Books, event: AnyEvent) -> None:
         assert isinstance(event, StopRequested)

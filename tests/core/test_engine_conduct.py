@@ -16,6 +16,7 @@ from core.events import (
     Undecided,
 )
 from core.light import Colour
+from core.notices import Fresh
 from core.orders import Evidence
 from core.types import OrderStatus, Side
 from tests.core.builders import (
@@ -356,3 +357,11 @@ def test_no_outstanding_call_at_rest() -> None:
     desk.reply(desk.cancel(order), OrderAnswer(facts=facts(order.client_order_id, 11, "CANCELED", price="99")))
     assert not desk.engine.pending
     assert desk.ms * MS == desk.books.now_ns
+
+
+def test_what_a_person_asks_for_is_said_each_time() -> None:
+    """Halt, resume, halt again within ten seconds are three lines: an act of the operator is no repeat that a console may fold."""
+    desk = ready()
+    for action in (OperatorAction.HALT, OperatorAction.RESUME, OperatorAction.CLOSE):
+        step = desk.step(Operator(action=action))
+        assert [type(one) for one in step.notices if one.tag == "RISK"] == [Fresh], action
