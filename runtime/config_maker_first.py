@@ -13,13 +13,13 @@ BPS_MAX = 10_000
 
 class EntryConfig(Section):
     quote_amount: Exact = setting(Decimal(200), "quote", "What one entry buys or sells.", gt=0)
-    lots_max: Whole = setting(3, "lots", "A side with this many lots enters no more.", ge=1, le=200)
+    lots_max: Whole = setting(5, "lots", "A side with this many lots enters no more.", ge=1, le=200)
     offset_bps: Exact = setting(
         Decimal(0), "bps", "Distance of an entry from its own side's best price; below 0 it improves on it.", ge=-1000, le=1000
     )
     offset_per_spread: Exact = setting(Decimal(0), "bps per bps", "Added to the distance for each bps of spread.", ge=-10, le=10)
     offset_per_vol: Exact = setting(Decimal(0), "bps per bps", "Added to the distance for each bps of volatility.", ge=-10, le=10)
-    deadline_ms: Whole = setting(3000, "ms", "A maker entry that is not filled by then is over.", ge=100, le=3_600_000)
+    deadline_ms: Whole = setting(2000, "ms", "A maker entry that is not filled by then is over.", ge=100, le=3_600_000)
     reprice: Truth = setting(True, "", "false leaves an entry where it was placed.")
     chase_bps_max: Exact = setting(
         Decimal("0.5"), "bps", "An entry follows the price this far from the mid at its decision, and no further; 0 for no bound.", ge=0, le=1000

@@ -23,11 +23,11 @@ class EntrySettings(msgspec.Struct, frozen=True, kw_only=True):
     """How positions are taken. Offsets count away from the own side's best price; the interval is stretched where the order budget is small."""
 
     quote_amount: Decimal = Decimal(200)
-    lots_max: int = 3  # per side
+    lots_max: int = 5  # per side
     offset_bps: Decimal = ZERO
     offset_per_spread: Decimal = ZERO
     offset_per_vol: Decimal = ZERO
-    deadline_ms: int = 3000
+    deadline_ms: int = 2000
     reprice: bool = True
     chase_bps_max: Decimal = Decimal("0.5")  # no further from the mid at the decision than this; zero for no bound
     reprice_ms: int = 400

@@ -54,7 +54,7 @@ LIVE = [
         ["quoting.symbols.BTCUSDT.inventory.cap 0.1 -> 0.2"],
     ),
     ("", "maker_first: {entry: {deadline_ms: 900}, exits: {runner: false}, signal: {fast_s: 2}}", [
-        "maker_first.entry.deadline_ms 3000 -> 900", "maker_first.exits.runner true -> false", "maker_first.signal.fast_s 5 -> 2",
+        "maker_first.entry.deadline_ms 2000 -> 900", "maker_first.exits.runner true -> false", "maker_first.signal.fast_s 5 -> 2",
     ]),
     ("", "timing: {order_timeout_ms: 900}\nproof: {every_s: 5}", ["timing.order_timeout_ms 3000 -> 900", "proof.every_s 30 -> 5"]),
     ("inventory: {target: 1, cap: 1}", "inventory: {target: 5.5, cap: 1}", ["inventory.target 1 -> 5.5"]),
@@ -128,7 +128,7 @@ REFUSED = [
     ("", "risk: {loss_quote_max: 1001}", "risk.loss_quote_max 200 -> 1001 is beyond"),
     ("", "risk: {open_orders_max: 101}", "risk.open_orders_max 20 -> 101 is beyond"),
     ("", "maker_first: {entry: {quote_amount: 1200}}", "maker_first.entry.quote_amount 200 -> 1200 is beyond"),
-    ("", "maker_first: {entry: {lots_max: 16}}", "maker_first.entry.lots_max 3 -> 16 is beyond"),
+    ("", "maker_first: {entry: {lots_max: 26}}", "maker_first.entry.lots_max 5 -> 26 is beyond"),
     ("", "inventory: {target: 3}", "BTCUSDT inventory.target start -> 3 cannot be measured"),
     ("inventory: {target: 1, cap: 1}", "inventory: {target: 6.1, cap: 1}", "BTCUSDT inventory.target 1 -> 6.1 is further than 5 caps"),
     ("reload: {growth_max: 2}", "inventory: {cap: 0.13}\nreload: {growth_max: 9}", "beyond reload.growth_max 2"),
