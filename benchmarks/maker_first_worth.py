@@ -23,16 +23,20 @@ from benchmarks.queue_worth import DATA, DEMO
 from core.books import Timing
 from core.commands import Place, Replace
 from core.money import BPS, ZERO
-from core.types import Fill, Liquidity
+from core.types import Fill, Liquidity, Side
+from core.view import View
 from sim.memory import PATH
 from sim.recorded import RecordedWorld, rules_of
 from sim.setup import AMENDING, Setup, quoting
 from state.intents import FillRecord, IntentRecord, records_in
-from trading.chase import ENTRY, Task, task_of
-from trading.entry import EntrySettings, slippage_bps
+from trading.chase import ENTRY, Chase, Task, task_of
+from trading.entry import EntrySettings, Recheck, slippage_bps
 from trading.exits import ExitSettings
 from trading.maker_first import MakerFirst
 from trading.recipe import MakerFirstSettings
+from trading.signals import Reading
+from trading.trader import Trader
+from trading.wanted import Wanted
 
 QUOTE = "USDT"
 MAKER_FEE, TAKER_FEE = Decimal("0.00075"), Decimal("0.001")
@@ -57,6 +61,17 @@ def policies(base: EntrySettings) -> dict[str, EntrySettings]:
     }
 
 
+class Taking(MakerFirst):
+    """Takes at once what the trader would offer: an entry begins where the fallback of a timeout does."""
+
+    def _open(self, view: View, trader: Trader, symbol: str, side: Side, reading: Reading, mid: Decimal, wanted: Wanted) -> tuple[str, Chase | None]:
+        price = view.touch_price(symbol, side.opposite)
+        if price is None or view.now_ns < trader.rest_until_ns.get(side, 0):
+            return "resting after the last entry", None
+        trader.recheck[side] = Recheck(quantity=self.settings.entry.quote_amount / price, number=0, since_ns=view.now_ns - 1)
+        return super()._open(view, trader, symbol, side, reading, mid, wanted)
+
+
 @dataclass
 class Sums:
     """Over the seeds of one policy."""
@@ -76,7 +91,7 @@ class Sums:
         strategy = world.engine.strategy
         assert isinstance(strategy, MakerFirst)
         for trader in strategy.traders.values():
-            self.entries += trader.tally.entries
+            self.entries += trader.tally.entries or trader.tally.fallbacks  # who takes at once has only those
             self.filled += trader.tally.filled
             self.reprices += trader.tally.reprices
         tasks: dict[str, Task] = {}
@@ -147,6 +162,7 @@ def once(entry: EntrySettings, seed: int, options: argparse.Namespace, files: Se
         maker_fee=MAKER_FEE,
         amending=AMENDING,
         maker_first=MakerFirstSettings(entry=entry, exits=exits),
+        trader=MakerFirst if entry.deadline_ms else Taking,
         signal_slice_ms=options.slice_s * 1000,
     )
     world = RecordedWorld(setup, files)

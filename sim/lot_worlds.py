@@ -95,7 +95,7 @@ def strategy_of(setup: Setup) -> Strategy:
     """The strategy of a world."""
     if setup.maker_first is None:
         return MarketMaker(setup.quoting, setup.amending)
-    return MakerFirst(setup.maker_first, setup.amending, SliceSignal(setup.seed, setup.signal_slice_ms))
+    return setup.trader(setup.maker_first, setup.amending, SliceSignal(setup.seed, setup.signal_slice_ms))
 
 
 class LotJudge:

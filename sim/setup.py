@@ -13,6 +13,7 @@ from core.types import RateLimit, SymbolRules
 from sim.faults import FOREIGN, REPLACE, Kind
 from trading.amend import Amending, Policy, PriceMove
 from trading.bands import Band, Unit
+from trading.maker_first import MakerFirst
 from trading.quoting import SymbolQuoting
 from trading.recipe import MakerFirstSettings
 
@@ -105,6 +106,7 @@ class Setup:
     with_pairs: bool = False  # a second strategy wants pairs of which one cancels the other
     with_lists: bool = False  # and places them as the venue's lists
     maker_first: MakerFirstSettings | None = None  # None: the market maker (sim.lot_worlds)
+    trader: type[MakerFirst] = MakerFirst  # who has these settings
     signal_slice_ms: int = 3000  # its signal is drawn anew this often
     shared: dict[str, str] = field(default_factory=dict)
 

@@ -1,11 +1,17 @@
-"""What the benchmarks rest on: the measuring venue's loop, and two sessions of one process driven by one venue's prices."""
+"""What the benchmarks rest on: the measuring venue's loop, two sessions of one process driven by one venue's prices, and what takes everything."""
 
+import argparse
 import os
 import socket
+from decimal import Decimal as D
 from pathlib import Path
+
+import pytest
 
 from assembly import Session
 from benchmarks.children import VenueChild
+from benchmarks.maker_first_worth import TAKER, Sums, once, policies
+from benchmarks.queue_worth import DATA, DEMO
 from benchmarks.sockets import Loop, Peer
 from benchmarks.two_venues import Way, end, sessions, shared
 from core.events import AnyEvent, StreamUp
@@ -14,6 +20,7 @@ from runtime.lifecycle import Lifecycle
 from runtime.stopping import Stopper
 from tests.core.builders import diff, ticker
 from tests.drills.harness import wait_until
+from trading.entry import EntrySettings
 
 REQUEST = b"GET /time HTTP/1.1\r\n\r\n"
 
@@ -72,3 +79,13 @@ def test_one_frame_of_a_brings_orders_at_both_venues(tmp_path: Path) -> None:
     assert way.missed == 0
     assert {name: [len(one) for one in some] for name, some in times.items()} == {"A, both": [2, 2], "B, both": [2, 2]}
     assert all(one_us > 0 for some in times.values() for kind in some for one_us in kind)
+
+
+@pytest.mark.skipif(DATA is None, reason="no recordings beside the project")
+def test_the_yardstick_that_takes_everything_takes() -> None:
+    """Half a minute of the recording: entries are made, and nothing of them as a maker."""
+    options = argparse.Namespace(slice_s=5, timer_ms=100, seconds=30)
+    entry = policies(EntrySettings(quote_amount=D(200), lots_max=100, rest_ms=1000))[TAKER]
+    sums = Sums()
+    sums.add(once(entry, 9, options, [Path(str(DATA)) / DEMO[0]]))
+    assert sums.entries >= 3 and sums.taker > 0 and sums.maker == 0 and not sums.failures
