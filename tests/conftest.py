@@ -6,6 +6,7 @@ counts at its own place in the list. It may use `tmp_path` and its parameters, n
 """
 
 import os
+import signal
 import sys
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -20,6 +21,10 @@ settings.load_profile(os.environ.get("GREENLIGHT_HYPOTHESIS", "greenlight"))
 # A hundred processes are started: each finds the sources compiled, whatever the environment says.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+# Where the suite runs under nohup its bots must not inherit that: a handler is not inherited, SIG_IGN is.
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, lambda number, frame: None)
 
 AT_A_TIME = 3
 FOLDERS = pytest.StashKey[pytest.TempPathFactory]()
