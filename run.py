@@ -314,6 +314,8 @@ class Run:
             whole, snapshot, next(iter(self.session.engine.books.rules.values())).quote if self.session.engine.books else ""
         ):
             self.console.line("EXIT", "", line)
+        if left_out := self.session.recorder.left_out + self.session.keeper.left_out:
+            self.console.line("RISK", "all", f"{left_out} records found the recorder full: the report lacks them, the venue's history has them")
         self.console.line("EXIT", "", summary.last_line(snapshot, reason, self.shutdown_ms, code))
         if self.arguments.json and code != RUN_AGAIN:
             try:

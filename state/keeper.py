@@ -6,7 +6,6 @@ Rows that cannot be written wait here, merged by key, up to a limit; beyond it t
 Never: the trading thread; an order held up by a row.
 """
 
-import contextlib
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -66,8 +65,10 @@ class Keeper:
         take(self._rows, self._run, at_ns, notice)
         if isinstance(notice, ConfigTaken):
             one = settings.InForce(self._run.boot, notice.version, at_ns)
-            with contextlib.suppress(KeyValueFull):
+            try:
                 self.keys.set(settings.KEY, settings.added(self.keys.get(settings.KEY), one), at_ns)
+            except KeyValueFull:
+                self.left_out += 1
 
     def end(self, at_ns: int, exit_code: int, reason: str) -> None:
         """The last row of a run: how it ended."""

@@ -9,6 +9,7 @@ from runtime.worker import Worker
 from state import settings
 from state.intents import Intents
 from state.keeper import Keeper
+from state.keyvalue import KEYS_MAX
 from state.recorder import Recorder
 from state.report import build, lines
 from state.settings import KEPT, InForce, added, of_run
@@ -51,3 +52,13 @@ def test_a_store_that_is_not_there_tells_none(tmp_path: Path) -> None:
     assert of_run(tmp_path / "store.db", "paper/7", BOOT) == []
     (tmp_path / "store.db").write_text("no database at all, but long enough to be looked into " * 50)
     assert of_run(tmp_path / "store.db", "paper/7", BOOT) == []
+
+
+def test_a_version_that_finds_no_room_is_counted(tmp_path: Path) -> None:
+    """A full table of keys costs the entry, not the recorder; the end of the run tells of it."""
+    keeper = Keeper(Store(tmp_path / "store.db"), tmp_path / "intents.log", lambda reason: None)
+    keeper.open(RUN)
+    for number in range(KEYS_MAX):
+        keeper.keys.set(f"key {number}", "", 1)
+    keeper.take(AT_NS, ConfigTaken(version="v1"))
+    assert (keeper.left_out, keeper.keys.get(settings.KEY)) == (1, None)
