@@ -214,9 +214,6 @@ class Tape:
         self._segment += 1
         self._make_room()
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path = self.folder / f"{self.boot}-{self._segment:05d}{SUFFIX}"
-        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
-        self._size = 0
         opened = Opened(
             version=VERSION,
             boot=self.boot,
@@ -227,11 +224,22 @@ class Tape:
             lost_events=lost_events,
             lost_why="" if is_whole else self.last_error or "the recorder was behind",
         )
-        self._write([framed(opened)])
-        for at in range(0, len(pieces), BATCH):
-            self._write([framed(piece) for piece in pieces[at : at + BATCH]])
-        self._write([framed(Ready(state_hash=hashed))])
+        self._open(opened, pieces, Ready(state_hash=hashed))
         self._unwritten_steps = self._unwritten_events = 0
+
+    def _open(self, opened: Opened, pieces: list[Piece], ready: Ready) -> None:
+        """The new file with its checkpoint; without a whole one nothing can be replayed, and no file is left. Raises OSError."""
+        path = self.folder / f"{self.boot}-{self._segment:05d}{SUFFIX}"
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+        self._size = 0
+        try:
+            self._write([framed(opened)])
+            for at in range(0, len(pieces), BATCH):
+                self._write([framed(piece) for piece in pieces[at : at + BATCH]])
+            self._write([framed(ready)])
+        except OSError:
+            path.unlink(missing_ok=True)
+            raise
 
     def _make_room(self) -> None:
         """The oldest segments go until a whole new one fits."""

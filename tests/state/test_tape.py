@@ -1,6 +1,7 @@
 """The tape: what is written is what happened; a full queue or disk costs the tape a gap and the bot nothing."""
 
 import os
+import queue
 import stat
 import threading
 import time
@@ -45,7 +46,32 @@ def history() -> list[tuple[int, tuple[AnyEvent, ...]]]:
     return steps
 
 
-class Gated(Tape):
+class Counted(queue.SimpleQueue[Any]):
+    """A queue that knows how much was ever put into it."""
+
+    def __init__(self) -> None:
+        self.puts = 0
+
+    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
+        self.puts += 1
+        super().put(item, block, timeout)
+
+
+class Watched(Tape):
+    """A tape that tells when all it was handed is written, not only taken from the queue."""
+
+    written = 0
+
+    def __init__(self, *given: Any, **settings: Any) -> None:
+        super().__init__(*given, **settings)
+        self._waiting = self.handed = Counted()
+
+    def _write_batch(self, batch: Any) -> None:
+        super()._write_batch(batch)
+        self.written += len(batch)
+
+
+class Gated(Watched):
     """A tape whose thread waits for `gate` before each batch; `is_there` once it does."""
 
     gate: threading.Event
@@ -57,7 +83,7 @@ class Gated(Tape):
         super()._write_batch(batch)
 
 
-def new_tape(folder: Path, engine: Engine, kind: type[Tape] = Tape, **given: Any) -> Tape:
+def new_tape(folder: Path, engine: Engine, kind: type[Watched] = Watched, **given: Any) -> Watched:
     settings = {"segment_bytes_max": 32 << 20, "total_bytes_max": 512 << 20, **given}
     return kind(folder / "tape", "boot01", engine, msgspec.msgpack.encode(RECIPE), **settings)
 
@@ -68,14 +94,15 @@ def drive(engine: Engine, tape: Tape, steps: list[tuple[int, tuple[AnyEvent, ...
         tape.record(time_ns, events, engine.step(time_ns, events))
 
 
-def settle(tape: Tape) -> None:
-    """Until everything handed over is written."""
+def settle(tape: Watched) -> None:
+    """Until everything handed over is written, or could not be."""
     until_s = time.monotonic() + WAIT_S
-    while tape._waiting.qsize() and time.monotonic() < until_s:
+    while tape.written < tape.handed.puts:
+        assert time.monotonic() < until_s
         time.sleep(0.005)
 
 
-def drive_calmly(engine: Engine, tape: Tape, steps: list[tuple[int, tuple[AnyEvent, ...]]]) -> None:
+def drive_calmly(engine: Engine, tape: Watched, steps: list[tuple[int, tuple[AnyEvent, ...]]]) -> None:
     """A few steps at a time: the thread keeps up."""
     for at in range(0, len(steps), 10):
         drive(engine, tape, steps[at : at + 10])
@@ -211,6 +238,31 @@ def test_a_full_disk_costs_a_gap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert verdicts[0].steps >= 100 and verdicts[-1].steps > 20
     assert verdicts[-1].lost_before > 0
     assert "No space left" in warned[0]
+
+
+def test_a_checkpoint_the_disk_cut_off_leaves_no_segment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, history: list[tuple[int, tuple[AnyEvent, ...]]]
+) -> None:
+    """A segment without a whole checkpoint could not be replayed: it is taken back, and the next one tells what was lost."""
+    engine = engine_of(RECIPE)
+    real, full = os.write, threading.Event()
+    monkeypatch.setattr(os, "write", lambda file, data: real(file, data[: len(data) // 2] if full.is_set() and len(data) > 200 else data))
+    full.set()
+    tape = new_tape(tmp_path, engine, retry_s=0.05)
+    writer = begun(tape)
+    drive(engine, tape, history[:50])
+    settle(tape)
+    assert "No space left" in tape.last_error and not segments(tmp_path / "tape")
+    full.clear()
+    until_s = time.monotonic() + WAIT_S
+    while not tape._wants_segment:
+        assert time.monotonic() < until_s
+        time.sleep(0.005)
+    drive_calmly(engine, tape, history[50:])
+    ended(writer)
+    (path,) = segments(tmp_path / "tape")
+    verdict = replay(path)
+    assert verdict.different == "" and verdict.steps > 20 and verdict.lost_before > 0
 
 
 def test_a_torn_record_is_the_end(tmp_path: Path, history: list[tuple[int, tuple[AnyEvent, ...]]]) -> None:
