@@ -19,6 +19,7 @@ from trading import story
 from trading.quoting import fit_quantity
 
 MS = 1_000_000
+TAKER_MS = 1000  # so long an order at the market may be tried
 HISTORY_KEPT = 40  # order ids of one task, the newest
 ENTRY, EXIT = "entry", "exit"
 TOO_LITTLE = "filled, but for less than the least order"

@@ -1,39 +1,38 @@
-"""The maker-first trader: takes positions in lots on a signal, enters as a maker, takes only after thinking again, leaves partially and exactly.
+"""The maker-first trader: takes positions in lots on a signal, enters as a maker, takes only after thinking again; how it leaves is trading.leaving.
 
 Who calls it: core.engine, on the trading thread, once per changed symbol and step; `hear` and `resume` through core.memory. In every step results
 come first (they were heard before), then exits, then pending entries, then the thought of a new one.
-Never: a wait; a taker entry in the step of a timeout; an exit of more than its lot and dust; two entries on one side.
+Never: a wait; a taker entry in the step of a timeout; two entries on one side.
 """
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import msgspec
 
 from core.events import Told
-from core.lots import LOTS_MAX, Lot
-from core.money import ONE, ZERO, floor_to, plain
+from core.lots import LOTS_MAX
+from core.money import ONE, ZERO, plain
 from core.notices import Fresh
 from core.types import SIDES, Side, SymbolRules
-from core.view import Decision, View, WantCancel
+from core.view import Decision, View
 from trading import entry as entering
-from trading import exits as leaving
 from trading import story
 from trading.amend import Amending
-from trading.chase import ENTRY, EXIT, MS, Act, Chase, Move, Task
+from trading.chase import ENTRY, MS, TAKER_MS, Act, Chase, Move, Task
 from trading.entry import Recheck
-from trading.exits import Why
+from trading.exits import gain_bps
+from trading.leaving import Leaving
 from trading.quoting import fit_quantity
 from trading.recipe import MakerFirstSettings, Recipe
 from trading.signals import EwmaCross, Reading, Signal
 from trading.spare import spare_base
-from trading.trader import Trader, key_of
+from trading.trader import Trader
 from trading.wanted import Wanted
 
 CENT = Decimal("0.01")
-TAKER_MS = 1000  # so long an order at the market may be tried
-REMEMBER_BEST_BPS = 2  # a trailing stop's best price is written down again after moving so far
 
 
 class MakerFirst:
@@ -92,12 +91,7 @@ class MakerFirst:
         trader, wanted, mid = self.traders[symbol], Wanted(self.amending, view, symbol), view.mid(symbol)
         reading = self.signal.read(symbol, mid, view.now_ns) if mid is not None else Reading(side=None, reason="no touch known yet")
         wanted.leave_nobodys({chase.memo for chase in (*trader.entries.values(), *trader.exits.values())})
-        for side in SIDES:
-            for lot in list(trader.lots.open[side]):
-                if lot.is_committed and mid is not None:
-                    self._exit(view, trader, lot, mid, wanted)
-        self._drop_exits(view, trader, wanted)
-        trader.beat("exits", view.now_ns)
+        Leaving(view, trader, wanted, self.settings.exits, partial(self._interval_ms, view)).advance(mid)
         for side in SIDES:
             wanted.idle[side] = self._entry(view, trader, symbol, side, reading, mid, wanted) or "nothing to do"
             trader.beat(f"{side.value} entries", view.now_ns)
@@ -110,115 +104,6 @@ class MakerFirst:
             said=tuple(wanted.said),
             memory=self.remembered(symbol, view.now_ns),
         )
-
-    # -- exits -----------------------------------------------------------------------------------
-    def _exit(self, view: View, trader: Trader, lot: Lot, mid: Decimal, wanted: Wanted) -> None:
-        price = view.touch_price(trader.lots.symbol, lot.side)  # where it could be left at once
-        if price is None:
-            return
-        self._watch(trader, lot, price)
-        key = key_of(lot.side, lot.number)
-        chase = trader.exits.get(key)
-        if chase is None:
-            why = self._why_leave(view, trader, lot, price)
-            if why is None:
-                return
-            chase = self._begin_exit(view, trader, lot, why, mid, wanted)
-        elif not chase.ending and leaving.overtakes(self._reason(view, trader, lot, price), chase.task.reason):
-            chase.ending = "overtaken"
-        move = self._exit_move(view, trader, lot, chase)
-        if move.act is not Act.OVER:
-            wanted.carry_out(chase, move)
-            return
-        del trader.exits[key]
-        trader.is_changed = True
-        self._exit_over(view, trader, lot, chase, price, mid, wanted)
-
-    def _exit_over(self, view: View, trader: Trader, lot: Lot, chase: Chase, price: Decimal, mid: Decimal, wanted: Wanted) -> None:
-        """No order of it is left. A maker exit that is late goes on at the market, unless it is a take-profit that no longer pays."""
-        task, most, rest = chase.task, plain(self.settings.exits.slippage_bps_max), "the rest" if chase.filled else "it"
-        took_ns = view.now_ns - task.created_ns
-        if chase.filled:
-            wanted.say("FILL", chase, story.parted(chase.filled, task.is_taker, chase.reprices, took_ns, lot.quantity))
-        elif task.is_taker:
-            wanted.say("TIMEOUT", chase, f"nothing could be taken within {most} bps in {story.seconds(took_ns)} · begins anew as a maker")
-        late = chase.ending == "deadline" and not task.is_taker and bool(fit_quantity(chase.left, price, view.rules(task.symbol)))
-        if late and not leaving.may_take(Why(task.reason), lot, price):
-            wanted.say("TIMEOUT", chase, f"no maker took {rest} in {story.seconds(took_ns)} · it no longer pays, and waits for the next chance")
-        elif late:
-            task = msgspec.structs.replace(
-                task, quantity=chase.left, created_ns=view.now_ns, deadline_ns=view.now_ns + TAKER_MS * MS, reference=mid, is_taker=True
-            )
-            wanted.say("TIMEOUT", chase, f"no maker took {rest} in {story.seconds(took_ns)} · {plain(chase.left)} at the market, {most} bps at most")
-            trader.exits[key_of(lot.side, lot.number)] = chase = Chase.of(task)
-            trader.tally.begin(task)
-            wanted.carry_out(chase, self._exit_move(view, trader, lot, chase))
-
-    def _watch(self, trader: Trader, lot: Lot, price: Decimal) -> None:
-        before = lot.best
-        active = leaving.watch(lot, price, self.settings.exits)
-        moved = lot.is_trailing and before and abs(lot.best - before) / before * 10_000 >= REMEMBER_BEST_BPS
-        trader.is_changed = trader.is_changed or active or bool(moved)
-
-    def _why_leave(self, view: View, trader: Trader, lot: Lot, price: Decimal) -> Why | None:
-        if trader.lots.sweep(lot, view.rules(trader.lots.symbol), price, view.now_ns) is not None:
-            trader.is_changed = True
-            return None
-        return self._reason(view, trader, lot, price)
-
-    def _reason(self, view: View, trader: Trader, lot: Lot, price: Decimal) -> Why | None:
-        is_runner = self.settings.exits.runner and trader.lots.runner[lot.side] == lot.number
-        return leaving.why_leave(lot, price, self.settings.exits, view.now_ns, is_runner, view.is_closing)
-
-    def _begin_exit(self, view: View, trader: Trader, lot: Lot, why: Why, mid: Decimal, wanted: Wanted) -> Chase:
-        rules, settings = view.rules(trader.lots.symbol), self.settings.exits
-        whole = trader.lots.leavable(lot, rules) if not trader.is_dust_taken(lot) else floor_to(lot.quantity, rules.step)
-        part = floor_to(min(lot.quantity, lot.entered * settings.share), rules.step) if why is Why.TAKE_PROFIT else whole
-        rest = fit_quantity(whole - part, mid, rules)
-        task = Task(
-            task=EXIT,
-            symbol=rules.symbol,
-            side=lot.side,
-            number=lot.number,
-            quantity=part if rest and fit_quantity(part, mid, rules) else whole,
-            created_ns=view.now_ns,
-            deadline_ns=view.now_ns + leaving.deadline_ms(why, settings) * MS,
-            reason=why.value,
-            reference=mid,
-        )
-        trader.is_changed = True
-        trader.tally.begin(task)
-        chase = trader.exits[key_of(lot.side, lot.number)] = Chase.of(task)
-        gain = leaving.gain_bps(lot, view.touch_price(rules.symbol, lot.side) or mid)
-        wanted.say("PENDING", chase, story.leaving(task.quantity, lot, why.value, gain, self._stretched(view, settings.reprice_ms)))
-        return chase
-
-    def _exit_move(self, view: View, trader: Trader, lot: Lot, chase: Chase) -> Move:
-        """Reduce-only on spot is ours: never more than the lot and the dust of its side."""
-        rules, side, settings = view.rules(trader.lots.symbol), chase.task.order_side, self.settings.exits
-        if chase.task.is_taker:
-            guard = entering.protect(view, rules.symbol, side, chase.left, settings.slippage_bps_max, needs_print=False)
-            move = chase.step_taker(view, guard.price if guard else ZERO, guard.quantity if guard else ZERO)
-        else:
-            price = entering.maker_price(view, rules.symbol, side, ZERO)
-            move = chase.step(view, rules, price, self._interval_ms(view, settings.reprice_ms))
-        if move.act is not Act.PLACE:
-            return move
-        quantity = min(move.quantity, trader.lots.leavable(lot, rules))
-        return msgspec.structs.replace(move, quantity=quantity) if quantity > ZERO else Move(act=Act.WAIT, reason="nothing to take at the price")
-
-    def _drop_exits(self, view: View, trader: Trader, wanted: Wanted) -> None:
-        """A lot that was closed has nothing to leave any more; what an order of its exit still asks for is the dust's, and can wait."""
-        for key, chase in list(trader.exits.items()):
-            if trader.lots.find(chase.task.side, chase.task.number) is not None:
-                continue
-            orders = view.orders_of(chase.memo)
-            for order in orders:
-                if not order.is_leaving:
-                    wanted.cancels.append(WantCancel(client_order_id=order.client_order_id, reason=f"{chase.task.name}: the lot is closed"))
-            if not orders and not view.is_undecided(chase.memo):
-                del trader.exits[key]
-                trader.is_changed = True
 
     # -- entries ---------------------------------------------------------------------------------
     def _entry(self, view: View, trader: Trader, symbol: str, side: Side, reading: Reading, mid: Decimal | None, wanted: Wanted) -> str:
@@ -251,7 +136,7 @@ class MakerFirst:
             return "signal"
         lot, price = trader.lots.find(side, chase.task.number), view.touch_price(chase.task.symbol, side)
         stop_bps = self.settings.exits.stop_loss_bps
-        return "stop" if lot is not None and price is not None and stop_bps and leaving.gain_bps(lot, price) <= -stop_bps else ""
+        return "stop" if lot is not None and price is not None and stop_bps and gain_bps(lot, price) <= -stop_bps else ""
 
     def _entry_move(self, view: View, trader: Trader, chase: Chase, reading: Reading) -> Move:
         settings, task = self.settings.entry, chase.task

@@ -1,0 +1,153 @@
+"""How lots are left, in one decision: an exit is begun for the first reason that holds, followed, overtaken, taken to the market, dropped.
+
+Who calls it: trading.maker_first, on the trading thread, before any entry; it lives for one decision. When and how urgently is trading.exits.
+Never: an exit of more than its lot and the dust of its side; an entry; a wait.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+
+import msgspec
+
+from core.lots import Lot
+from core.money import ZERO, floor_to, plain
+from core.types import SIDES
+from core.view import View, WantCancel
+from trading import entry, exits, story
+from trading.chase import EXIT, MS, TAKER_MS, Act, Chase, Move, Task
+from trading.exits import ExitSettings, Why
+from trading.quoting import fit_quantity
+from trading.trader import Trader, key_of
+from trading.wanted import Wanted
+
+REMEMBER_BEST_BPS = 2  # a trailing stop's best price is written down again after moving so far
+
+
+@dataclass(slots=True)
+class Leaving:
+    """`interval_ms` stretches the configured one where the order budget is small."""
+
+    view: View
+    trader: Trader
+    wanted: Wanted
+    settings: ExitSettings
+    interval_ms: Callable[[int], int]
+
+    def advance(self, mid: Decimal | None) -> None:
+        """Every committed lot, then the exits of lots that are closed."""
+        for side in SIDES:
+            for lot in list(self.trader.lots.open[side]):
+                if lot.is_committed and mid is not None:
+                    self._leave(lot, mid)
+        self._drop()
+        self.trader.beat("exits", self.view.now_ns)
+
+    def _leave(self, lot: Lot, mid: Decimal) -> None:
+        price = self.view.touch_price(self.trader.lots.symbol, lot.side)  # where it could be left at once
+        if price is None:
+            return
+        self._watch(lot, price)
+        key = key_of(lot.side, lot.number)
+        chase = self.trader.exits.get(key)
+        if chase is None:
+            why = self._why_leave(lot, price)
+            if why is None:
+                return
+            chase = self._begin(lot, why, mid)
+        elif not chase.ending and exits.overtakes(self._reason(lot, price), chase.task.reason):
+            chase.ending = "overtaken"
+        move = self._move(lot, chase)
+        if move.act is not Act.OVER:
+            self.wanted.carry_out(chase, move)
+            return
+        del self.trader.exits[key]
+        self.trader.is_changed = True
+        self._over(lot, chase, price, mid)
+
+    def _over(self, lot: Lot, chase: Chase, price: Decimal, mid: Decimal) -> None:
+        """No order of it is left. A maker exit that is late goes on at the market, unless it is a take-profit that no longer pays."""
+        task, now_ns, most, rest = chase.task, self.view.now_ns, plain(self.settings.slippage_bps_max), "the rest" if chase.filled else "it"
+        took_ns = now_ns - task.created_ns
+        if chase.filled:
+            self.wanted.say("FILL", chase, story.parted(chase.filled, task.is_taker, chase.reprices, took_ns, lot.quantity))
+        elif task.is_taker:
+            self.wanted.say("TIMEOUT", chase, f"nothing could be taken within {most} bps in {story.seconds(took_ns)} · begins anew as a maker")
+        late = chase.ending == "deadline" and not task.is_taker and bool(fit_quantity(chase.left, price, self.view.rules(task.symbol)))
+        if late and not exits.may_take(Why(task.reason), lot, price):
+            self.wanted.say("TIMEOUT", chase, f"no maker took {rest} in {story.seconds(took_ns)} · it no longer pays, and waits for the next chance")
+        elif late:
+            deadline_ns = now_ns + TAKER_MS * MS
+            task = msgspec.structs.replace(task, quantity=chase.left, created_ns=now_ns, deadline_ns=deadline_ns, reference=mid, is_taker=True)
+            text = f"no maker took {rest} in {story.seconds(took_ns)} · {plain(chase.left)} at the market, {most} bps at most"
+            self.wanted.say("TIMEOUT", chase, text)
+            self.trader.exits[key_of(lot.side, lot.number)] = chase = Chase.of(task)
+            self.trader.tally.begin(task)
+            self.wanted.carry_out(chase, self._move(lot, chase))
+
+    def _watch(self, lot: Lot, price: Decimal) -> None:
+        before = lot.best
+        active = exits.watch(lot, price, self.settings)
+        moved = lot.is_trailing and before and abs(lot.best - before) / before * 10_000 >= REMEMBER_BEST_BPS
+        self.trader.is_changed = self.trader.is_changed or active or bool(moved)
+
+    def _why_leave(self, lot: Lot, price: Decimal) -> Why | None:
+        if self.trader.lots.sweep(lot, self.view.rules(self.trader.lots.symbol), price, self.view.now_ns) is not None:
+            self.trader.is_changed = True
+            return None
+        return self._reason(lot, price)
+
+    def _reason(self, lot: Lot, price: Decimal) -> Why | None:
+        is_runner = self.settings.runner and self.trader.lots.runner[lot.side] == lot.number
+        return exits.why_leave(lot, price, self.settings, self.view.now_ns, is_runner, self.view.is_closing)
+
+    def _begin(self, lot: Lot, why: Why, mid: Decimal) -> Chase:
+        rules, settings = self.view.rules(self.trader.lots.symbol), self.settings
+        whole = self.trader.lots.leavable(lot, rules) if not self.trader.is_dust_taken(lot) else floor_to(lot.quantity, rules.step)
+        part = floor_to(min(lot.quantity, lot.entered * settings.share), rules.step) if why is Why.TAKE_PROFIT else whole
+        rest = fit_quantity(whole - part, mid, rules)
+        task = Task(
+            task=EXIT,
+            symbol=rules.symbol,
+            side=lot.side,
+            number=lot.number,
+            quantity=part if rest and fit_quantity(part, mid, rules) else whole,
+            created_ns=self.view.now_ns,
+            deadline_ns=self.view.now_ns + exits.deadline_ms(why, settings) * MS,
+            reason=why.value,
+            reference=mid,
+        )
+        self.trader.is_changed = True
+        self.trader.tally.begin(task)
+        chase = self.trader.exits[key_of(lot.side, lot.number)] = Chase.of(task)
+        gain = exits.gain_bps(lot, self.view.touch_price(rules.symbol, lot.side) or mid)
+        slow = story.stretched(self.interval_ms(settings.reprice_ms), settings.reprice_ms)
+        self.wanted.say("PENDING", chase, story.leaving(task.quantity, lot, why.value, gain, slow))
+        return chase
+
+    def _move(self, lot: Lot, chase: Chase) -> Move:
+        """Reduce-only on spot is ours: never more than the lot and the dust of its side."""
+        rules, side, settings = self.view.rules(self.trader.lots.symbol), chase.task.order_side, self.settings
+        if chase.task.is_taker:
+            guard = entry.protect(self.view, rules.symbol, side, chase.left, settings.slippage_bps_max, needs_print=False)
+            move = chase.step_taker(self.view, guard.price if guard else ZERO, guard.quantity if guard else ZERO)
+        else:
+            price = entry.maker_price(self.view, rules.symbol, side, ZERO)
+            move = chase.step(self.view, rules, price, self.interval_ms(settings.reprice_ms))
+        if move.act is not Act.PLACE:
+            return move
+        quantity = min(move.quantity, self.trader.lots.leavable(lot, rules))
+        return msgspec.structs.replace(move, quantity=quantity) if quantity > ZERO else Move(act=Act.WAIT, reason="nothing to take at the price")
+
+    def _drop(self) -> None:
+        """A lot that was closed has nothing to leave any more; what an order of its exit still asks for is the dust's, and can wait."""
+        for key, chase in list(self.trader.exits.items()):
+            if self.trader.lots.find(chase.task.side, chase.task.number) is not None:
+                continue
+            orders = self.view.orders_of(chase.memo)
+            for order in orders:
+                if not order.is_leaving:
+                    self.wanted.cancels.append(WantCancel(client_order_id=order.client_order_id, reason=f"{chase.task.name}: the lot is closed"))
+            if not orders and not self.view.is_undecided(chase.memo):
+                del self.trader.exits[key]
+                self.trader.is_changed = True
