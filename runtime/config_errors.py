@@ -51,7 +51,7 @@ def problems_of(error: ValidationError, source: Source) -> list[Problem]:
         path = _path(detail)
         place = source.place_of(path)
         if detail["type"] == "extra_forbidden":
-            problem = Problem(_unknown(path, place), place)
+            problem = Problem(_unknown(path, place, is_guessed=len(found) < PROBLEMS_SHOWN_MAX), place)
         else:
             problem = Problem(f"{_name(path, place)} {_refusal(detail, path)}", place, at_value=not place.overlay)
         if detail["type"] != "too_short" or not any(known[: len(path)] == path for known in found):  # a refused entry is not a missing one
@@ -107,11 +107,14 @@ def _meaning(text: str) -> str:
     return text[:1].lower() + text[1:]
 
 
-def _unknown(path: KeyPath, place: Place) -> str:
-    """An unknown setting, and the one that was probably meant."""
+def _unknown(path: KeyPath, place: Place, is_guessed: bool) -> str:
+    """An unknown setting, and the one that was probably meant; no guess (1 ms) for those that are only counted."""
     key, in_environment = str(path[-1]), place.overlay.startswith("environment")
     if SECRET.search(key):
         return f"{'' if in_environment else dotted(path) + ' '}is a secret: {WHERE_KEYS_BELONG}"
+    head = "" if in_environment else f"{dotted(path)} is "
+    if not is_guessed:
+        return f"{head}not a known setting"
     write: Callable[[KeyPath], str] = to_environment if in_environment else dotted
     section = section_at(path[:-1])
     siblings = list(section.model_fields) if section is not None else []
@@ -122,7 +125,6 @@ def _unknown(path: KeyPath, place: Place) -> str:
         hint = f"; '{write(elsewhere)}' is where it belongs"
     elif len(path) == 1 and (close_sections := get_close_matches(key, [one.name for one in settings_of()], n=1, cutoff=0.6)):
         hint = f"; did you mean '{close_sections[0]}'?"
-    head = "" if in_environment else f"{dotted(path)} is "
     return f"{head}not a known setting{hint}"
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import yaml
 
 KeyPath = tuple[str | int, ...]
-FILE_BYTES_MAX = 1 << 20
+FILE_BYTES_MAX = 128 << 10  # a dozen times the whole config.yaml; PyYAML takes seconds for more, beside a bot that trades
 DEPTH_MAX = 20
 NULLS = {"", "~", "null", "Null", "NULL"}
 SECRET = re.compile(r"(?:^|_)(?:api_?key|api_?secret|secret(?:_?key)?|private_?key|pass(?:word|phrase)?|mnemonic)$", re.IGNORECASE)

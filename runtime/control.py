@@ -86,7 +86,7 @@ class ControlServer(Worker):
     def _answer(self, line: bytes) -> Answer:
         try:
             request = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):  # brackets without end
             return {"ok": False, "text": 'not JSON; one JSON object in one line, such as {"verb": "status"}'}
         name = request.get("verb") if isinstance(request, dict) else None
         verb = self._verbs.get(name) if isinstance(name, str) else None

@@ -71,6 +71,8 @@ def _private_key(path: Path) -> str:
 
 def _check_private(path: Path) -> None:
     about = path.stat()
+    if not (stat.S_ISREG(about.st_mode) or stat.S_ISDIR(about.st_mode)):
+        raise KeysError(f"{path} is no plain file")  # a pipe without a writer would hold the start for ever
     if about.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise KeysError(f"{path} can be read by others; run: chmod 600 {path}")
     if about.st_size > FILE_BYTES_MAX:

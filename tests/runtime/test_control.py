@@ -53,7 +53,10 @@ def test_one_line_in_one_line_out(path: Path) -> None:
     assert ask(path, large, 2.0) == large
 
 
-@pytest.mark.parametrize("sent", [b"\n", b"hello\n", b"[1]\n", b'"status"\n', b'{"verb": 3}\n', b'{"verb": "nope"}\n', b"\xff\xfe\n", b"{}\n"])
+NONSENSE = [b"\n", b"hello\n", b"[1]\n", b'"status"\n', b'{"verb": 3}\n', b'{"verb": "nope"}\n', b"\xff\xfe\n", b"{}\n", b"[" * 60_000 + b"\n"]
+
+
+@pytest.mark.parametrize("sent", NONSENSE, ids=lambda sent: repr(sent[:20]))
 def test_nonsense_gets_an_answer(path: Path, sent: bytes) -> None:
     """What is no known verb gets ok=false with a sentence, and the next client is served."""
     answer = raw(path, sent)

@@ -1,5 +1,6 @@
 """API keys: where they are read, when they are refused, and that they are never shown (DESIGN 10)."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,13 @@ def test_a_key_file_that_cannot_be_read_is_told_as_such(tmp_path: Path) -> None:
     """No permission, or a folder in its place, is no fault of what it holds."""
     (tmp_path / "keys.yaml").mkdir(mode=0o700)
     with pytest.raises(KeysError, match=r"keys\.yaml cannot be read: Is a directory$"):
+        read_keys({}, tmp_path)
+
+
+def test_a_pipe_in_the_key_file_s_place_is_refused(tmp_path: Path) -> None:
+    """A start never waits for a writer: what is no plain file is refused unread."""
+    os.mkfifo(tmp_path / "keys.yaml", 0o600)
+    with pytest.raises(KeysError, match=r"keys\.yaml is no plain file$"):
         read_keys({}, tmp_path)
 
 
