@@ -95,8 +95,9 @@ def keep_orphan(books: Books, fill: Fill) -> None:
     waiting = books.orphans.setdefault((fill.symbol, fill.venue_order_id), [])
     if any(known.trade_id == fill.trade_id for known in waiting):
         return
-    if sum(len(fills) for fills in books.orphans.values()) < ORPHAN_TRADES_MAX:
+    if books.orphan_trades < ORPHAN_TRADES_MAX:
         waiting.append(fill)
+        books.orphan_trades += 1
         return
     if not waiting:
         del books.orphans[fill.symbol, fill.venue_order_id]
@@ -111,5 +112,12 @@ def claim_orphans(books: Books, order: Order) -> None:
     if order.venue_order_id is not None:
         order.booked += books.earlier.pop((order.symbol, order.venue_order_id), ZERO)
         books.orphan_not_before_ns.pop((order.symbol, order.venue_order_id), None)
-        for fill in books.orphans.pop((order.symbol, order.venue_order_id), ()):
+        for fill in take_orphans(books, (order.symbol, order.venue_order_id)):
             book_fill(books, order, fill)
+
+
+def take_orphans(books: Books, key: tuple[str, int]) -> list[Fill]:
+    """The trades that waited for the name of this order; they wait no more."""
+    waited = books.orphans.pop(key, [])
+    books.orphan_trades -= len(waited)
+    return waited

@@ -77,6 +77,7 @@ class Books:
     recovered: deque[Fill] = field(default_factory=lambda: deque(maxlen=FILLS_KEPT_MAX))
     proven_trade_id: dict[str, int | None] = field(default_factory=dict)
     orphans: dict[tuple[str, int], list[Fill]] = field(default_factory=dict)  # trades of orders we cannot name yet
+    orphan_trades: int = 0  # all of them; counted anew for each trade, thousands would stop the trading thread
     orphan_not_before_ns: dict[tuple[str, int], int] = field(default_factory=dict)
     earlier: dict[tuple[str, int], Decimal] = field(default_factory=dict)  # quantity booked by earlier runs, per (symbol, venue order id)
     attributed: dict[tuple[str, int], None] = field(default_factory=dict)  # (symbol, venue order id) of orders of earlier runs

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from core import queue, refusing, reset
 from core.account import hold_of
-from core.booking import book_fill, claim_orphans, note_foreign_fill
+from core.booking import book_fill, claim_orphans, note_foreign_fill, take_orphans
 from core.books import MS, Books
 from core.commands import Amend, Cancel, Place, Query
 from core.events import CancelAllAnswer, ExecutionReport, OrderAnswer, Outcome, Reply
@@ -349,7 +349,7 @@ def _on_orphan_answer(books: Books, command: Query, reply: Reply) -> None:
     ours = facts is not None and (books.is_ours(facts.client_order_id) or books.is_ours(facts.orig_client_order_id))
     if facts is not None and ours and adopt(books, facts) is not None:
         return
-    for fill in books.orphans.pop(key, ()):
+    for fill in take_orphans(books, key):
         note_foreign_fill(books, fill)
 
 

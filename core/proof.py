@@ -70,7 +70,7 @@ def _compare_fills(books: Books, snapshot: AccountSnapshot) -> tuple[list[str], 
         and fill.key not in books.foreign_trades
         and (fill.symbol, fill.venue_order_id) not in books.orphans
     ]
-    waiting = sum(len(fills) for fills in books.orphans.values())
+    waiting = books.orphan_trades
     short = [order for client_id in books.orders.attention if (order := books.orders.by_client_id[client_id]).booked < order.executed]
     booked = books.fill_count()
     differences = [f"trade {fill.trade_id} {fill.symbol} is not booked" for fill in missing]

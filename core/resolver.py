@@ -64,7 +64,9 @@ def ask(books: Books) -> None:
         sent += 1
         _query_order(books, order)
     for key in list(books.orphans):
-        if books.now_ns >= books.orphan_not_before_ns.get(key, 0) and sent < QUERIES_PER_STEP_MAX:
+        if sent >= QUERIES_PER_STEP_MAX or books.budget.reads_denied(books.now_ns, QUERY, is_routine=True):
+            return  # an outage may leave thousands of a stranger's orders: what is doubtful of our own comes first, and the limit before both
+        if books.now_ns >= books.orphan_not_before_ns.get(key, 0):
             sent += 1
             _query_orphan(books, key)
 
