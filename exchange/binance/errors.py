@@ -25,6 +25,8 @@ HALF_DONE_CODES = frozenset({-2021, -2022})
 ERRNO = re.compile(r"\[Errno -?\d+\] ")
 BANNED_UNTIL = re.compile(r"banned until (\d{13})")
 RETRY_AFTER_MS_MAX = 3 * 86_400_000  # the longest ban (binance-wire 4)
+EPOCH_S_MIN, EPOCH_MS_MIN = 10**9, 10**12  # a number as large is a point in time, no duration
+OVERLOADED_CODE = -1008
 TEXT_CHARS_MAX = 300
 SECRETS = re.compile(r"((?:signature|apiKey|x-mbx-apikey)[\"']?\s*[=:]\s*[\"']?)[^&\s\"')>,]+", re.IGNORECASE)
 
@@ -36,6 +38,10 @@ class HalfDone(UnknownOutcome):
         super().__init__(told)
         self.error = error
         self.limits = limits
+
+
+class Overloaded(UnknownOutcome):
+    """The venue has too much to do: nothing is asked again at once."""
 
 
 def is_about_time(code: int, message: str) -> bool:
@@ -61,10 +67,10 @@ def from_answer(
     error = wire.error_body(body)
     if error is None:
         if status in REFUSED_STATUSES_WITHOUT_BODY:
-            wait_ms = _header_ms(retry_after, now_ms)
+            wait_ms = retry_after_ms_of(retry_after, now_ms)
             return Refused(VenueError(code=0, message=f"HTTP {status} without a venue error", http_status=status, retry_after_ms=wait_ms), limits)
         return UnknownOutcome(f"HTTP {status} with a body that is no venue message")
-    return from_error(status, error, _header_ms(retry_after, now_ms), now_ms, limits, is_place=is_place)
+    return from_error(status, error, retry_after_ms_of(retry_after, now_ms), now_ms, limits, is_place=is_place)
 
 
 def from_error(
@@ -78,6 +84,8 @@ def from_error(
 ) -> Refused | UnknownOutcome:
     """The exception for a venue error, from REST or from the WS API (`status` is the HTTP code in both)."""
     told = scrub(f"HTTP {status}, {error.code} {error.msg}")
+    if error.code == OVERLOADED_CODE:
+        return Overloaded(told)
     if status >= 500 or status < 400 or status == 408 or error.code in UNKNOWN_CODES:
         return UnknownOutcome(told)
     if status in (400, 409) and error.code in HALF_DONE_CODES:
@@ -130,16 +138,17 @@ def _never_connected(error: Exception) -> bool:
     return isinstance(cause, wire_errors.SSLError) and bool(cause.args) and isinstance(cause.args[0], ssl.SSLCertVerificationError)
 
 
-def _header_ms(value: str | None, now_ms: int) -> int:
-    """Retry-After in seconds or as an HTTP date -> a duration in ms, 0 where absent or unreadable."""
-    if value is None:
-        return 0
-    text = value.strip()
-    if text.isdigit():
-        return min(int(text) * 1000, RETRY_AFTER_MS_MAX)
+def retry_after_ms_of(value: str | None, now_ms: int) -> int:
+    """Retry-After in seconds, as a point in time (epoch s or ms) or as an HTTP date -> a duration in ms, 0 where absent or unreadable."""
+    text = (value or "").strip()
+    if text.isascii() and text.isdigit():
+        number = int(text)
+        if number >= EPOCH_S_MIN:
+            return _until(number if number >= EPOCH_MS_MIN else number * 1000, now_ms)
+        return min(number * 1000, RETRY_AFTER_MS_MAX)
     try:
         ends_ms = int(parsedate_to_datetime(text).timestamp() * 1000)
-    except ValueError:
+    except (ValueError, OverflowError):
         return 0
     return _until(ends_ms, now_ms)
 

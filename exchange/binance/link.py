@@ -16,6 +16,8 @@ import certifi
 import websocket
 from websocket import ABNF, WebSocketException, WebSocketTimeoutException
 
+from exchange.binance.errors import retry_after_ms_of
+
 CHUNK_BYTES = 65_536
 FRAME_BYTES_MAX = 16 * 1024 * 1024
 POLL_S_MAX = 1.0
@@ -290,5 +292,4 @@ def _closing(data: bytes) -> str:
 
 
 def _retry_after_s(headers: dict[str, str] | None) -> float:
-    value = (headers or {}).get("retry-after", "")
-    return float(int(value)) if value.isdigit() else 0.0
+    return retry_after_ms_of((headers or {}).get("retry-after"), int(time.time() * 1000)) / 1000

@@ -156,7 +156,7 @@ class Rest:
         left_s = min(ends_s - time.monotonic(), self._call_timeout_s)
         if self._shut or left_s <= 0:
             raise NotSent("stopping" if self._shut else "no time left to send")
-        self._gate.take(ends_s, is_read=method == "get")
+        self._gate.take(ends_s, is_read=method == "get", is_signed=signed)
         try:
             response = self._exchange(method, path, params, left_s, signed=signed, sapi=sapi)
             body = response.content
@@ -168,9 +168,12 @@ class Rest:
             return Answer(body, limits)
         told = errors.from_answer(response.status_code, body, response.headers.get("Retry-After"), self.clock.now_ms(), limits, is_place=is_place)
         if isinstance(told, Refused):
-            self._gate.hear(told.error)
+            hear = self._gate.hear_wall if response.status_code == 403 else self._gate.hear
+            hear(told.error)
             if errors.is_about_time(told.error.code, told.error.message):
                 self.clock.doubt()
+        elif isinstance(told, errors.Overloaded):
+            self._gate.hear_overload()
         raise told
 
     def _exchange(self, method: str, path: str, params: Mapping[str, str], left_s: float, *, signed: bool, sapi: bool) -> requests.Response:
@@ -218,7 +221,9 @@ class Rest:
 
 
 def _is_worth_another(error: BaseException) -> bool:
-    """True for a read that met a broken line or an unmeasured clock; a refusal is an answer."""
+    """True for a read that met a broken line or an unmeasured clock; a refusal is an answer, and an overloaded venue is left alone."""
     if isinstance(error, Refused):
         return errors.is_about_time(error.error.code, error.error.message)
+    if isinstance(error, errors.Overloaded):
+        return False
     return isinstance(error, errors.UnknownOutcome) or (isinstance(error, NotSent) and error.error is None)

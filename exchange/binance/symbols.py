@@ -56,7 +56,7 @@ class _Symbol(msgspec.Struct, frozen=True, rename="camel"):
 
 class _ExchangeInfo(msgspec.Struct, frozen=True, rename="camel"):
     symbols: tuple[_Symbol, ...]
-    rate_limits: tuple[LimitBody, ...] = ()
+    rate_limits: tuple[LimitBody, ...] | None = ()
 
 
 _filter = msgspec.json.Decoder(Filter)
@@ -69,7 +69,7 @@ _filters = msgspec.json.Decoder(tuple[Filter, ...])
 def exchange_info(raw: bytes | msgspec.Raw) -> tuple[tuple[SymbolRules, ...], tuple[RateLimit, ...]]:
     """GET /exchangeInfo -> (rules of each symbol, the account's and the address's limits)."""
     body = decode(raw, _info)
-    return tuple(_rules(symbol) for symbol in body.symbols), core_limits(body.rate_limits)
+    return tuple(_rules(symbol) for symbol in body.symbols), core_limits(body.rate_limits or ())
 
 
 def order_counts(raw: bytes | msgspec.Raw) -> tuple[RateLimit, ...]:

@@ -60,7 +60,7 @@ class _Filled(msgspec.Struct, frozen=True, rename="camel"):
     price: Decimal
     qty: Decimal
     commission: Decimal
-    commission_asset: str
+    commission_asset: str | None
     trade_id: int
 
 
@@ -120,7 +120,7 @@ class _Trade(msgspec.Struct, frozen=True, rename="camel"):
     price: Decimal
     qty: Decimal
     commission: Decimal
-    commission_asset: str
+    commission_asset: str | None  # null where nothing was charged, as in executionReport
     time: int
     is_buyer: bool
     is_maker: bool
@@ -291,7 +291,7 @@ def _taken(order: _Order, side: Side, one: _Filled) -> Fill:
         price=one.price,
         quantity=one.qty,
         fee=one.commission,
-        fee_asset=one.commission_asset,
+        fee_asset=one.commission_asset or "",
         liquidity=Liquidity.TAKER,
         time_ms=order.transact_time,
     )
@@ -316,7 +316,7 @@ def own_trades(raw: bytes | msgspec.Raw, client_ids: Mapping[int, str] | None = 
             price=trade.price,
             quantity=trade.qty,
             fee=trade.commission,
-            fee_asset=trade.commission_asset,
+            fee_asset=trade.commission_asset or "",
             liquidity=Liquidity.MAKER if trade.is_maker else Liquidity.TAKER,
             time_ms=trade.time,
         )
@@ -333,11 +333,11 @@ def depth(raw: bytes | msgspec.Raw, symbol: str) -> DepthSnapshot:
 
 # -- limits, time, errors -----------------------------------------------------------------
 def core_limits(limits: Iterable[LimitBody]) -> tuple[RateLimit, ...]:
-    """`rateLimits` entries -> core; an interval word we do not know is left out."""
+    """`rateLimits` entries -> core; an interval we do not know, or none, is left out."""
     return tuple(
         RateLimit(one.rate_limit_type, INTERVAL_S[one.interval] * one.interval_num, one.limit, one.count)
         for one in limits
-        if one.interval in INTERVAL_S
+        if one.interval in INTERVAL_S and one.interval_num > 0
     )
 
 
@@ -346,7 +346,7 @@ def header_limits(headers: Iterable[tuple[str, str]], known: Mapping[tuple[str, 
     found = []
     for name, value in headers:
         match = LIMIT_HEADER.fullmatch(name)
-        if match and value.isdigit():
+        if match and value.isascii() and value.isdigit():
             kind = HEADER_KIND[match[1].upper()]
             interval_s = int(match[2]) * HEADER_INTERVAL_S[match[3].upper()]
             found.append(RateLimit(kind, interval_s, known.get((kind, interval_s), 0), int(value)))

@@ -85,7 +85,7 @@ def test_html_of_a_gate_is_a_refusal(status: int) -> None:
 
 
 def test_when_a_ban_ends() -> None:
-    """Retry-After counts in seconds; without it data.retryAfter or the text tell an epoch, and a duration comes out."""
+    """Retry-After counts in seconds, or names a point in time; without it data.retryAfter or the text tell an epoch. A duration comes out."""
     ends = NOW_MS + 120_000
 
     def wait_ms(content: bytes, header: str | None) -> int:
@@ -99,6 +99,9 @@ def test_when_a_ban_ends() -> None:
     assert wait_ms(body(-1003), None) == 0
     assert wait_ms(body(-1003), "Tue, 14 Nov 2023 22:13:50 GMT") == 30_000
     assert wait_ms(body(-1003), "99999999") == 3 * 86_400_000
+    assert wait_ms(body(-1003), str(NOW_MS + 45_000)) == 45_000
+    assert wait_ms(body(-1003), str((NOW_MS + 45_000) // 1000)) == 45_000
+    assert [wait_ms(body(-1003), odd) for odd in ("\u00b2", "1.5", "-3", "soon", "", "Mon, 01 Jan 0001 00:00:00 -0000")] == [0, 0, 0, 0, 0, 1]
 
 
 def wrapped(reason: Exception) -> requests.exceptions.ConnectionError:

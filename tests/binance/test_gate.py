@@ -10,11 +10,13 @@ from core.events import BookTicker, Outcome, StreamDown, StreamUp
 from core.light import Colour
 from core.ports import NotSent, Refused
 from core.types import RateLimit, VenueError
+from exchange.binance import gate as gate_module
 from exchange.binance.clock import VenueClock
+from exchange.binance.errors import UnknownOutcome
 from exchange.binance.gate import Gate
 from exchange.binance.market_stream import market_stream
 from exchange.binance.rest import Rest
-from tests.binance.entry import Bench, Row, answering
+from tests.binance.entry import Bench, Row, answering, no
 from tests.binance.fake_http import FakeHttp, Reply
 from tests.binance.fake_ws import FakeWs, Peer
 from tests.binance.inbox import Heard
@@ -144,3 +146,92 @@ def test_the_bucket_is_that_of_exchange_info() -> None:
         rest.read("depth", {}, 1, signed=False)
         with pytest.raises(NotSent):
             rest.read("depth", {}, 0.5, signed=False)
+
+
+# -- what is held back without a ban -----------------------------------------------------------
+class Clock:
+    """Stands in for the module `time` of gate.py: no test waits."""
+
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(gate_module, "time", clock)
+    return clock
+
+
+WALL = Reply("<html>Request blocked</html>", 403)
+
+
+def test_a_firewall_is_not_hammered(clock: Clock) -> None:
+    """403 with HTML (binance-wire 0, 8): one request, then REST rests for five seconds, orders and reads alike; the WS API goes on."""
+    held_back = Gate()
+    with FakeHttp(dict.fromkeys(PATHS, WALL)) as server:
+        rest = Rest(server.url, "key", "secret", VenueClock(), gate=held_back)
+        with pytest.raises(Refused):
+            rest.send("delete", "order", {}, 1)
+        for call in calls(rest):
+            with pytest.raises(NotSent, match="403"):
+                call()
+        held_back.check()
+        assert held_back.left_s() == 0
+        assert len(server.requests) == 1
+        clock.now_s += gate_module.WALL_S
+        with pytest.raises(Refused):
+            rest.send("delete", "order", {}, 1)
+        assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize(("status", "code"), [(401, -2015), (401, -2014), (400, -2015), (400, -1002)])
+def test_a_refused_key_is_not_shown_again_at_once(clock: Clock, status: int, code: int) -> None:
+    """A credential fault (binance-wire 8, C) holds signed requests back on both ways; public reads, the clock and connections go on."""
+    held_back = Gate()
+    refusal = Reply({"code": code, "msg": "Invalid API-key, IP, or permissions for action."}, status)
+    script = {PATHS[0]: refusal, PATHS[2]: Reply({"serverTime": 1}), PATHS[3]: Reply({})}
+    with FakeHttp(script) as server:
+        rest = Rest(server.url, "key", "secret", VenueClock(), gate=held_back)
+        with pytest.raises(Refused):
+            rest.send("post", "order", {}, 1)
+        with pytest.raises(NotSent):
+            rest.send("post", "order", {}, 1)
+        with pytest.raises(NotSent):
+            held_back.check()
+        rest.read("depth", {}, 1, signed=False)
+        assert held_back.left_s() == 0
+        assert len(server.of("POST", "/api/v3/order")) == 1
+    clock.now_s += gate_module.KEY_REFUSED_S
+    held_back.check()
+
+
+def test_an_overloaded_venue_is_not_asked_again_at_once(clock: Clock) -> None:
+    """-1008 to a read: one request, no second try, and reads rest for a while; an order leaves all the same, and its own -1008 is unknown."""
+    overloaded = Reply({"code": -1008, "msg": "Server is currently overloaded with other requests."}, 503)
+    with FakeHttp(dict.fromkeys(PATHS, overloaded)) as server:
+        rest = Rest(server.url, "key", "secret", VenueClock())
+        with pytest.raises(UnknownOutcome):
+            rest.read("depth", {}, 3, signed=False)
+        with pytest.raises(NotSent, match="1008"):
+            rest.read("depth", {}, 3, signed=False)
+        assert len(server.requests) == 1
+        with pytest.raises(UnknownOutcome):
+            rest.send("post", "order", {}, 1)
+        assert len(server.of("POST", "/api/v3/order")) == 1
+        clock.now_s += gate_module.OVERLOADED_S
+        with pytest.raises(UnknownOutcome):
+            rest.read("depth", {}, 3, signed=False)
+
+
+def test_a_key_refused_over_the_ws_api_is_not_shown_again_at_once() -> None:
+    """401 to an order over the WS API: refused, and the next one does not leave over either way."""
+    with FakeWs(lambda peer: answering(peer, lambda request: no(request, 401, -2015))) as server, Bench(server) as bench:
+        bench.up().place(1)
+        assert bench.reply().outcome is Outcome.REFUSED
+        bench.place(2)
+        reply = bench.reply()
+        assert (reply.outcome, bench.rest.came) == (Outcome.NOT_SENT, [])

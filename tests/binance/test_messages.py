@@ -42,6 +42,7 @@ REPORT = {
 }  # fmt: skip
 prices = st.decimals(min_value=0, max_value=10**12, places=8, allow_nan=False, allow_infinity=False)
 
+ODD_LIMIT = {"rateLimitType": "ORDERS", "interval": "AGE", "intervalNum": 1, "limit": 5}
 
 def raw(value: object) -> bytes:
     return json.dumps(value).encode()
@@ -118,6 +119,23 @@ def test_own_trades_are_sorted_and_named() -> None:
         (9, "gl-1", Side.SELL, Liquidity.MAKER),
     ]
     assert (fills[1].fee, fills[1].fee_asset, fills[1].price, fills[1].time_ms) == (D("0.6"), "USDT", D("60000.1"), 3)
+
+
+def test_a_trade_that_cost_nothing_may_name_no_asset() -> None:
+    """Null for the asset of a commission that was none (N is null in reports) hides no trade, in myTrades and in an answer's fills."""
+    cost = {"commission": "0", "commissionAsset": None}
+    trade = {"symbol": "X", "id": 9, "orderId": 28, "price": "1", "qty": "2", "time": 3, "isBuyer": True, "isMaker": True, **cost}
+    assert [(fill.fee, fill.fee_asset) for fill in wire.own_trades(raw([trade]))] == [(D(0), "")]
+    filled = QUERY | {"status": "FILLED", "fills": [{"price": "1", "qty": "2", "tradeId": 9, **cost}]}
+    assert [(fill.fee, fill.fee_asset) for fill in wire.order_facts(raw(filled)).fills] == [(D(0), "")]
+
+
+@pytest.mark.parametrize("limits", [None, [], [{"rateLimitType": "ORDERS", "interval": "SECOND", "limit": 5}, ODD_LIMIT]])
+def test_limits_without_an_interval_are_none(limits: object) -> None:
+    """A rate limit of no length, of an unknown word, or none at all: the rules are read, and no window of zero seconds comes of it."""
+    entry = {"symbol": "X", "status": "TRADING", "baseAsset": "A", "quoteAsset": "B"}
+    rules, found = symbols.exchange_info(raw({"symbols": [entry], "rateLimits": limits}))
+    assert (len(rules), found) == (1, ())
 
 
 @given(price=prices, quantity=prices)
@@ -272,9 +290,6 @@ def test_nulls_where_there_is_nothing_to_say() -> None:
 def test_fields_may_come_in_any_order() -> None:
     """The names decide, not their places."""
     assert frames.user_message(raw({"event": dict(reversed(REPORT.items())), "subscriptionId": 0}), 9) == report()
-
-
-ODD_LIMIT = {"rateLimitType": "ORDERS", "interval": "AGE", "intervalNum": 1, "limit": 5}
 
 
 @pytest.mark.parametrize("limits", [None, [{"rateLimitType": "NEW"}], [ODD_LIMIT], [{}]])
