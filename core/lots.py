@@ -65,6 +65,7 @@ class Lot:
     entered: Decimal = ZERO  # base it was given in all
     is_committed: bool = False  # its entry is over: exits may begin
     best: Decimal = ZERO  # the best price seen for it since it was committed; zero for none
+    best_written: Decimal = ZERO  # as the newest memory has it
     is_trailing: bool = False  # the trailing stop is active
     paid: Decimal = ZERO  # quote its entries cost (BUY) or brought
     exits: int = 0  # exit fills

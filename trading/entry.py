@@ -113,23 +113,23 @@ def protect(view: View, symbol: str, side: Side, quantity: Decimal, slippage_bps
     bounds = [base * (1 + sign * slippage_bps_max / BPS) for base in (touch, last) if base is not None]
     bound = min(bounds) if side is Side.BUY else max(bounds)
     price = away_from_mid(bound, rules.tick, side)
-    available, paid, reached = walk(view.levels(symbol, side.opposite), side, price, quantity)
+    available, paid = walk(view.levels(symbol, side.opposite), side, price, quantity)
     if not available:
         return None
     expected = sign * (paid / available - touch) / touch * BPS
-    fitted = fit_quantity(min(available, quantity), reached, rules)
+    fitted = fit_quantity(min(available, quantity), price, rules)  # the venue judges the least order at the order's own price
     return Protected(price=price, quantity=fitted, expected_bps=expected, is_whole=fitted == quantity) if fitted else None
 
 
-def walk(levels: Iterable[Level], side: Side, price: Decimal, quantity: Decimal) -> tuple[Decimal, Decimal, Decimal]:
-    """(base to be had up to this price and quantity, what it costs in quote, the last price reached)."""
-    taken, paid, reached = ZERO, ZERO, price
+def walk(levels: Iterable[Level], side: Side, price: Decimal, quantity: Decimal) -> tuple[Decimal, Decimal]:
+    """(base to be had up to this price and quantity, what it costs in quote)."""
+    taken, paid = ZERO, ZERO
     for level, amount in levels:
         if (level > price if side is Side.BUY else level < price) or taken >= quantity:
             break
         part = min(amount, quantity - taken)
-        taken, paid, reached = taken + part, paid + part * level, level
-    return taken, paid, reached
+        taken, paid = taken + part, paid + part * level
+    return taken, paid
 
 
 def slippage_bps(side: Side, paid: Decimal, quantity: Decimal, reference: Decimal) -> Decimal:

@@ -11,7 +11,7 @@ from decimal import Decimal
 import msgspec
 
 from core.lots import Lot
-from core.money import ZERO, floor_to, plain
+from core.money import BPS, ZERO, floor_to, plain
 from core.types import SIDES
 from core.view import View, WantCancel
 from trading import entry, exits, story
@@ -21,7 +21,7 @@ from trading.quoting import fit_quantity
 from trading.trader import Trader, key_of
 from trading.wanted import Wanted
 
-REMEMBER_BEST_BPS = 2  # a trailing stop's best price is written down again after moving so far
+REMEMBER_BEST = Decimal("0.25")  # a trailing stop's best price is written down again after moving by this part of the trail
 
 
 @dataclass(slots=True)
@@ -54,7 +54,7 @@ class Leaving:
             why = self._why_leave(lot, price)
             if why is None:
                 return
-            chase = self._begin(lot, why, mid)
+            chase = self._begin(lot, why, price, mid)
         elif not chase.ending and exits.overtakes(self._reason(lot, price), chase.task.reason):
             chase.ending = "overtaken"
         move = self._move(lot, chase)
@@ -86,32 +86,44 @@ class Leaving:
             self.wanted.carry_out(chase, self._move(lot, chase))
 
     def _watch(self, lot: Lot, price: Decimal) -> None:
-        before = lot.best
+        """Counted from what was written down: many small steps are a large one."""
         active = exits.watch(lot, price, self.settings)
-        moved = lot.is_trailing and before and abs(lot.best - before) / before * 10_000 >= REMEMBER_BEST_BPS
-        self.trader.is_changed = self.trader.is_changed or active or bool(moved)
+        trail_bps, moved_bps = self.settings.trail_bps, abs(lot.best - lot.best_written) / lot.best * BPS
+        is_new = lot.is_trailing and bool(trail_bps) and moved_bps > trail_bps * REMEMBER_BEST
+        self.trader.is_changed = self.trader.is_changed or active or is_new
 
     def _why_leave(self, lot: Lot, price: Decimal) -> Why | None:
-        if self.trader.lots.sweep(lot, self.view.rules(self.trader.lots.symbol), price, self.view.now_ns) is not None:
+        """None too where no order could be made of it: then it goes to the dust, or waits while another exit has the dust that it needs."""
+        lots, rules, least = self.trader.lots, self.view.rules(self.trader.lots.symbol), self._least(lot, price)
+        if lots.sweep(lot, rules, least, self.view.now_ns) is not None:
             self.trader.is_changed = True
             return None
-        return self._reason(lot, price)
+        return self._reason(lot, price) if fit_quantity(self._whole(lot), least, rules) else None
+
+    def _least(self, lot: Lot, price: Decimal) -> Decimal:
+        """The lower of the prices at which its exit may stand: at the market, or as a maker. The venue's least order counts there."""
+        return min(price, entry.maker_price(self.view, self.trader.lots.symbol, lot.side.opposite, ZERO) or price)
+
+    def _whole(self, lot: Lot) -> Decimal:
+        """All that an exit of it may ask for now. The dust of its side leaves with one exit at a time."""
+        rules = self.view.rules(self.trader.lots.symbol)
+        most = self.trader.lots.leavable(lot, rules)
+        return min(most, floor_to(lot.quantity, rules.step)) if self.trader.is_dust_taken(lot) else most
 
     def _reason(self, lot: Lot, price: Decimal) -> Why | None:
         is_runner = self.settings.runner and self.trader.lots.runner[lot.side] == lot.number
         return exits.why_leave(lot, price, self.settings, self.view.now_ns, is_runner, self.view.is_closing)
 
-    def _begin(self, lot: Lot, why: Why, mid: Decimal) -> Chase:
-        rules, settings = self.view.rules(self.trader.lots.symbol), self.settings
-        whole = self.trader.lots.leavable(lot, rules) if not self.trader.is_dust_taken(lot) else floor_to(lot.quantity, rules.step)
+    def _begin(self, lot: Lot, why: Why, price: Decimal, mid: Decimal) -> Chase:
+        rules, settings, least, whole = self.view.rules(self.trader.lots.symbol), self.settings, self._least(lot, price), self._whole(lot)
         part = floor_to(min(lot.quantity, lot.entered * settings.share), rules.step) if why is Why.TAKE_PROFIT else whole
-        rest = fit_quantity(whole - part, mid, rules)
+        rest = fit_quantity(whole - part, least, rules)
         task = Task(
             task=EXIT,
             symbol=rules.symbol,
             side=lot.side,
             number=lot.number,
-            quantity=part if rest and fit_quantity(part, mid, rules) else whole,
+            quantity=part if rest and fit_quantity(part, least, rules) else whole,
             created_ns=self.view.now_ns,
             deadline_ns=self.view.now_ns + exits.deadline_ms(why, settings) * MS,
             reason=why.value,
@@ -120,9 +132,8 @@ class Leaving:
         self.trader.is_changed = True
         self.trader.tally.begin(task)
         chase = self.trader.exits[key_of(lot.side, lot.number)] = Chase.of(task)
-        gain = exits.gain_bps(lot, self.view.touch_price(rules.symbol, lot.side) or mid)
         slow = story.stretched(self.interval_ms(settings.reprice_ms), settings.reprice_ms)
-        self.wanted.say("PENDING", chase, story.leaving(task.quantity, lot, why.value, gain, slow))
+        self.wanted.say("PENDING", chase, story.leaving(task.quantity, lot, why.value, exits.gain_bps(lot, price), slow))
         return chase
 
     def _move(self, lot: Lot, chase: Chase) -> Move:

@@ -68,6 +68,8 @@ class MakerFirst:
         if not trader.is_changed:
             return ""
         trader.is_changed, trader.saved_ns = False, now_ns
+        for lot in (lot for side in SIDES for lot in trader.lots.open[side]):
+            lot.best_written = lot.best
         text = msgspec.json.encode(trader).decode()
         trader.lots.records.clear()
         trader.lots.closed.clear()  # they are told; a memory that is lost with a crash is followed by their fills once more

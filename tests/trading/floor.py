@@ -9,9 +9,10 @@ from msgspec import structs
 
 from core.commands import Amend, AnyCommand, Cancel, Place, Replace
 from core.events import Half, MarketTrade, OrderAnswer, Outcome, ReplaceAnswer, Timer
+from core.lots import Lot
 from core.orders import Order
 from core.types import Fill, Liquidity, OrderFacts, Side
-from tests.core.builders import BTC, START_MS, Desk, diff, error, facts, report
+from tests.core.builders import BTC, MS, START_MS, Desk, diff, error, facts, report
 from trading.amend import Amending
 from trading.entry import EntrySettings
 from trading.exits import ExitSettings
@@ -133,6 +134,15 @@ class Floor(Desk):
         self.trade(order, str(order.quantity))
         self.touch("99.99", "100.01")
         return order
+
+    def held(self, quantity: str, side: Side = Side.BUY, price: str = "99.99") -> Lot:
+        """A committed lot, however it came to be."""
+        lots = self.trader.lots
+        lot = Lot(number=lots.number(side), side=side, opened_ns=self.ms * MS, take_profit_bps=D(10), reason="", entered=D(quantity))
+        lot.held.quantity, lot.held.cost, lot.paid = D(quantity), D(quantity) * D(price), D(quantity) * D(price)
+        lots.open[side].append(lot)
+        lots.commit(side, lot.number, with_runner=False)
+        return lot
 
     def changes(self) -> list[AnyCommand]:
         return [command for command in self.last.commands if isinstance(command, Amend | Replace | Cancel | Place)]

@@ -366,8 +366,8 @@ def test_the_offset_follows_spread_and_volatility() -> None:
 def test_the_guard_takes_what_the_book_has_up_to_the_protected_price() -> None:
     """Two of three wanted stand within the bound: two are taken there, not three beyond it."""
     levels = [(D("100.01"), D(1)), (D("100.03"), D(1)), (D("100.20"), D(5))]
-    assert walk(levels, Side.BUY, D("100.05"), D(3)) == (D(2), D("200.04"), D("100.03"))
-    assert walk(levels, Side.BUY, D("100.05"), D(1)) == (D(1), D("100.01"), D("100.01"))
+    assert walk(levels, Side.BUY, D("100.05"), D(3)) == (D(2), D("200.04"))
+    assert walk(levels, Side.BUY, D("100.05"), D(1)) == (D(1), D("100.01"))
     assert walk([(D("99"), D(1))], Side.SELL, D("99.5"), D(1))[0] == 0
 
 

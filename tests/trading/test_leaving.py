@@ -1,0 +1,83 @@
+"""trading/leaving.py under the engine: an exit is begun only where its order can be, remembered as far as it has come, and holds nobody up."""
+
+import msgspec
+import pytest
+from msgspec.structs import replace
+
+from core.commands import Cancel, Place
+from core.lots import Holding
+from core.notices import Remembered
+from core.types import Side
+from tests.trading.floor import EXITS, D, Floor
+from trading.risk import Limits, RiskChecks
+from trading.trader import Trader
+
+
+def floor(**given: object) -> Floor:
+    desk = Floor(**given)  # type: ignore[arg-type]
+    desk.connect()
+    return desk
+
+
+def told_of(desk: Floor, words: str, bid: str, ask: str, times: int = 5) -> int:
+    """How many lines say this while the market stands there."""
+    count = 0
+    for _ in range(times):
+        desk.touch(bid, ask, after_ms=100)
+        count += desk.words().count(words)
+    return count
+
+
+def test_a_lot_that_needs_the_dust_waits_while_another_exit_has_it() -> None:
+    """4 USDT are an order only with the dust of its side, which leaves with the exit of lot 1: until then nothing is begun, told or counted."""
+    desk = floor()
+    desk.held("2")
+    desk.touch("100.10", "100.12", after_ms=50)
+    order = desk.acknowledge(desk.one(Place))
+    desk.trader.lots.dust[Side.BUY] = Holding(D("0.04"), D(4))
+    desk.held("0.04")
+    assert told_of(desk, "exit 2", "100.10", "100.12") == 0
+    assert (desk.trader.tally.exits, len(desk.trader.lots.open[Side.BUY])) == (1, 2)
+    desk.trade(order, "2")
+    desk.touch("100.10", "100.12", after_ms=50)
+    assert desk.ever(Place)[-1].quantity == D("0.08")
+
+
+@pytest.mark.parametrize(("side", "quantity"), [(Side.SELL, "0.05"), (Side.BUY, "0.0499")])
+def test_the_least_order_counts_at_the_lower_price_of_the_exit(side: Side, quantity: str) -> None:
+    """0.05 is worth 5.0005 at the ask and 4.9995 at the bid, where a maker buys it back: no order can carry it, so it is dust, at once and once."""
+    desk = floor()
+    desk.held(quantity, side, "99" if side is Side.BUY else "101")
+    assert told_of(desk, "exit 1", "99.99", "100.01") == 0
+    assert (desk.trader.lots.open[side], desk.trader.lots.dust[side].quantity) == ([], D(quantity))
+
+
+def test_an_exit_at_the_market_is_no_order_below_the_least_at_its_own_price() -> None:
+    """0.05 are worth 5.0025 at the bid and less than 5 at the protected price, by which the venue judges: nothing is asked for, nothing denied."""
+    desk = floor()
+    desk.engine.risk = RiskChecks(Limits())
+    desk.held("0.050", price="101")
+    desk.touch("100.05", "100.07", after_ms=50)
+    desk.acknowledge(desk.one(Place))
+    desk.touch("100.05", "100.07", after_ms=400)
+    desk.canceled(desk.one(Cancel))
+    for _ in range(3):
+        assert "denied" not in desk.words()
+        desk.touch("100.05", "100.07", after_ms=100)
+    assert not [place for place in desk.ever(Place) if place.time_in_force is not None]
+
+
+@pytest.mark.parametrize("side", list(Side))
+def test_the_best_price_of_a_trailing_stop_is_on_disk_as_it_moves(side: Side) -> None:
+    """However small its steps: a restart trails from at most a quarter of the trail behind the best price that was seen."""
+    desk = floor(exits=replace(EXITS, trail_from_bps=D(6), trail_bps=D(4)))
+    lot, memory, sign = desk.held("2", side), "", 1 if side is Side.BUY else -1
+    lot.take_profit_bps = D(0)
+    for step in range(40):
+        bid = D("99.99") + sign * step * D("0.01")
+        desk.touch(str(bid), str(bid + D("0.02")), after_ms=100)
+        memory = next((notice.text for notice in desk.last.notices + desk.last.facts if isinstance(notice, Remembered)), memory)
+        if lot.is_trailing:
+            again = msgspec.json.decode(memory, type=Trader).lots.open[side][0]
+            assert (again.is_trailing, abs(again.best - lot.best) / lot.best * 10_000 < 1) == (True, True)
+    assert lot.is_trailing
