@@ -26,6 +26,7 @@ if __name__ == "__main__":  # loading the rest takes about a second; a Ctrl-C in
 from assembly import KeyTooPowerful, cancel_at_venue, in_settings, paper_arguments, urls_of
 from core.ports import NotSent, Refused
 from exchange.binance.errors import UnknownOutcome
+from exchange.binance.signing import Signer
 from run import EXIT_OK, EXIT_UNCLEAN, EXIT_USAGE, ROOT, RUN_AGAIN, Run
 from runtime import verbs
 from runtime.command_line import parse
@@ -142,7 +143,7 @@ def open_venue(loaded: Loaded, state_dir: Path, parts: Lifecycle, console: Conso
     """The paper exchange with its own keys, or the person's keys for a venue elsewhere. Raises PaperFailed, KeysError."""
     config = loaded.config
     if config.venue != "paper" or config.exchange.urls.rest:
-        return {}, read_keys(os.environ, state_dir)
+        return {}, keys_of(state_dir)
     paper = PaperProcess(paper_arguments(config, state_dir / "paper"), ROOT, lambda line, is_detail: paper_says(console, line, is_detail))
     parts.start("paper exchange", paper)
     ready = paper.ready
@@ -152,6 +153,16 @@ def open_venue(loaded: Loaded, state_dir: Path, parts: Lifecycle, console: Conso
     for note in notes if isinstance(notes, list) else ():
         console.line("BOOT", "", str(note))
     return {**ready, "process": paper}, Keys(str(ready["api_key"]), str(ready["api_secret"]))
+
+
+def keys_of(state_dir: Path) -> Keys:
+    """The person's keys, once it is seen that they can sign. Raises KeysError."""
+    keys = read_keys(os.environ, state_dir)
+    try:
+        Signer(keys.api_key, keys.api_secret, keys.private_key)
+    except ValueError as error:
+        raise KeysError(str(error)) from None
+    return keys
 
 
 def paper_says(console: Console, line: str, is_detail: bool) -> None:
@@ -202,7 +213,7 @@ def cancel_all(loaded: Loaded, state_dir: Path, arguments: Namespace) -> int:
         print(said, file=sys.stderr)
         return EXIT_UNREACHABLE
     try:
-        keys, tag = read_keys(os.environ, state_dir), config.exchange.order_tag or kept_tag(state_dir)
+        keys, tag = keys_of(state_dir), config.exchange.order_tag or kept_tag(state_dir)
         if not tag:
             print(f"no bot ever placed an order from {state_dir}: no tag to know ours by (set state.dir or exchange.order_tag)", file=sys.stderr)
             return EXIT_USAGE

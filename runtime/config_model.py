@@ -11,7 +11,21 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from runtime.config_fields import Section, section, setting, wrong
 from runtime.config_maker_first import MakerFirstConfig
-from runtime.config_values import Address, Asset, Exact, Seconds, Symbol, Tag, Text, Truth, Whole, names_of, start_or_decimal, synthetic_or_files
+from runtime.config_values import (
+    Address,
+    Asset,
+    Exact,
+    Seconds,
+    Symbol,
+    Tag,
+    Text,
+    Truth,
+    Whole,
+    is_live,
+    names_of,
+    start_or_decimal,
+    synthetic_or_files,
+)
 
 PORT_MAX = 65_535
 
@@ -244,6 +258,9 @@ class Config(Section):
         for symbol in self.quoting.symbols:
             if symbol not in self.symbols:
                 raise wrong(f"quoting.symbols.{symbol}", f"is not traded; symbols names {', '.join(self.symbols)}")
+        for name in ("rest", "ws_api"):
+            if self.venue != "binance" and is_live(getattr(self.exchange.urls, name)):
+                raise wrong(f"exchange.urls.{name}", f"leads to real money: that is venue: binance, with --live as well (got venue: {self.venue})")
         timing = self.timing
         if timing.place_not_after_ms > timing.order_timeout_ms:
             text = "an order would be called unknown before it had to leave"

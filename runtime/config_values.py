@@ -7,6 +7,7 @@ Who calls it: runtime.config_model, as pydantic validators, on the main thread. 
 import re
 from decimal import Decimal, InvalidOperation
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator
 
@@ -19,6 +20,7 @@ SYMBOL = re.compile(r"[A-Z0-9]{2,30}")
 ASSET = re.compile(r"[A-Z0-9]{1,20}")
 TAG = re.compile(r"[A-Za-z0-9]{2,8}")
 ADDRESS = re.compile(r"(https?|wss?)://[^\s/?#@]+(/[^\s?#@]*)?")
+LIVE_HOST = re.compile(r"(?!demo-)([a-z0-9-]+\.)*binance\.(com|us)\.?")
 
 
 def shown(value: object) -> str:
@@ -95,6 +97,11 @@ def address_of(value: object) -> str:
     if not ADDRESS.fullmatch(text):
         raise ValueError("must be an address like https://host:port or wss://host:port/path, without user, query or fragment")
     return text.rstrip("/")
+
+
+def is_live(address: str | None) -> bool:
+    """It leads to an exchange of real money, whatever the venue is called."""
+    return address is not None and bool(LIVE_HOST.fullmatch(urlsplit(address).hostname or ""))
 
 
 def names_of(value: object) -> object:

@@ -4,6 +4,7 @@ A key is an API key with its secret (HMAC), or with the PEM file of its private 
 Who calls it: bot.py, on the main thread, for a venue that needs keys. Never: a key in a repr, an error or a log.
 """
 
+import re
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from runtime.config_source import FILE_BYTES_MAX, read_file
 KEY, SECRET, PEM = "GREENLIGHT_API_KEY", "GREENLIGHT_API_SECRET", "GREENLIGHT_PRIVATE_KEY_FILE"
 FILE = "keys.yaml"
 PEM_BEGINS = "-----BEGIN "
+PLAIN = re.compile(r"[!-~]+")
 
 
 class KeysError(Exception):
@@ -38,7 +40,7 @@ def read_keys(environ: Mapping[str, str], state_dir: Path) -> Keys:
     if secret and pem:
         raise KeysError(f"{SECRET} and {PEM} are both set in the environment; a key has one of them")
     if key and (secret or pem):
-        return Keys(key, secret, _private_key(Path(pem)) if pem else "")
+        return Keys(_plain(key, KEY), _plain(secret, SECRET), _private_key(Path(pem)) if pem else "")
     if key or secret or pem:
         raise KeysError(f"{SECRET if key else KEY} is not set in the environment; both parts of a key are needed")
     path = state_dir / FILE
@@ -56,7 +58,15 @@ def _from_file(path: Path) -> Keys:
     texts = all(isinstance(one, str) for one in (key, secret, pem))
     if source.problems or not texts or not key or bool(secret) is bool(pem):
         raise KeysError(f"{path} must hold two lines, api_key: ... and api_secret: ... (or private_key_file: ... with the path of a PEM file)")
-    return Keys(str(key), str(secret), _private_key(path.parent / str(pem)) if pem else "")
+    key, secret = _plain(str(key), f"api_key in {path}"), _plain(str(secret), f"api_secret in {path}")
+    return Keys(key, secret, _private_key(path.parent / str(pem)) if pem else "")
+
+
+def _plain(text: str, name: str) -> str:
+    """As it is, or KeysError: further on it would end in an error that quotes it."""
+    if text and not PLAIN.fullmatch(text):
+        raise KeysError(f"{name} holds a blank, a line break or another character that no key has; copy it again")
+    return text
 
 
 def _private_key(path: Path) -> str:

@@ -13,7 +13,9 @@ from typing import Any
 
 import pytest
 
+from bot import keys_of
 from runtime.command_line import VERBS
+from runtime.keys import KeysError
 
 ROOT = Path(__file__).resolve().parent.parent
 FIELDS = (
@@ -169,6 +171,17 @@ def test_real_money_needs_two_words() -> None:
     """venue: binance without --live is refused before anything is contacted."""
     done = bot("--config", str(ROOT / "config.yaml"), "--set", "venue=binance")
     assert done.returncode == 2 and "--live" in done.stderr
+
+
+def test_a_key_that_cannot_sign_is_told_before_a_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A PEM file that looks like one and holds no key is the person's mistake, in words without its content."""
+    path = tmp_path / "key.pem"
+    path.write_text("-----BEGIN PRIVATE KEY-----\nplanted\n-----END PRIVATE KEY-----\n", encoding="utf-8")
+    path.chmod(0o600)
+    monkeypatch.setenv("GREENLIGHT_API_KEY", "key")
+    monkeypatch.setenv("GREENLIGHT_PRIVATE_KEY_FILE", str(path))
+    with pytest.raises(KeysError, match=r"^the private key is neither an Ed25519 nor an RSA key"):
+        keys_of(tmp_path)
 
 
 def test_readme_lists_every_verb() -> None:

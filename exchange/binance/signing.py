@@ -32,13 +32,18 @@ class Signer:
         return "Signer(***)"
 
     def _read_pem(self, text: str) -> None:
-        try:
-            self._ed25519 = ECC.import_key(text)
-        except ValueError:
+        """Not encrypted (there is nobody to ask for the password), and not another curve: signing would fail later."""
+        for read in (ECC.import_key, RSA.import_key):
             try:
-                self._rsa = RSA.import_key(text)
-            except ValueError:
-                raise ValueError("the private key is neither an Ed25519 nor an RSA PEM") from None
+                key = read(text)
+            except (ValueError, IndexError, TypeError):
+                continue
+            if isinstance(key, RSA.RsaKey) and key.has_private():
+                self._rsa = key
+            elif isinstance(key, ECC.EccKey) and key.has_private() and key.curve == "Ed25519":
+                self._ed25519 = key
+        if self._ed25519 is None and self._rsa is None:
+            raise ValueError("the private key is neither an Ed25519 nor an RSA key, in a PEM file without a password")
 
     @property
     def can_log_on(self) -> bool:

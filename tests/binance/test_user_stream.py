@@ -98,6 +98,10 @@ def test_signer_without_keys() -> None:
     with pytest.raises(ValueError, match="neither") as caught:
         Signer(KEY, "", "canary-pem")
     assert "canary-pem" not in str(caught.value)
+    other = ECC.generate(curve="P-256")
+    for pem in (other.export_key(format="PEM"), ECC.generate(curve="Ed25519").public_key().export_key(format="PEM")):
+        with pytest.raises(ValueError, match="neither"):
+            Signer(KEY, "", pem)
     assert SECRET not in repr(Signer(KEY, SECRET))
 
 

@@ -83,6 +83,13 @@ quoting:
     assert [quoting_of(config, symbol).inventory_target for symbol in config.symbols] == [5, 5, None]
 
 
+@pytest.mark.parametrize("rest", ["https://demo-api.binance.com", "https://testnet.binance.vision", "https://binance.com.evil.example", "http://h:1"])
+def test_other_addresses_need_no_second_word(tmp_path: Path, rest: str) -> None:
+    """Only an address of real money is bound to venue: binance; a stream of its prices is not one."""
+    text = f"venue: binance_testnet\nexchange: {{urls: {{rest: '{rest}', stream: 'wss://stream.binance.com:9443'}}}}"
+    assert loaded(tmp_path, text).config.exchange.urls.rest == rest
+
+
 def test_byte_order_mark(tmp_path: Path) -> None:
     """A file saved with a byte order mark is read like any other."""
     assert loaded(tmp_path, "\ufeffvenue: paper\n").config.venue == "paper"
@@ -195,6 +202,9 @@ BROKEN = [
     ("paper: {ping_period_s: 60}", "paper.ping_deadline_s must be above paper.ping_period_s (got 60, 60)"),
     ("paper: {balances: {usdt: 4}}", "config.yaml:1:26: paper.balances.usdt must be an asset in capitals like USDT (got 'usdt')"),
     ("exchange: {urls: {rest: 'http://u:p@host'}}", "exchange.urls.rest must be an address like https://host:port"),
+    ("exchange:\n  urls: {rest: 'https://api.binance.com'}", "config.yaml:2:16: exchange.urls.rest leads to real money: that is venue: binance"),
+    ("venue: binance_testnet\nexchange: {urls: {ws_api: 'wss://WS-API.binance.com:443/ws-api/v3'}}", "exchange.urls.ws_api leads to real money"),
+    ("venue: binance_demo\nexchange: {urls: {rest: 'https://api.binance.us.'}}", "(got venue: binance_demo)"),
     ("exchange: {order_tag: a-b}", "config.yaml:1:23: exchange.order_tag must be 2 to 8 letters or digits (got 'a-b')"),
     ("quoting:\n\tcooldown_ms: 3", "config.yaml:2:1: is indented with a tab; YAML takes spaces only"),
     ("quoting:\n  cooldown_ms: 3\n skew_bps_max: 4", "config.yaml:3:2: is not valid YAML: an indentation that fits no line above"),

@@ -74,6 +74,18 @@ def test_half_a_pair_is_refused(tmp_path: Path) -> None:
         read_keys({}, tmp_path)
 
 
+@pytest.mark.parametrize("broken", ["planted\nkey", "planted key", "planted\u2026key", "planted\x01key", "planted\udcffkey"])
+def test_a_key_that_no_header_can_carry_is_refused_unshown(tmp_path: Path, broken: str) -> None:
+    """A line break or an accent copied along is told before a library quotes the key in its own error."""
+    for environ in ({"GREENLIGHT_API_KEY": broken, "GREENLIGHT_API_SECRET": SECRET}, {"GREENLIGHT_API_KEY": KEY, "GREENLIGHT_API_SECRET": broken}):
+        with pytest.raises(KeysError, match=r"^GREENLIGHT_API_(KEY|SECRET) holds a blank") as caught:
+            read_keys(environ, tmp_path)
+        assert "planted" not in str(caught.value)
+    key_file(tmp_path, "api_key: planted key\napi_secret: other\n")
+    with pytest.raises(KeysError, match=r"^api_key in .*keys\.yaml holds a blank"):
+        read_keys({}, tmp_path)
+
+
 PEM = "-----BEGIN PRIVATE KEY-----\nplanted-private-0987\n-----END PRIVATE KEY-----"
 
 
