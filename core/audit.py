@@ -1,11 +1,11 @@
 """When the account is read and what the reading proves: resyncs, the proof at start, every N seconds, on demand, and at stop.
 
-Who calls it: core.engine, on the trading thread. One account read is under way at a time. A difference counts only when two readings at least 1 s
-apart show the same one and nothing private moved between them.
+Who calls it: core.engine, on the trading thread. One account read is under way at a time. A difference counts when two readings at least 1 s apart
+show the same one and nothing private moved between them; where something always moves, when it stood in every reading for `LASTING_MS`.
 Never: a read while banned or beyond the budget; a verdict from a reading that was in motion.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from core import proof
 from core.books import MS, Books
@@ -19,6 +19,9 @@ from core.weights import ALL_SYMBOLS_ABOVE, read_weight
 RETRY_MS = 500
 SECOND_READING_MS = 1000
 STOP_READING_MS = 250
+LASTING_MS, LASTING_READINGS = 10_000, 5  # what is in motion does not look the same for so long, in so many readings in a row
+LINES_WATCHED_MAX = 100
+DOUBTFUL_READINGS_MAX = 60  # in a row; then the next one waits for its usual time
 READ_CALLS_COUNTED_MAX = 10  # a read of many symbols still ends
 RANK = {Purpose.STOP: 2, Purpose.RESYNC: 1, Purpose.PROOF: 0}
 
@@ -33,6 +36,8 @@ class Audit:
     next_proof_ns: int = 0
     suspicion: tuple[str, ...] = ()  # differences of the last reading
     suspicion_ns: int = 0
+    standing: dict[str, tuple[int, int]] = field(default_factory=dict)  # difference -> (readings in a row that show it, since when)
+    doubts: int = 0  # readings in a row without a verdict
     last: Proof | None = None
     stop_proof: Proof | None = None
     reads: int = 0
@@ -117,7 +122,6 @@ class Audit:
         soon = books.account.has_doubtful_spending()  # funds wait for the next reading
         self.next_proof_ns = books.now_ns + (SECOND_READING_MS if soon else books.timing.proof_every_ms) * MS
         if not finding.differences:
-            self.suspicion = ()
             self._conclude(books, purpose, finding, equal=True)
             return
         moved = books.touched_ns > self.suspicion_ns
@@ -127,11 +131,34 @@ class Audit:
             return
         if not same:
             self.suspicion, self.suspicion_ns = finding.differences, books.now_ns
-        wait_ms = STOP_READING_MS if purpose is Purpose.STOP else SECOND_READING_MS
-        next_purpose = purpose if purpose is Purpose.STOP else Purpose.PROOF
         for client_id in finding.doubtful:
             books.orders.want_attention(books.orders.by_client_id[client_id], books.now_ns)
-        self.want(next_purpose, books.now_ns + wait_ms * MS)
+        if purpose is Purpose.STOP:
+            self.want(purpose, books.now_ns + STOP_READING_MS * MS)
+        elif lasting := self._lasting(books, finding):
+            self._conclude(books, purpose, proof.only(finding, lasting), equal=False)
+        else:
+            self._read_again(books, finding)
+
+    def _lasting(self, books: Books, finding: Finding) -> frozenset[str]:
+        """Differences that stand whatever moves around them. (A busy bot never holds still for two readings.)"""
+        now_ns, before = books.now_ns, self.standing
+        self.standing = {}
+        for line in finding.differences[:LINES_WATCHED_MAX]:
+            times, since_ns = before.get(line, (0, now_ns))
+            self.standing[line] = times + 1, since_ns
+        return frozenset(
+            line for line, (times, since_ns) in self.standing.items() if times >= LASTING_READINGS and now_ns - since_ns >= LASTING_MS * MS
+        )
+
+    def _read_again(self, books: Books, finding: Finding) -> None:
+        self.doubts += 1
+        if self.doubts < DOUBTFUL_READINGS_MAX:
+            self.want(Purpose.PROOF, books.now_ns + SECOND_READING_MS * MS)
+            return
+        text = f"no verdict after {self.doubts} readings, something always moved · the last one: {finding.differences[0]}"
+        books.notices.append(Said(tag="PROOF", symbol="all", text=text))
+        self.doubts = 0
 
     def _conclude(self, books: Books, purpose: Purpose, finding: Finding, equal: bool) -> None:
         first = self.last is None
@@ -142,7 +169,7 @@ class Audit:
         )
         self.last = verdict
         self.equal_proofs += equal
-        self.suspicion = ()
+        self.suspicion, self.standing, self.doubts = (), {}, 0
         if purpose is Purpose.STOP:
             self.stop_proof = verdict
         if not equal:

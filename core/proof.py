@@ -1,7 +1,7 @@
 """The proof: our books against the venue's, in three parts (open orders, fills, balances).
 
-Who calls it: core.engine, on the trading thread, with a fresh account read. A difference counts only when two readings at least 1 s apart show the
-same one and nothing moved between them; else the verdict is "in motion" and the engine reads again.
+Who calls it: core.engine, on the trading thread, with a fresh account read. When a difference counts, and when the
+engine reads again, is core.audit's.
 Never: a change to the books, except that a proven difference of balances is booked as an unexplained movement.
 """
 
@@ -52,13 +52,26 @@ def compare(books: Books, snapshot: AccountSnapshot) -> Finding:
     fill_lines, fill_differences = _compare_fills(books, snapshot)
     asset_lines, unexplained = _compare_assets(books)
     differences.extend(fill_differences)
-    differences.extend(f"{asset}: {_signed(delta)} unexplained" for asset, delta in unexplained)
+    differences.extend(_unexplained(asset, delta) for asset, delta in unexplained)
     return Finding(
         lines=(f"orders {len(ours) + len(undecided)}={len(theirs)}", *asset_lines, *fill_lines),
         differences=tuple(differences),
         doubtful=tuple(order.client_order_id for order in missing),
         unexplained=tuple(unexplained),
     )
+
+
+def only(finding: Finding, lines: frozenset[str]) -> Finding:
+    """These differences of it and no other: what else it shows may be in motion, and nothing is booked for that."""
+    return msgspec.structs.replace(
+        finding,
+        differences=tuple(line for line in finding.differences if line in lines),
+        unexplained=tuple((asset, delta) for asset, delta in finding.unexplained if _unexplained(asset, delta) in lines),
+    )
+
+
+def _unexplained(asset: str, delta: Decimal) -> str:
+    return f"{asset}: {_signed(delta)} unexplained"
 
 
 def _compare_fills(books: Books, snapshot: AccountSnapshot) -> tuple[list[str], list[str]]:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from core.account import ASSETS_MAX, FOREIGN_ORDERS_MAX, SPENT_MAX, TOLD_KEPT
 from core.amending import AMENDED_KEPT
+from core.audit import LINES_WATCHED_MAX
 from core.booking import FOREIGN_TRADES_MAX
 from core.books import ATTRIBUTED_MAX, FILLS_KEPT_MAX, ORPHAN_TRADES_MAX
 from core.depth import BUFFERED_DIFFS_MAX, LEVELS_MAX
@@ -65,6 +66,7 @@ CAPS: dict[str, Cap] = {
     "uptime.quoted_ns": PER_SIDE,
     "uptime.ready_ns": PER_SIDE,
     "uptime.ready": PER_SIDE,
+    "audit.standing": Cap(LINES_WATCHED_MAX),
     "books.rules": PER_SYMBOL,
     "books.market": PER_SYMBOL,
     "books.totals": PER_SYMBOL,

@@ -1,14 +1,16 @@
 """core.audit: what a proof reads, what it costs, and when a difference counts."""
 
+from collections.abc import Callable
+
 import pytest
 
 from core.audit import read_calls
 from core.commands import Purpose, ReadAccount
-from core.events import Operator, OperatorAction
+from core.events import Operator, OperatorAction, OrderAnswer, Timer
 from core.notices import ProofDone
 from core.types import Balance
 from core.weights import read_weight
-from tests.core.builders import START_MS, D, Desk, balances, facts, position, rules
+from tests.core.builders import START_MS, D, Desk, balances, diff, facts, position, rules
 
 MANY = tuple(rules(f"A{number}USDT", f"A{number}") for number in range(14))
 
@@ -89,3 +91,57 @@ def test_in_motion_is_no_verdict() -> None:
         assert not [notice for notice in desk.last.notices if isinstance(notice, ProofDone) and not notice.equal]
         desk.wait(300)
     assert desk.engine.audit.wanted is Purpose.PROOF or desk.engine.audit.asked is not None
+
+
+class Busy:
+    """A bot that places and cancels five times a second, and a venue whose balances are what the test says."""
+
+    def __init__(self) -> None:
+        self.desk = Desk().connect()
+        self.said: list[ProofDone] = []
+        self.words: list[str] = []
+        self.reads = self.turns = 0
+
+    def run(self, seconds: int, held: Callable[[int], tuple[str, str]]) -> None:
+        """`held` is asked for USDT and BTC with the number of the reading."""
+        desk = self.desk
+        for _ in range(seconds * 5):
+            self.turns += 1
+            order = desk.rest(order_id=100 + self.turns)
+            desk.reply(desk.cancel(order), OrderAnswer(facts=facts(order.client_order_id, 100 + self.turns, "CANCELED")))
+            desk.step(diff(100 + self.turns, 100 + self.turns, [("99.99", "5")]))
+            for _ in range(2):
+                desk.step(Timer(), after_ms=100)
+                for read in desk.sent(ReadAccount):
+                    self.reads += 1
+                    desk.reply(read, desk.account(held=balances(*held(self.reads)), update_ms=desk.ms))
+                    self.said += [notice for notice in desk.last.notices if isinstance(notice, ProofDone)]
+                    self.words.append(desk.words())
+
+
+def test_a_difference_is_told_of_a_bot_that_never_holds_still() -> None:
+    """Seven USDT nobody told of are named within seconds though something private moves between any two readings, and booked once."""
+    busy = Busy()
+    busy.run(75, lambda reading: ("10007", "10"))
+    assert [notice.equal for notice in busy.said] == [False, True]
+    assert busy.said[0].lines == ("USDT: +7 unexplained",)
+    assert busy.reads < 20, "with the verdict the readings have their usual interval again"
+
+
+def test_what_is_in_motion_is_no_difference() -> None:
+    """(c) A balance that differs by another amount at each reading is judged by none; that is said, and the next reading waits for its time."""
+    busy = Busy()
+    busy.run(120, lambda reading: (str(10_000 + reading), "10"))
+    assert busy.said == []
+    (told,) = (words for words in busy.words if "no verdict after 60 readings" in words)
+    assert "USDT: +" in told
+    assert busy.reads < 95, "once a second for a minute, then after half a minute"
+
+
+def test_only_what_stands_is_booked() -> None:
+    """Beside a difference that stands, one in motion is neither told nor booked."""
+    busy = Busy()
+    busy.run(45, lambda reading: ("10007", str(10 + reading)))
+    (said,) = busy.said
+    assert said.lines == ("USDT: +7 unexplained",)
+    assert busy.desk.books.account.movements == {"USDT": D(7)}
