@@ -96,6 +96,7 @@ class Chase:
     placed_ns: int = 0  # when the newest of them was made
     price: Decimal = ZERO  # its limit
     next_ns: int = 0  # no earlier change
+    is_tried: bool = False  # an order of it was asked for since the newest that was made: it was denied
     filled_by: str = ""  # the newest of them that filled
     ending: str = ""
     history: list[str] = field(default_factory=list)
@@ -118,6 +119,7 @@ class Chase:
             self.history.append(client_order_id)
             del self.history[:-HISTORY_KEPT]
             self.placed += 1
+            self.is_tried = False
             self.placed_ns = max(self.placed_ns, at_ns)
             self.price = price if price is not None else self.price
 

@@ -13,7 +13,7 @@ import msgspec
 from core.lots import Lot
 from core.money import BPS, ZERO, floor_to, plain
 from core.types import SIDES
-from core.view import View, WantCancel
+from core.view import View
 from trading import entry, exits, story
 from trading.chase import EXIT, MS, TAKER_MS, Act, Chase, Move, Task
 from trading.exits import ExitSettings, Why
@@ -158,7 +158,7 @@ class Leaving:
             orders = self.view.orders_of(chase.memo)
             for order in orders:
                 if not order.is_leaving:
-                    self.wanted.cancels.append(WantCancel(client_order_id=order.client_order_id, reason=f"{chase.task.name}: the lot is closed"))
+                    self.wanted.cancel(order, f"{chase.task.name}: the lot is closed")
             if not orders and not self.view.is_undecided(chase.memo):
                 del self.trader.exits[key]
                 self.trader.is_changed = True

@@ -9,7 +9,7 @@ from decimal import Decimal
 import msgspec
 
 from core.amendments import OnReject, Routing
-from core.money import ZERO, plain
+from core.money import plain
 from core.notices import Fresh, Notice
 from core.orders import Order
 from core.types import SIDES, Side
@@ -22,7 +22,7 @@ from trading.trader import Trader
 
 @dataclass(slots=True)
 class Wanted:
-    """`urgent`: sides on which an exit wants to place; no entry may hold them up with a cancel."""
+    """`urgent`: sides on which an exit wants to place; no entry may hold them up with a change."""
 
     amending: Amending
     view: View
@@ -33,7 +33,7 @@ class Wanted:
     idle: dict[Side, str] = field(default_factory=dict)
     said: list[Notice] = field(default_factory=list)
     urgent: set[Side] = field(default_factory=set)
-    canceling: set[Side] = field(default_factory=set)  # sides of the cancels wanted so far
+    changing: set[Side] = field(default_factory=set)  # sides of the cancels and changes wanted so far
     shapes: set[tuple[Side, Decimal, Decimal]] = field(default_factory=set)  # of the orders wanted so far
 
     def leave_nobodys(self, known: set[str]) -> None:
@@ -41,7 +41,7 @@ class Wanted:
         for side in SIDES:
             for order in self.view.open_orders(self.symbol, side):
                 if order.memo not in known and not order.is_leaving:
-                    self._cancel(order, "no entry and no exit wants it")
+                    self.cancel(order, "no entry and no exit wants it")
 
     def tell_closed(self, trader: Trader) -> None:
         """Lots closed since the newest memory. What a stop did not come to tell is told at the next start, by that memory."""
@@ -53,23 +53,36 @@ class Wanted:
 
     def carry_out(self, chase: Chase, move: Move) -> None:
         side = chase.task.order_side
-        if move.act is Act.PLACE and chase.task.task == EXIT and move.quantity > ZERO:
-            self.urgent.add(side)
-        if move.act in (Act.PLACE, Act.REPRICE) and self._has_twin(side, move.price, move.quantity):
-            return
-        if move.act is Act.PLACE and (side in self.canceling or not self.view.light(self.symbol, side).is_green):
-            return  # or is amber with this decision; the light says so, and is asked again in its next step
-        if move.act is Act.PLACE and move.quantity > ZERO:
-            is_exit = chase.task.task == EXIT
-            self.places.append(msgspec.structs.replace(chase.wish(move), reduce_only=is_exit and self.amending.can.reduce_only))
+        if move.act is Act.PLACE:
+            self._place(chase, move, side)
         elif move.act is Act.CANCEL and move.order is not None:
-            self._cancel(move.order, move.reason)
-        elif move.act is Act.REPRICE:
+            self.cancel(move.order, move.reason)
+        elif move.act is Act.REPRICE and not self._has_twin(side, move.price, move.quantity):
             self._reprice(chase, move)
 
-    def _cancel(self, order: Order, reason: str) -> None:
-        self.canceling.add(order.side)
+    def _place(self, chase: Chase, move: Move, side: Side) -> None:
+        """Where the side is amber, with this decision or before it, the light says so, and it is asked for again in the next step.
+
+        An exit is urgent until its order was asked for and denied: what denies it may be the very order that it would hold up.
+        """
+        is_exit = chase.task.task == EXIT
+        if not move.quantity or side in self.changing or not self.view.light(self.symbol, side).is_green:
+            return
+        has_twin = self._has_twin(side, move.price, move.quantity)
+        if is_exit and (has_twin or not chase.is_tried):
+            self.urgent.add(side)
+        if not has_twin:
+            chase.is_tried = True
+            self.places.append(msgspec.structs.replace(chase.wish(move), reduce_only=is_exit and self.amending.can.reduce_only))
+
+    def cancel(self, order: Order, reason: str) -> None:
+        """A place of that side would be denied beside it."""
+        self._change(order.side)
         self.cancels.append(WantCancel(client_order_id=order.client_order_id, reason=reason))
+
+    def _change(self, side: Side) -> None:
+        self.changing.add(side)
+        self.places = [one for one in self.places if one.side is not side]
 
     def _has_twin(self, side: Side, price: Decimal, quantity: Decimal) -> bool:
         """One just like it has no answer yet, or leaves with this decision: this one goes in the step of that answer (core.asking denies twins).
@@ -94,10 +107,11 @@ class Wanted:
         order_id, task = move.order.client_order_id, chase.task
         reason = f"{task.task} {task.number} repriced from {plain(move.order.price)}"
         if self.amending.reprices(move.order, self.view.rules(self.symbol)) is not Routing.CANCEL_REPLACE:
-            self._cancel(move.order, reason)
+            self.cancel(move.order, reason)
             self.say("REPRICE", chase, f"{plain(move.order.price)} -> {plain(move.price)}: canceled first, then placed anew", order_id)
             return
         chase.next_ns = move.next_ns
+        self._change(move.order.side)
         self.amends.append(
             WantAmend(
                 client_order_id=order_id,

@@ -8,7 +8,7 @@ from core.commands import Cancel, Place
 from core.lots import Holding
 from core.notices import Remembered
 from core.types import Side
-from tests.trading.floor import EXITS, D, Floor
+from tests.trading.floor import ENTRY, EXITS, D, Floor
 from trading.risk import Limits, RiskChecks
 from trading.trader import Trader
 
@@ -81,3 +81,21 @@ def test_the_best_price_of_a_trailing_stop_is_on_disk_as_it_moves(side: Side) ->
             again = msgspec.json.decode(memory, type=Trader).lots.open[side][0]
             assert (again.is_trailing, abs(again.best - lot.best) / lot.best * 10_000 < 1) == (True, True)
     assert lot.is_trailing
+
+
+def test_an_exit_that_cannot_be_placed_does_not_hold_the_cancel_of_an_entry_up() -> None:
+    """One order at most: a SELL entry rests, so the exit of a BUY lot is denied. The late entry goes all the same, then the exit."""
+    desk = floor(entry=replace(ENTRY, deadline_ms=1000, fallback=False), exits=replace(EXITS, deadline_ms=60_000))
+    desk.engine.risk = RiskChecks(Limits(open_orders_max=1))
+    desk.held("2", price="99.80")
+    desk.trader.lots.open[Side.BUY][0].take_profit_bps = D(0)
+    order = desk.enter(Side.SELL)
+    desk.hand.side, desk.trader.lots.open[Side.BUY][0].take_profit_bps = None, D(10)
+    for _ in range(10):
+        assert desk.sent(Cancel) == []
+        desk.touch("99.99", "100.01", after_ms=100)
+    assert desk.one(Cancel).client_order_id == order.client_order_id
+    assert "cancel pending" not in desk.words(), "nor is it asked for beside the cancel"
+    desk.canceled(desk.one(Cancel))
+    desk.touch("99.99", "100.01", after_ms=10)
+    assert [place.slot for place in desk.ever(Place)][-1] == (1, 1)
