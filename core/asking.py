@@ -143,9 +143,8 @@ def deny_entry(books: Books, want: WantPlace, risk: Risk, freed: Decimal = ZERO,
 
 
 def _deny_twin(books: Books, want: WantPlace) -> tuple[str, str] | None:
-    """No two orders without an answer are alike: a stranger's cancel renames an order, and then its shape alone tells which one came (DESIGN 3)."""
     for order in books.orders.open(want.symbol, want.side):
-        if order.place_asked is not None and (order.price, order.quantity) == (want.price, want.quantity):
+        if order.is_twin(want.price, want.quantity):
             return f"{order.client_order_id} is alike and has no answer yet", "its answer"
     return None
 

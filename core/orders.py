@@ -144,6 +144,13 @@ class Order:
         place, cancel, amend = self.place_asked, self.cancel_asked, self.amend_asked
         return (place is not None and place.unknown) or (cancel is not None and cancel.unknown) or (amend is not None and amend.unknown)
 
+    def is_twin(self, price: Decimal, quantity: Decimal) -> bool:
+        """It has no answer yet, and one of its side at this price and quantity would be just like it.
+
+        No two such are asked: a stranger's cancel renames an order, and then its shape alone tells which one came (DESIGN 3).
+        """
+        return self.place_asked is not None and (self.price, self.quantity) == (price, quantity)
+
     @property
     def is_unknown(self) -> bool:
         """A call on it has no answer, or its fills do not add up to what the venue reported, or it must be asked about."""

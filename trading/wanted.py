@@ -85,16 +85,15 @@ class Wanted:
         self.places = [one for one in self.places if one.side is not side]
 
     def _has_twin(self, side: Side, price: Decimal, quantity: Decimal) -> bool:
-        """One just like it has no answer yet, or leaves with this decision: this one goes in the step of that answer (core.asking denies twins).
+        """One just like it has no answer yet, or leaves with this decision: this one goes in the step of that answer.
 
-        It loses no interval by it: two equal exits that move in step would else deny the same one each time.
+        It loses no interval by it: were it denied (core.asking), two equal exits that move in step would lose the same one each time.
         """
         shape = (side, price, quantity)
         if shape in self.shapes:
             return True
         self.shapes.add(shape)
-        orders = self.view.open_orders(self.symbol, side)
-        return any(order.place_asked is not None and (order.price, order.quantity) == (price, quantity) for order in orders)
+        return any(order.is_twin(price, quantity) for order in self.view.open_orders(self.symbol, side))
 
     def _reprice(self, chase: Chase, move: Move) -> None:
         """By the best route of the table. One command says REPRICE itself, when it leaves.
