@@ -259,24 +259,34 @@ def _record_words(record: logging.LogRecord) -> tuple[str, str]:
 
 
 class LogHandler(logging.Handler):
-    """Brings records of the stdlib's logging (ours under `greenlight`, warnings of libraries) to the console's queue."""
+    """Brings records of the stdlib's logging (ours under `greenlight`, warnings of libraries) to the console's queue, and what ends a thread."""
 
     def __init__(self, console: Console) -> None:
         super().__init__()
         self._console = console
-        self._before = logging.NOTSET
+        self._before, self._hook_before = logging.NOTSET, threading.excepthook
 
     def install(self) -> None:
         logging.getLogger().addHandler(self)
         ours = logging.getLogger("greenlight")
         self._before = ours.level
         ours.setLevel(logging.INFO)
+        self._hook_before, threading.excepthook = threading.excepthook, self._thread_ended
 
     def uninstall(self) -> None:
         root = logging.getLogger()
         if self in root.handlers:
             root.removeHandler(self)
+            threading.excepthook = self._hook_before
             logging.getLogger("greenlight").setLevel(self._before)
+
+    def _thread_ended(self, told: threading.ExceptHookArgs) -> None:
+        """Python would print the stack with its unmasked text over the pinned line. Of the console's own thread nobody else could tell."""
+        name = told.thread.name if told.thread is not None else "?"
+        if name == self._console.name or told.exc_value is None or isinstance(told.exc_value, SystemExit):
+            self._hook_before(told)
+            return
+        logging.getLogger("greenlight.threads").error("thread %s has ended by a fault of its own", name, exc_info=told.exc_value)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Queue the record as it is; its text is made on the console's thread."""

@@ -8,6 +8,8 @@ import threading
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
+
 from core.commands import Cancel, CancelAll, Place, ReadDepth
 from core.notices import Notice, Said
 from core.types import OrderType, Side
@@ -183,6 +185,25 @@ def test_secrets_are_masked_everywhere(tmp_path: Path) -> None:
     assert SECRET not in written and "MC4CAQ" not in written
     assert written.count("***") >= 10 and "Traceback" in bench.text_log
     assert not any("Traceback" in line for line in bench.shown)
+
+
+def test_what_ends_a_thread_is_said_and_masked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A thread that ends by a fault is a line with its name, its stack in the log file, and nothing of it on stderr."""
+    before = threading.excepthook
+    bench = Bench(tmp_path)
+    bench.console.redact(SECRET)
+    bench.console.start()
+
+    def fails() -> None:
+        raise ValueError(f"bad key {SECRET}")
+
+    thread = threading.Thread(target=fails, name="query-1")
+    thread.start()
+    thread.join()
+    bench.stop()
+    assert sum("thread query-1 has ended by a fault of its own · ValueError: bad key ***" in line for line in bench.shown) == 1
+    assert "in fails" in bench.text_log and SECRET not in bench.text_log + bench.events_log
+    assert capsys.readouterr().err == "" and threading.excepthook is before
 
 
 def test_a_secret_is_masked_in_its_url_form_too() -> None:

@@ -1,12 +1,16 @@
 """API keys: where they are read, when they are refused, and that they are never shown (DESIGN 10)."""
 
 import os
+import sys
+import threading
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from runtime.command_line import parse
-from runtime.keys import Keys, KeysError, read_keys
+from runtime.keys import Keys, KeysError, ask_keyring, read_keys
 
 KEY, SECRET = "planted-key-1234", "planted-secret-5678"
 
@@ -23,6 +27,42 @@ def test_environment_beats_file(tmp_path: Path) -> None:
     keys = read_keys({"GREENLIGHT_API_KEY": KEY, "GREENLIGHT_API_SECRET": f" {SECRET}\n"}, tmp_path)
     assert (keys.api_key, keys.api_secret) == (KEY, SECRET)
     assert read_keys({}, tmp_path) == Keys("filekey", "filesecret")
+
+
+def test_the_keyring_stands_between_environment_and_file(tmp_path: Path) -> None:
+    """What the environment holds is not looked up in the keyring, and what the keyring holds not in the file (DESIGN 10)."""
+    key_file(tmp_path, "api_key: filekey\napi_secret: filesecret\n")
+    kept = {"api_key": "ringkey", "api_secret": "ringsecret"}
+    assert read_keys({}, tmp_path, lambda: kept) == Keys("ringkey", "ringsecret")
+    assert read_keys({"GREENLIGHT_API_KEY": KEY, "GREENLIGHT_API_SECRET": SECRET}, tmp_path, lambda: kept) == Keys(KEY, SECRET)
+    with pytest.raises(KeysError, match="the keyring must hold api_key and api_secret"):
+        read_keys({}, tmp_path, lambda: {"api_key": KEY})
+
+
+def keyring(monkeypatch: pytest.MonkeyPatch, get_password: object) -> None:
+    module = ModuleType("keyring")
+    module.__spec__ = ModuleSpec("keyring", None)
+    module.__dict__["get_password"] = get_password
+    monkeypatch.setitem(sys.modules, "keyring", module)
+
+
+def test_the_keyring_is_asked_where_its_package_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under `greenlight`, by the names of the file; a backend that fails is no keyring, and one that waits is not waited for without end."""
+    kept = {("greenlight", "api_key"): "ringkey", ("greenlight", "api_secret"): "ringsecret\n"}
+    keyring(monkeypatch, lambda service, name: kept.get((service, name)))
+    assert ask_keyring() == {"api_key": "ringkey", "api_secret": "ringsecret"}
+
+    def fails(service: str, name: str) -> str:
+        raise RuntimeError(SECRET)
+
+    keyring(monkeypatch, fails)
+    assert ask_keyring() == {}
+    unlocked = threading.Event()
+    keyring(monkeypatch, lambda service, name: unlocked.wait(60) and None)
+    monkeypatch.setattr("runtime.keys.KEYRING_S", 0.01)
+    with pytest.raises(KeysError, match="unlock it"):
+        ask_keyring()
+    unlocked.set()
 
 
 def test_keys_are_never_shown() -> None:
