@@ -44,7 +44,7 @@ from runtime.venue_words import told
 from state.identity import TagUnusable, kept_tag
 from state.intents import IntentsCorrupt
 from state.report import NoReport, build, print_report
-from state.report import lines as report_lines
+from state.report_words import lines as report_lines
 from state.store import FILE as STORE_FILE
 from state.store import StoreRefused
 from state.words import newest_tape, print_tape

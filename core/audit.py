@@ -170,6 +170,7 @@ class Audit:
         self.last = verdict
         self.equal_proofs += equal
         self.suspicion, self.standing, self.doubts = (), {}, 0
+        books.figures.add_proof(label, books.now_ns, equal, finding.lines if equal else finding.differences)
         if purpose is Purpose.STOP:
             self.stop_proof = verdict
         if not equal:

@@ -57,6 +57,8 @@ def _count(books: Books, fill: Fill) -> None:
     books.fills_booked += 1
     books.fees[fill.fee_asset] = books.fees.get(fill.fee_asset, ZERO) + fill.fee
     books.account.on_own_fill(fill, books.now_ns)
+    age_ns = books.now_ns + books.budget.ahead_ns - fill.time_ms * MS
+    books.figures.add_fill(fill, books.mid(fill.symbol), books.rules[fill.symbol], books.now_ns, age_ns)
     books.totals[fill.symbol].add(fill)
 
 

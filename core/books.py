@@ -17,6 +17,7 @@ from core.budget import Budget
 from core.commands import AnyCommand, Reconnect
 from core.depth import DepthBook, Touch
 from core.events import ConfigChanged, Told
+from core.figures import Figures
 from core.light import Light, Lights, Session, SymbolState, judge
 from core.money import ZERO
 from core.notices import Holdings, LightChanged, Notice
@@ -98,6 +99,7 @@ class Books:
     fills_booked: int = 0  # since the start, also beyond what `fills` keeps
     fills_recovered: int = 0  # of earlier runs, also beyond what `recovered` keeps
     fees: dict[str, Decimal] = field(default_factory=dict)  # paid by the fills of this run, per asset
+    figures: Figures = field(default_factory=Figures)
     unheard_since_ns: int = 0  # an order was acknowledged and ended by replies, and the user stream has said nothing of any order since
     want_user_reconnect: str = ""  # the reason, once the user stream has gone deaf
     silent_ask_ns: int = 0  # when orders the user stream is silent about are asked about next
@@ -181,16 +183,18 @@ class Books:
         self.commands.append(Reconnect(command_id=self.number(), reason=reason, timeout_ms=self.timing.read_timeout_ms, connection=connection))
 
     def tell_holdings(self) -> None:
-        """For the store: what is held of the traded assets, and what the P&L of the run is counted from."""
+        """For the store."""
+        self.notices.append(self.holdings())
+
+    def holdings(self) -> Holdings:
+        """What is held of the traded assets, and what the P&L of the run is counted from."""
         account, traded = self.account, dict.fromkeys(asset for rule in self.rules.values() for asset in (rule.quote, rule.base))
-        self.notices.append(
-            Holdings(
-                balances=tuple(Balance(name, held.free, held.locked) for name, held in account.holdings.items() if name in traded),
-                start=tuple((name, account.baseline[name], account.baseline_ms.get(name, -1)) for name in traded if name in account.baseline),
-                movements=tuple((name, delta) for name, delta in account.movements.items() if name in traded),
-                start_mids=tuple(self.start_mids.items()),
-                mids=tuple({**self.start_mids, **self.mids()}.items()),
-            )
+        return Holdings(
+            balances=tuple(Balance(name, held.free, held.locked) for name, held in account.holdings.items() if name in traded),
+            start=tuple((name, account.baseline[name], account.baseline_ms.get(name, -1)) for name in traded if name in account.baseline),
+            movements=tuple((name, delta) for name, delta in account.movements.items() if name in traded),
+            start_mids=tuple(self.start_mids.items()),
+            mids=tuple({**self.start_mids, **self.mids()}.items()),
         )
 
     def touch_private(self) -> None:

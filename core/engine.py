@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
-from core import amending, asking, audit, hearing, market, memory, opening, pairing, replies, resolver, resync, settings
+from core import amending, asking, audit, figures_told, hearing, market, memory, opening, pairing, replies, resolver, resync, settings
 from core.books import MS, Books, Timing
 from core.commands import AnyCommand, CancelAll, Purpose, ReadAccount, Reconnect
 from core.events import (
@@ -73,6 +73,8 @@ class Engine:
             self.books, events = self._opened(time_ns, events[0]), events[1:]
         books = self.books
         books.now_ns = time_ns
+        if time_ns >= books.figures.due_ns:
+            books.figures.settle(time_ns, books.mid)
         is_market_only = bool(events) and all(type(event) in MARKET_DATA for event in events)
         if not is_market_only:
             self.uptime.advance(time_ns, {key: light.colour for key, light in books.lights.shown.items()}, books.orders)
@@ -264,6 +266,7 @@ class Engine:
 
     def _on_timer(self, books: Books, event: AnyEvent) -> None:
         resolver.judge_deadlines(books)
+        figures_told.keep(books, self.uptime, self.audit)
         self._judge_risk(books)
         self._change_all(books)
 

@@ -142,7 +142,10 @@ def _hear(books: Books, order: Order, status: str, executed: Decimal, evidence: 
     was_canceled = order.cancel_asked is not None or bool(order.cancel_wanted)
     if order.place_asked is not None:
         _ack(books, order)
+    asked = order.cancel_asked
     if books.orders.hear(order, status, executed, evidence, books.now_ns):
+        if asked is not None and order.status is OrderStatus.CANCELED:
+            books.figures.cancel_ms.note((books.now_ns - asked.since_ns) / MS)
         if not order.reported and order.acked_ns and order.created_ns >= books.user_gap_ns and not books.unheard_since_ns:
             books.unheard_since_ns = books.now_ns
         if order.status is OrderStatus.CANCELED and was_canceled:
@@ -185,6 +188,8 @@ def _ack(books: Books, order: Order) -> None:
         order.queue = queue.joined(market.depth.quantity_at(order.side, order.price), order.level_when_sent, order.quantity)
     books.clear_refusals(order.symbol, order.side)
     elapsed_ms = (books.now_ns - order.created_ns) / MS
+    if order.created_ns >= books.started_ns:  # an earlier run's place was not waited for all the time
+        books.figures.place_ms.note(elapsed_ms)
     books.notices.append(
         Acked(
             tag="ACK",

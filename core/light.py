@@ -35,6 +35,7 @@ class Light(msgspec.Struct, frozen=True):
 Verdict = tuple[Colour, str, str]  # colour, reason, clears_when
 MS = 1_000_000
 NOT_YET = "not connected yet"
+REASONS_MAX = 24  # kinds of reason a side may have had, over its colours
 GREEN: Verdict = (Colour.GREEN, "book fresh, funds free, nothing pending", "")
 
 
@@ -122,11 +123,26 @@ def judge(symbol: str, side: Side, orders: Orders, account: Account, session: Se
     return GREEN
 
 
+def kind_of(reason: str) -> str:
+    """A reason without its ids and numbers: a closed set, so that time can be added up by it."""
+    if reason.startswith("fills of "):
+        return "fills not complete"
+    if " held by a pending cancel" in reason:
+        return "funds held by a pending cancel"
+    if reason.endswith(" pending") and reason[0].isdigit():
+        return f"{reason.split(' ')[1].rstrip('s')} pending"
+    for stop in (":", ",", " ("):
+        reason = reason.partition(stop)[0]
+    return reason
+
+
 @dataclass(slots=True)
 class Lights:
     """Remembers since when each light shows what it shows."""
 
     shown: dict[tuple[str, Side], Light] = field(default_factory=dict)
+    since_ns: dict[tuple[str, Side], int] = field(default_factory=dict)  # the reason that is shown; a light's own time runs on over reasons
+    spent_ns: dict[tuple[str, Side, Colour, str], int] = field(default_factory=dict)  # by colour and kind of reason
 
     def show(self, symbol: str, side: Side, verdict: Verdict, now_ns: int) -> tuple[Light, Light | None]:
         """(the light now, the light before). Its time runs on while only the reason changes."""
@@ -139,4 +155,21 @@ class Lights:
         since_ns = before.since_ns if before is not None and before.colour is colour else now_ns
         light = Light(colour, reason, since_ns, clears_when)
         self.shown[symbol, side] = light
+        if before is not None:
+            self._spend(symbol, side, before, now_ns - self.since_ns[symbol, side])
+        self.since_ns[symbol, side] = now_ns
         return light, before
+
+    def _spend(self, symbol: str, side: Side, light: Light, ns: int) -> None:
+        key = (symbol, side, light.colour, kind_of(light.reason))
+        if key not in self.spent_ns and len(self.spent_ns) >= REASONS_MAX * len(self.shown):
+            key = (symbol, side, light.colour, "another reason")
+        self.spent_ns[key] = self.spent_ns.get(key, 0) + ns
+
+    def spent(self, symbol: str, side: Side, now_ns: int) -> dict[tuple[Colour, str], int]:
+        """Until now: (colour, kind of reason) -> ns."""
+        found = {(colour, kind): ns for (of, which, colour, kind), ns in self.spent_ns.items() if (of, which) == (symbol, side)}
+        if (light := self.shown.get((symbol, side))) is not None:
+            key = light.colour, kind_of(light.reason)
+            found[key] = found.get(key, 0) + now_ns - self.since_ns[symbol, side]
+        return found

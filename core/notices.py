@@ -211,6 +211,12 @@ class ConfigTaken(Fact, frozen=True, kw_only=True):
     version: str
 
 
+class Counted(Fact, frozen=True, kw_only=True):
+    """The figures of the run so far, as plain data (core.figures_told)."""
+
+    figures: dict[str, object]
+
+
 class Remembered(Fact, frozen=True, kw_only=True):
     """What a strategy wants known of a symbol after a restart (core.memory)."""
 

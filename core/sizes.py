@@ -17,6 +17,8 @@ from core.booking import FOREIGN_TRADES_MAX
 from core.books import ATTRIBUTED_MAX, FILLS_KEPT_MAX, ORPHAN_TRADES_MAX
 from core.depth import BUFFERED_DIFFS_MAX, LEVELS_MAX
 from core.engine import PENDING_MAX, Engine
+from core.figures import AWAITED_MAX, HORIZONS_S
+from core.light import REASONS_MAX
 from core.lots import EXITS_KEPT_MAX, LOTS_CLOSED_MAX, LOTS_MAX
 from core.orders import BOOKED_MAX, CLOSED_MAX
 from core.refusing import COUNT_MAX
@@ -62,6 +64,12 @@ CAPS: dict[str, Cap] = {
     "lots.runner": PER_SIDE,
     "lots.closed": Cap(per_symbol=LOTS_CLOSED_MAX),
     "lots.records": Cap(per_symbol=EXITS_KEPT_MAX),
+    "figures.classes": Cap(per_symbol=4),  # side and liquidity
+    "figures.awaited": Cap(len(HORIZONS_S)),
+    "figures.awaited[]": Cap(len(HORIZONS_S) * AWAITED_MAX),
+    "figures.proofs": Cap(4),  # start, resync, proof, stop
+    "lights.since_ns": PER_SIDE,
+    "lights.spent_ns": Cap(per_symbol=2 * (REASONS_MAX + 3)),
     "uptime.light_ns": Cap(per_symbol=2 * 3),
     "uptime.quoted_ns": PER_SIDE,
     "uptime.ready_ns": PER_SIDE,
@@ -148,7 +156,7 @@ def _found(engine: Engine) -> Iterator[tuple[str, int]]:
     books = engine.books
     if books is not None:
         named += [("books", books), ("orders", books.orders), ("account", books.account), ("budget", books.budget)]
-        named += [("session", books.session), ("lights", books.lights)]
+        named += [("session", books.session), ("lights", books.lights), ("figures", books.figures)]
         named += [("market", market) for market in books.market.values()]
         named += [("depth", market.depth) for market in books.market.values()]
         named += [("touch", market.touch) for market in books.market.values()]

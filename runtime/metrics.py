@@ -6,16 +6,11 @@ Never: a lock, a label that grows with the data.
 
 import threading
 import time
-from bisect import bisect_left
 from collections import deque
 from collections.abc import Mapping
-from itertools import accumulate, repeat
-from operator import mul
 
+from core.histogram import Histogram
 from runtime.worker import Worker
-
-SMALLEST_MS, RATIO, BUCKETS = 0.001, 1.2, 110  # 1 us to about 7 minutes; a percentile is at most 20 % too high
-_EDGES = tuple(accumulate(repeat(RATIO, BUCKETS - 1), mul, initial=SMALLEST_MS))
 
 
 class Counter:
@@ -28,44 +23,6 @@ class Counter:
 
     def add(self, count: int = 1) -> None:
         self.value += count
-
-
-class Histogram:
-    """Durations in ms in fixed buckets, each 1.2 times the last. One writer."""
-
-    __slots__ = ("count", "sum_ms", "max_ms", "_buckets")
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.sum_ms = 0.0
-        self.max_ms = 0.0
-        self._buckets = [0] * (BUCKETS + 1)
-
-    def note(self, elapsed_ms: float) -> None:
-        self._buckets[bisect_left(_EDGES, elapsed_ms)] += 1
-        self.count += 1
-        self.sum_ms += elapsed_ms
-        if elapsed_ms > self.max_ms:
-            self.max_ms = elapsed_ms
-
-    def percentile_ms(self, percent: float) -> float:
-        """The upper edge of the bucket that holds it, never above the maximum; 0 where nothing was noted. `percent` is above 0, at most 100."""
-        buckets = list(self._buckets)
-        wanted = sum(buckets) * percent / 100
-        if not wanted:
-            return 0.0
-        for index, reached in enumerate(accumulate(buckets)):
-            if reached >= wanted:
-                return min(self.max_ms, _EDGES[index]) if index < BUCKETS else self.max_ms
-        return self.max_ms
-
-    def as_dict(self) -> dict[str, float]:
-        return {
-            "count": self.count,
-            "p50_ms": round(self.percentile_ms(50), 3),
-            "p99_ms": round(self.percentile_ms(99), 3),
-            "max_ms": round(self.max_ms, 3),
-        }
 
 
 class Metrics:

@@ -8,8 +8,10 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+from core import figure_words
 from core.commands import Purpose
 from core.engine import Engine
+from core.figures_told import told as figures_told
 from core.money import BPS, at_least, plain
 from core.position_words import heart_line, side_lines, tally_lines
 from core.proof import Proof
@@ -39,6 +41,7 @@ def run_json(engine: Engine, snapshot: Snapshot, measured: Mapping[str, object])
         "pnl_hold_quote": snapshot.pnl_hold_quote,
         "inventory": {shown.symbol: shown.inventory for shown in snapshot.symbols},
         "rejects": snapshot.rejects,
+        "figures": figures_of(engine),
         "light_seconds": snapshot.light_seconds,
         **({"positions": snapshot.positions} if snapshot.positions else {}),
         "quote_uptime": {f"{shown.symbol} {shown.side}": shown.uptime for shown in snapshot.sides},
@@ -60,11 +63,12 @@ def run_json(engine: Engine, snapshot: Snapshot, measured: Mapping[str, object])
 def run_lines(summary: Mapping[str, object], snapshot: Snapshot, quote: str) -> list[str]:
     """The terminal summary, at most 25 lines."""
     total, hold = Decimal(snapshot.pnl_quote), Decimal(snapshot.pnl_hold_quote)
-    fees = summary["fees"]
-    assert isinstance(fees, dict)
+    fees, figures = summary["fees"], summary["figures"]
+    assert isinstance(fees, dict) and isinstance(figures, dict)
+    ratio = f" · {figure_words.order_words(figures)}" if snapshot.fills else ""
     lines = [
         f"run {summary['run_id']} · {summary['seconds']} s",
-        f"orders   placed {snapshot.orders_placed} · canceled {snapshot.orders_canceled}{_kept(snapshot)} · fills {snapshot.fills}",
+        f"orders   placed {snapshot.orders_placed} · canceled {snapshot.orders_canceled}{_kept(snapshot)} · fills {snapshot.fills}{ratio}",
         f"fills    maker {summary['maker_fills']} · taker {summary['taker_fills']} · fees {_pairs(fees) or 'none'}",
         f"pnl      {total:+.4f} {quote} = quoting {total - hold:+.4f} + holding {hold:+.4f}",
     ]
@@ -75,9 +79,10 @@ def run_lines(summary: Mapping[str, object], snapshot: Snapshot, quote: str) -> 
     if snapshot.halted:
         lines.append(f"HALTED   by {snapshot.halted}")
     held_at = len(lines)
+    counted = figure_words.lines(figures)
     lines.append("quoting  " + " · ".join(f"{side.symbol} {side.side} {side.uptime:.1%}" for side in snapshot.sides[:6]))
     lines.append("light    " + " · ".join(f"{colour} {seconds:.1f} s" for colour, seconds in snapshot.light_seconds.items()))
-    lines.append(f"rejects  {_pairs(snapshot.rejects) or 'none'} · weight {snapshot.weight_used}/{snapshot.weight_limit}")
+    lines.append(figure_words.limit_words(figures))
     lines.append(f"limits   step max {summary['step_ms_max']} ms · pong max {summary['pong_ms_max']} ms · stop took {summary['shutdown_ms']} ms")
     if len(snapshot.config_versions) > 1:
         lines.append(f"settings {_versions(snapshot)}")
@@ -89,10 +94,21 @@ def run_lines(summary: Mapping[str, object], snapshot: Snapshot, quote: str) -> 
             f"proof    {'books equal' if proof.equal else 'BOOKS DIFFER'}: {', '.join(proof.compared if proof.equal else proof.differences)}"
         )
     held = [line for symbol, shown in snapshot.positions.items() for line in _held(symbol, shown, quote, snapshot.at_ns)]
-    room = LINES_MAX - len(lines)
-    if len(held) > room:
-        held = [*held[: max(0, room - 1)], f"         and {len(held) - max(0, room - 1)} lines more: python bot.py report"]
+    held = _fitted([*counted, *held], LINES_MAX - len(lines))
     return [*lines[:held_at], *held, *lines[held_at:]][:LINES_MAX]
+
+
+def _fitted(lines: list[str], room: int) -> list[str]:
+    """What finds no room is in the report."""
+    if len(lines) <= room:
+        return lines
+    shown = max(0, room - 1)
+    return [*lines[:shown], f"         and {len(lines) - shown} lines more: python bot.py report"]
+
+
+def figures_of(engine: Engine) -> dict[str, object]:
+    """What was counted, as it is now; empty before Boot."""
+    return figures_told(engine.books, engine.uptime, engine.audit) if engine.books is not None else {}
 
 
 def _held(symbol: str, shown: Mapping[str, Any], quote: str, at_ns: int) -> list[str]:

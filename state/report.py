@@ -7,7 +7,6 @@ Never: a write, a question to the venue or to the bot.
 
 import json
 import sys
-from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -27,15 +26,15 @@ from state.intents import IntentsCorrupt
 from state.ledger import account_of, recover
 from state.lot_rows import ExitRow, LotRow
 from state.rebuild import both_files, project
+from state.report_figures import figures_of
 from state.report_lots import exits_of, lots_of
-from state.report_lots import lines as lot_lines
-from state.report_positions import lines as position_lines
 from state.report_positions import positions_of
+from state.report_words import lines
 from state.rows import OrderRow, ReportRow, Rows, RunRow, boot_of
 from state.schema import REVISION, exact, execution_reports, lot_exits, lots, orders, runs
 from state.store import FILE, connect_to, revision_of
 
-ORDERS_SHOWN, RUNS_NAMED = 20, 5
+RUNS_NAMED = 5
 NS = 1_000_000_000
 Json = dict[str, object]
 
@@ -96,6 +95,7 @@ def build(store_path: Path, intents_path: Path, wanted: str | None) -> Json:
         "config_versions": [
             {"version": one.version, "since": _iso(one.since_ns), "since_ns": one.since_ns} for one in settings.of_run(store_path, scope, boot)
         ],
+        "figures": figures_of(store_path, scope, boot),
         "notes": notes,
     }
 
@@ -335,48 +335,3 @@ def _order_json(row: OrderRow, filled: Mapping[str, Decimal]) -> Json:
 
 def _iso(at_ns: int) -> str:
     return datetime.fromtimestamp(at_ns // NS, UTC).strftime("%Y-%m-%dT%H:%M:%S") + f".{at_ns % NS // 1_000_000:03d}Z"
-
-
-# -- words ---------------------------------------------------------------------------------------
-def lines(report: Mapping[str, Any]) -> list[str]:
-    """The report for a person."""
-    code = f" (exit {report['exit_code']})" if report["exit_code"] is not None else ""
-    end = f"ended {report['ended']}{code}: {report['end_reason']}"
-    statuses = Counter(order["status"] for order in report["orders"])
-    makers = sum(fill["liquidity"] == Liquidity.MAKER for fill in report["fills"])
-    said = [
-        f"run {report['run_id']} · {report['venue']} account {report['instance']} · started {report['started']} · as of {report['as_of']}",
-        end if report["ended"] else "no end recorded: it runs, or it was killed",
-        f"orders   {len(report['orders'])}{_counts(statuses)}",
-        f"fills    {len(report['fills'])} · maker {makers} · taker {len(report['fills']) - makers} · fees {_pairs(report['fees'])}",
-        _pnl_words(report),
-        f"balances {_pairs({asset: plain(Decimal(held['free']) + Decimal(held['locked'])) for asset, held in report['balances'].items()})}",
-    ]
-    if report["config_versions"]:
-        said.append("settings " + " · ".join(f"{one['version']} since {one['since']}" for one in report["config_versions"]))
-    said += position_lines(report["positions"]) + lot_lines(report["lots"])
-    if report["recovered_fills"]:
-        said.append(f"recovered {len(report['recovered_fills'])} fills from before this run's books begin")
-    said += _listed("open", report["open_orders"]) + _listed("undecided", report["undecided"])
-    return said + [f"note     {note}" for note in report["notes"]]
-
-
-def _pnl_words(report: Mapping[str, Any]) -> str:
-    if report["pnl_quote"] is None:
-        return "pnl      not known: the balances at the start were not recorded"
-    total, hold = Decimal(report["pnl_quote"]), Decimal(report["pnl_hold_quote"])
-    return f"pnl      {total:+.4f} {report['quote']} = quoting {total - hold:+.4f} + holding {hold:+.4f}"
-
-
-def _counts(counts: Mapping[str, int]) -> str:
-    return "".join(f" · {count} {name}" for name, count in counts.items())
-
-
-def _pairs(values: Mapping[str, str]) -> str:
-    return ", ".join(f"{value} {name}" for name, value in values.items()) or "none"
-
-
-def _listed(name: str, found: list[Any]) -> list[str]:
-    head = [f"{name:<8} {len(found) or 'none'}"]
-    shown = [f"    {one['symbol']} {one['side']:<4} {one['quantity']} @ {one['price']} · {one['client_order_id']}" for one in found[:ORDERS_SHOWN]]
-    return head + shown + ([f"    and {len(found) - ORDERS_SHOWN} more"] if len(found) > ORDERS_SHOWN else [])

@@ -9,7 +9,7 @@ from decimal import Decimal
 import msgspec
 
 from core.commands import Place, places_of
-from core.notices import Filled, Holdings, Notice, Recovered, Remembered, Reported, Sent, Standing
+from core.notices import Counted, Filled, Holdings, Notice, Recovered, Remembered, Reported, Sent, Standing
 from core.types import Fill, OrderStatus
 from state import lot_rows
 from state.lot_rows import ExitRow, LotRow
@@ -96,17 +96,26 @@ class ReportRow(msgspec.Struct, frozen=True, kw_only=True):
     time_ms: int
 
 
+class FiguresRow(msgspec.Struct, frozen=True, kw_only=True):
+    """Fields in the order of the table's columns."""
+
+    venue_instance: str
+    boot: str
+    figures: str
+
+
 class Rows(msgspec.Struct):
     """One group of writes: the newest form of each row."""
 
     runs: dict[tuple[str, str], RunRow] = {}
+    figures: dict[tuple[str, str], FiguresRow] = {}
     orders: dict[tuple[str, str], OrderRow] = {}
     reports: dict[tuple[str, str], ReportRow] = {}
     lots: dict[tuple[str, str], LotRow] = {}
     exits: dict[tuple[str, str], ExitRow] = {}
 
     def __len__(self) -> int:
-        return len(self.runs) + len(self.orders) + len(self.reports) + len(self.lots) + len(self.exits)
+        return len(self.runs) + len(self.figures) + len(self.orders) + len(self.reports) + len(self.lots) + len(self.exits)
 
     def remember(self, scope: str, boot: str, text: str) -> None:
         """A strategy's memory: the lots it tells of, and their exits."""
@@ -215,6 +224,8 @@ def take(rows: Rows, run: RunRow, at_ns: int, notice: Notice) -> None:
         rows.remember(scope, boot, notice.text)
     elif isinstance(notice, Holdings):
         hold(run, notice)
+    elif isinstance(notice, Counted):
+        rows.figures[scope, boot] = FiguresRow(venue_instance=scope, boot=boot, figures=text_of(notice.figures))
     run.as_of_ns = max(run.as_of_ns, at_ns)
     rows.runs[scope, boot] = run
 

@@ -10,7 +10,7 @@ from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, St
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
 
-REVISION = "0003"  # the newest revision in state/migrations/versions; a test holds the two together
+REVISION = "0004"  # the newest revision in state/migrations/versions; a test holds the two together
 
 
 def exact(value: Decimal) -> str:
@@ -57,6 +57,15 @@ runs = Table(
     Column("ended_ns", BigInteger),
     Column("exit_code", Integer),
     Column("end_reason", Text),
+)
+
+# One row per run with what was counted in it (core.figures_told), as JSON; the newest picture counts.
+run_figures = Table(
+    "run_figures",
+    metadata,
+    Column("venue_instance", String, primary_key=True),
+    Column("boot", String, primary_key=True),
+    Column("figures", Text, nullable=False),
 )
 
 # One row per order with our tag. `boot` made it, `last_boot` saw it last. `status` is UNSEEN until the venue has spoken. What was filled of it is the

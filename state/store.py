@@ -19,7 +19,7 @@ from sqlalchemy.exc import DatabaseError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from state.rows import Rows
-from state.schema import REVISION, alembic_version, execution_reports, key_value, lot_exits, lots, metadata, orders, runs
+from state.schema import REVISION, alembic_version, execution_reports, key_value, lot_exits, lots, metadata, orders, run_figures, runs
 
 FILE = "store.db"
 BUSY_MS = 1000
@@ -69,6 +69,13 @@ def _upsert_lots() -> Insert:
     return adding.on_conflict_do_update(index_elements=[lots.c.venue_instance, lots.c.lot_id], set_=moved)
 
 
+def _upsert_figures() -> Insert:
+    adding = insert(run_figures)
+    return adding.on_conflict_do_update(
+        index_elements=[run_figures.c.venue_instance, run_figures.c.boot], set_={"figures": adding.excluded.figures}
+    )
+
+
 def _upsert_keys() -> Insert:
     adding = insert(key_value)
     set_ = {"value": adding.excluded.value, "updated_ns": adding.excluded.updated_ns}
@@ -76,7 +83,7 @@ def _upsert_keys() -> Insert:
 
 
 UPSERT_RUN, UPSERT_ORDER = _sql(_upsert_runs()), _sql(_upsert_orders())
-UPSERT_LOT, UPSERT_KEY = _sql(_upsert_lots()), _sql(_upsert_keys())
+UPSERT_LOT, UPSERT_KEY, UPSERT_FIGURES = _sql(_upsert_lots()), _sql(_upsert_keys()), _sql(_upsert_figures())
 ADD_REPORT = _sql(insert(execution_reports).on_conflict_do_nothing())
 ADD_EXIT = _sql(insert(lot_exits).on_conflict_do_nothing())
 DROP_KEY = delete(key_value).where(key_value.c.venue_instance == bindparam("scope"), key_value.c.key == bindparam("name"))
@@ -211,6 +218,7 @@ class Store:
         """One group, one transaction."""
         with self._begin() as connection:
             _many(connection, UPSERT_RUN, [msgspec.structs.astuple(row) for row in rows.runs.values()])
+            _many(connection, UPSERT_FIGURES, [msgspec.structs.astuple(row) for row in rows.figures.values()])
             _many(connection, UPSERT_ORDER, [msgspec.structs.astuple(row) for row in rows.orders.values()])
             _many(connection, ADD_REPORT, [msgspec.structs.astuple(row) for row in rows.reports.values()])
             _many(connection, UPSERT_LOT, [msgspec.structs.astuple(row) for row in rows.lots.values()])

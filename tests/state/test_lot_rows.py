@@ -19,7 +19,8 @@ from state.keeper import Keeper
 from state.lot_rows import lots_of
 from state.rebuild import rebuild
 from state.recorder import Recorder
-from state.report import build, lines
+from state.report import build
+from state.report_words import lines
 from state.schema import lot_exits, lots
 from state.store import FILE, Store, alembic_config
 from tests.core.builders import BTC

@@ -13,18 +13,27 @@ import msgspec
 import pytest
 
 from core.events import Boot
-from core.notices import Ended, Recovered
+from core.notices import Counted, Ended, Recovered
 from core.types import Side, SymbolRules
 from runtime.worker import Worker
 from state.intents import Intents
 from state.keeper import Keeper
 from state.recorder import Recorder
-from state.report import NoReport, build, lines, print_report
+from state.report import NoReport, build, print_report
+from state.report_words import lines
 from state.rows import RunStart
 from state.store import FILE, Store
 from tests.state.store_builders import AT_NS, BOOT, RUN, TAG, fill, filled, holdings, order_id, place, sent, standing
 
 RULES = tuple(SymbolRules(symbol, base, quote, Decimal("0.01"), Decimal("0.001")) for symbol, base, quote in RUN.symbols)
+
+
+FIGURES: dict[str, object] = {
+    "at_ns": 1, "quote": "USDT", "fills": [], "late": 0, "unmarked": 0, "orders": {"placed": 5, "canceled": 3, "fills": 2}, "rejects": {"-2010": 1},
+    "sides": [{"symbol": "BTCUSDT", "side": "BUY", "uptime": 0.985, "ready_s": 3.0, "light": []}], "latency": {},
+    "weight": {"max": 46, "limit": 6000, "proofs": 46}, "proofs": {"stop": {"at_ns": 1, "equal": True, "lines": ["orders 0=0"]}},
+    "proofs_equal": 4, "proofs_different": 0,
+}  # fmt: skip
 
 
 class Life:
@@ -96,6 +105,19 @@ def test_a_run_in_numbers(life: Life) -> None:
     assert (told["pnl_quote"], told["pnl_hold_quote"]) == ("79.5", "100")
     assert told["as_of"] == "2026-11-21T09:25:21.001Z" and told["notes"] == []
     assert json.loads(json.dumps(told)) == told
+
+
+def test_figures_of_the_run(life: Life) -> None:
+    """The newest picture of what was counted is in the report and its words; a store that was rebuilt does not know it."""
+    life.recorder.take((), [Counted(figures=FIGURES), Counted(figures={**FIGURES, "late": 2})], life.at_ns)
+    life.end()
+    told = life.report()
+    assert told["figures"] == {**FIGURES, "late": 2}
+    said = "\n".join(lines(told))
+    assert "3 · 1 FILLED · 1 NEW · 1 UNSEEN · 2.5 placed per fill" in said and "rejects  1 -2010 · weight at most 46/6000 in a window" in said
+    assert "proofs   4 equal, 0 different · stop: books equal: orders 0=0" in said and "uptime   BTCUSDT BUY 98.5%" in said
+    (life.folder / FILE).unlink()
+    assert life.report()["figures"] is None
 
 
 def test_undecided_places_are_named(life: Life) -> None:

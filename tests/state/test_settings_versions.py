@@ -11,7 +11,8 @@ from state.intents import Intents
 from state.keeper import Keeper
 from state.keyvalue import KEYS_MAX
 from state.recorder import Recorder
-from state.report import build, lines
+from state.report import build
+from state.report_words import lines
 from state.settings import KEPT, InForce, added, of_run
 from state.store import Store
 from tests.state.store_builders import AT_NS, BOOT, RUN, TAG

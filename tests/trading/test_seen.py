@@ -7,7 +7,7 @@ from core.ports import Capabilities
 from core.position_words import heart_line, remembered_lines, side_lines, tally_lines
 from core.snapshot import picture
 from core.types import Liquidity
-from runtime.summary import LINES_MAX, run_lines
+from runtime.summary import LINES_MAX, figures_of, run_lines
 from tests.core.builders import rules
 from tests.trading.floor import ENTRY, REPLACEABLE, Floor
 from trading.amend import Amending
@@ -65,7 +65,10 @@ def test_the_end_of_a_run_shows_what_is_held_and_never_cuts_the_proof_off() -> N
     desk = floor(symbols=(REPLACEABLE, *(rules(f"X{number}USDT", f"X{number}") for number in range(11))))
     snapshot = picture(desk.engine)
     assert snapshot is not None
-    summary = {"run_id": "r", "seconds": 1, "maker_fills": 0, "taker_fills": 0, "fees": {}, "step_ms_max": 0, "pong_ms_max": 0, "shutdown_ms": 0}
+    summary: dict[str, object] = {
+        "run_id": "r", "seconds": 1, "maker_fills": 0, "taker_fills": 0, "fees": {}, "step_ms_max": 0, "pong_ms_max": 0, "shutdown_ms": 0,
+    }  # fmt: skip
+    summary["figures"] = figures_of(desk.engine)
     lines = run_lines(summary, snapshot, "USDT")
     assert len(lines) == LINES_MAX
     assert lines[-1].startswith("proof")
