@@ -24,9 +24,9 @@ from order_book_manager import OrderBookManager
 from runtime.lanes import Lane
 from tests.binance.fake_ws import FakeWs, Peer
 from tests.core.builders import D, Desk
+from tests.timing import SOON_S
 
 KEY, SECRET = "bench-key", "bench-secret"
-WAIT_S = 5.0
 LIMITS = [
     {"rateLimitType": "ORDERS", "interval": "SECOND", "intervalNum": 10, "limit": 50, "count": 12},
     {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": 6000, "count": 321},
@@ -80,7 +80,7 @@ class Diary:
         self.lines.append(f"result {reply.command_id} {reply.outcome}")
 
     def wait_for(self, line: str) -> None:
-        ends_s = time.monotonic() + WAIT_S
+        ends_s = time.monotonic() + SOON_S
         while line not in self.lines:
             assert time.monotonic() < ends_s, f"{line!r} was never written"
             time.sleep(0.002)
@@ -89,7 +89,7 @@ class Diary:
 class Bench:
     """`workers` in the place lane and in the cancel lane, one connection to `server`; replies and stream events are kept apart."""
 
-    def __init__(self, server: FakeWs, workers: int = 4, silence_ms: int = 1000, private_key: str = "", life_s: float | None = None) -> None:
+    def __init__(self, server: FakeWs, workers: int = 4, silence_ms: int = 10_000, private_key: str = "", life_s: float | None = None) -> None:
         self.rest, self.diary, self.clock = NotedRest(), Diary(), VenueClock()
         self.replies: Queue[Reply] = Queue()
         self.events: Queue[AnyEvent] = Queue()
@@ -115,23 +115,23 @@ class Bench:
         return self
 
     def __exit__(self, *told: object) -> None:
-        deadline = time.monotonic() + 3
+        deadline = time.monotonic() + SOON_S
         self.stream.stop(deadline)
         for lane in reversed(self.lanes):
             lane.stop(deadline)
         assert not self.stream.is_running
 
     def up(self) -> "Bench":
-        event = self.events.get(timeout=WAIT_S)
+        event = self.events.get(timeout=SOON_S)
         assert isinstance(event, StreamUp), event
         return self
 
-    def event(self, kind: type[AnyEvent], timeout_s: float = WAIT_S) -> AnyEvent:
+    def event(self, kind: type[AnyEvent], timeout_s: float = SOON_S) -> AnyEvent:
         event = self.events.get(timeout=timeout_s)
         assert isinstance(event, kind), event
         return event
 
-    def reply(self, timeout_s: float = WAIT_S) -> Reply:
+    def reply(self, timeout_s: float = SOON_S) -> Reply:
         return self.replies.get(timeout=timeout_s)
 
     def place(self, number: int = 1, timeout_ms: int = 3000, name: str = "") -> Place:

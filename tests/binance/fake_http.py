@@ -13,6 +13,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from urllib.parse import parse_qsl, urlsplit
 
+from tests.timing import SOON_S
+
 
 @dataclass
 class Request:
@@ -63,7 +65,7 @@ class FakeHttp:
         self.done.set()
         self._server.shutdown()
         self._server.server_close()
-        self._thread.join(2)
+        self._thread.join(SOON_S)
 
     def of(self, method: str, path: str) -> list[Request]:
         return [one for one in self.requests if (one.method, one.path) == (method, path)]
@@ -105,7 +107,7 @@ class FakeHttp:
         if reply.fault == "halt":
             self.done.wait(0.2)
             handler.wfile.write(message[: len(message) // 2])
-            self.done.wait(5)
+            self.done.wait(SOON_S)
             handler.close_connection = True
             return
         handler.wfile.write(message)

@@ -4,6 +4,7 @@ Who uses it: tests/binance. Binds 127.0.0.1 only. Scripts run on a thread per co
 """
 
 import base64
+import contextlib
 import hashlib
 import json
 import socket
@@ -11,6 +12,8 @@ import struct
 import threading
 from collections.abc import Callable
 from types import TracebackType
+
+from tests.timing import SOON_S
 
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 TEXT, CLOSE, PING, PONG = 1, 8, 9, 10
@@ -67,7 +70,7 @@ class Peer:
 
     def wait(self) -> None:
         """Say nothing, hear nothing, until the test ends."""
-        self.done.wait(10)
+        self.done.wait(SOON_S)
 
     def _exactly(self, size: int) -> bytes:
         found = b""
@@ -109,10 +112,12 @@ class FakeWs:
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         for peer in self.peers:
+            with contextlib.suppress(OSError):
+                peer.sock.shutdown(socket.SHUT_RDWR)  # ends a script that still listens
             peer.sock.close()
-        self._thread.join(2)
+        self._thread.join(SOON_S)
         for player in self._players:
-            player.join(2)
+            player.join(SOON_S)
 
     def _accept(self) -> None:
         while not self._done.is_set():
@@ -126,7 +131,7 @@ class FakeWs:
             player.start()
 
     def _play(self, sock: socket.socket, number: int) -> None:
-        sock.settimeout(10)
+        sock.settimeout(SOON_S)
         request = b""
         while b"\r\n\r\n" not in request:
             part = sock.recv(4096)

@@ -3,6 +3,7 @@
 from queue import Empty, SimpleQueue
 
 from core.events import AnyEvent
+from tests.timing import SOON_S
 
 
 class Heard:
@@ -14,7 +15,7 @@ class Heard:
     def __call__(self, event: AnyEvent) -> None:
         self._queue.put(event)
 
-    def next(self, timeout_s: float = 3.0) -> AnyEvent:
+    def next(self, timeout_s: float = SOON_S) -> AnyEvent:
         return self._queue.get(timeout=timeout_s)
 
     def expect(self, *kinds: type[AnyEvent]) -> list[AnyEvent]:

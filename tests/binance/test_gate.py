@@ -21,9 +21,33 @@ from tests.binance.fake_http import FakeHttp, Reply
 from tests.binance.fake_ws import FakeWs, Peer
 from tests.binance.inbox import Heard
 from tests.core.builders import Desk, error
+from tests.timing import SOON_S
 
 BAN_S = 0.3
 PATHS = [("POST", "/api/v3/order"), ("DELETE", "/api/v3/order"), ("GET", "/api/v3/time"), ("GET", "/api/v3/depth")]
+
+
+class Clock:
+    """Stands in for the module `time`: only the test and its sleeps, which are over at once, move it."""
+
+    now_s = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now_s
+
+    def monotonic_ns(self) -> int:
+        return round(self.now_s * 1e9)
+
+    def sleep(self, seconds: float) -> None:
+        self.now_s += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The gate's clock."""
+    made = Clock()
+    monkeypatch.setattr(gate_module, "time", made)
+    return made
 
 
 def ban(ms: int = int(BAN_S * 1000), status: int = 418) -> VenueError:
@@ -32,30 +56,30 @@ def ban(ms: int = int(BAN_S * 1000), status: int = 418) -> VenueError:
 
 def calls(rest: Rest) -> list[Callable[[], object]]:
     return [
-        lambda: rest.send("post", "order", {}, 1),
-        lambda: rest.send("delete", "order", {}, 1),
+        lambda: rest.send("post", "order", {}, SOON_S),
+        lambda: rest.send("delete", "order", {}, SOON_S),
         lambda: rest.sync_clock(),
-        lambda: rest.read("depth", {}, 1, signed=False),
+        lambda: rest.read("depth", {}, SOON_S, signed=False),
     ]
 
 
 @pytest.mark.parametrize("status", [418, 429])
-def test_after_a_ban_nothing_leaves_over_rest(status: int) -> None:
+def test_after_a_ban_nothing_leaves_over_rest(clock: Clock, status: int) -> None:
     """The venue's no closes the gate for orders, reads and the clock's refresh alike; NotSent carries the no, so that the engine learns of it too."""
     refusal = Reply({"code": -1003, "msg": "Too much request weight used"}, status=status, headers={"Retry-After": "1"})
     with FakeHttp(dict.fromkeys(PATHS, refusal)) as server:
         rest = Rest(server.url, "key", "secret", VenueClock())
         with pytest.raises(Refused):
-            rest.read("depth", {}, 1, signed=False)
+            rest.read("depth", {}, SOON_S, signed=False)
         for call in calls(rest):
             with pytest.raises(NotSent) as held:
                 call()
             assert held.value.error is not None and held.value.error.http_status == status
-            assert 0 < held.value.error.retry_after_ms <= 1001
+            assert held.value.error.retry_after_ms == 1001
         assert len(server.requests) == 1
-        time.sleep(1.0)
+        clock.now_s += 1.0
         with pytest.raises(Refused):
-            rest.send("post", "order", {}, 1)
+            rest.send("post", "order", {}, SOON_S)
 
 
 @pytest.mark.parametrize(("status", "code"), [(429, -1015), (400, -1003), (400, -2010)])
@@ -66,12 +90,12 @@ def test_other_refusals_leave_the_gate_open(status: int, code: int) -> None:
     assert gate.left_s() == 0
 
 
-def test_a_shorter_ban_does_not_end_a_longer_one() -> None:
+def test_a_shorter_ban_does_not_end_a_longer_one(clock: Clock) -> None:
     """The end that lies furthest counts; a ban without Retry-After lasts a minute."""
     gate = Gate()
     gate.hear(ban(0))
     gate.hear(ban(100))
-    assert 59 < gate.left_s() <= 60
+    assert gate.left_s() == 60
 
 
 def test_after_a_ban_nothing_leaves_over_the_socket() -> None:
@@ -79,7 +103,7 @@ def test_after_a_ban_nothing_leaves_over_the_socket() -> None:
     came: list[Row] = []
     with FakeWs(lambda peer: answering(peer, seen=came)) as server, Bench(server) as bench:
         bench.up()
-        bench.gate.hear(ban(5000))
+        bench.gate.hear(ban(600_000))
         bench.place(1)
         bench.cancel(2)
         replies = [bench.reply(), bench.reply()]
@@ -100,12 +124,12 @@ def test_streams_open_no_connection_during_a_ban() -> None:
     gate.hear(ban())
     begun_s = time.monotonic()
     with FakeWs(talk) as server:
-        loop = market_stream(server.url, ["BTCUSDT"], heard, time.time_ns, random.Random(1), 500, gate)
+        loop = market_stream(server.url, ["BTCUSDT"], heard, time.time_ns, random.Random(1), 10_000, gate)
         loop.start()
         try:
             down, up, _ = heard.expect(StreamDown, StreamUp, BookTicker)
         finally:
-            loop.stop(time.monotonic() + 2)
+            loop.stop(time.monotonic() + SOON_S)
         assert len(server.peers) == 1
     assert isinstance(down, StreamDown) and "banned" in down.reason and isinstance(up, StreamUp)
     assert time.monotonic() - begun_s >= BAN_S
@@ -121,19 +145,19 @@ def test_the_engine_learns_of_a_ban_that_something_else_met() -> None:
 
 
 # -- raw requests --------------------------------------------------------------------------------
-def test_reads_wait_for_their_turn_and_orders_do_not() -> None:
+def test_reads_wait_for_their_turn_and_orders_do_not(clock: Clock) -> None:
     """Beyond the bucket a read waits within its time, or is not sent; an order leaves at once and takes its token all the same."""
     gate = Gate()
     gate.know_limits([RateLimit("RAW_REQUESTS", 1, 9)])  # five at once, one more each 200 ms
-    begun_s = time.monotonic()
+    begun_s = clock.now_s
     for _ in range(5):
         gate.take(begun_s + 5, is_read=True)
     gate.take(begun_s + 5, is_read=False)
-    assert time.monotonic() - begun_s < 0.15
+    assert clock.now_s == begun_s
     gate.take(begun_s + 5, is_read=True)
-    assert time.monotonic() - begun_s >= 0.35
+    assert clock.now_s - begun_s >= 0.35
     with pytest.raises(NotSent, match="too many requests"):
-        gate.take(time.monotonic() + 0.05, is_read=True)
+        gate.take(clock.now_s + 0.05, is_read=True)
 
 
 def test_the_bucket_is_that_of_exchange_info() -> None:
@@ -141,31 +165,14 @@ def test_the_bucket_is_that_of_exchange_info() -> None:
     with FakeHttp({("GET", "/api/v3/depth"): Reply()}) as server:
         rest = Rest(server.url, "key", "secret", VenueClock())
         for _ in range(5):
-            rest.read("depth", {}, 1, signed=False)
+            rest.read("depth", {}, SOON_S, signed=False)
         rest.know_limits([RateLimit("RAW_REQUESTS", 60, 1)])
-        rest.read("depth", {}, 1, signed=False)
+        rest.read("depth", {}, SOON_S, signed=False)
         with pytest.raises(NotSent):
             rest.read("depth", {}, 0.5, signed=False)
 
 
 # -- what is held back without a ban -----------------------------------------------------------
-class Clock:
-    """Stands in for the module `time` of gate.py: no test waits."""
-
-    def __init__(self) -> None:
-        self.now_s = 1000.0
-
-    def monotonic(self) -> float:
-        return self.now_s
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr(gate_module, "time", clock)
-    return clock
-
-
 WALL = Reply("<html>Request blocked</html>", 403)
 
 
@@ -175,7 +182,7 @@ def test_a_firewall_is_not_hammered(clock: Clock) -> None:
     with FakeHttp(dict.fromkeys(PATHS, WALL)) as server:
         rest = Rest(server.url, "key", "secret", VenueClock(), gate=held_back)
         with pytest.raises(Refused):
-            rest.send("delete", "order", {}, 1)
+            rest.send("delete", "order", {}, SOON_S)
         for call in calls(rest):
             with pytest.raises(NotSent, match="403"):
                 call()
@@ -184,7 +191,7 @@ def test_a_firewall_is_not_hammered(clock: Clock) -> None:
         assert len(server.requests) == 1
         clock.now_s += gate_module.WALL_S
         with pytest.raises(Refused):
-            rest.send("delete", "order", {}, 1)
+            rest.send("delete", "order", {}, SOON_S)
         assert len(server.requests) == 2
 
 
@@ -197,12 +204,12 @@ def test_a_refused_key_is_not_shown_again_at_once(clock: Clock, status: int, cod
     with FakeHttp(script) as server:
         rest = Rest(server.url, "key", "secret", VenueClock(), gate=held_back)
         with pytest.raises(Refused):
-            rest.send("post", "order", {}, 1)
+            rest.send("post", "order", {}, SOON_S)
         with pytest.raises(NotSent):
-            rest.send("post", "order", {}, 1)
+            rest.send("post", "order", {}, SOON_S)
         with pytest.raises(NotSent):
             held_back.check()
-        rest.read("depth", {}, 1, signed=False)
+        rest.read("depth", {}, SOON_S, signed=False)
         assert held_back.left_s() == 0
         assert len(server.of("POST", "/api/v3/order")) == 1
     clock.now_s += gate_module.KEY_REFUSED_S
@@ -220,7 +227,7 @@ def test_an_overloaded_venue_is_not_asked_again_at_once(clock: Clock) -> None:
             rest.read("depth", {}, 3, signed=False)
         assert len(server.requests) == 1
         with pytest.raises(UnknownOutcome):
-            rest.send("post", "order", {}, 1)
+            rest.send("post", "order", {}, SOON_S)
         assert len(server.of("POST", "/api/v3/order")) == 1
         clock.now_s += gate_module.OVERLOADED_S
         with pytest.raises(UnknownOutcome):

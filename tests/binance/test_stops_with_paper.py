@@ -1,5 +1,6 @@
 """Stop orders and list legs: the client against the paper exchange as a process. No code is shared by the two."""
 
+import time
 from collections.abc import Iterator
 from decimal import Decimal as D
 
@@ -7,12 +8,13 @@ import pytest
 from msgspec.structs import replace
 
 from core.commands import Cancel, Place, Purpose, ReadAccount
-from core.events import ExecutionReport
+from core.events import ExecutionReport, StreamUp
 from core.ports import Refused
 from core.types import OrderType, Side, TimeInForce
 from tests.binance.inbox import Heard
 from tests.binance.test_with_paper import Desk, facts_of, until
 from tests.paper.exchange_client import Exchange
+from tests.timing import SOON_S
 
 
 @pytest.fixture(scope="module")
@@ -58,13 +60,15 @@ def test_waits_is_triggered_and_fills(desk: Desk) -> None:
     stream = desk.user(heard)
     stream.start()
     try:
+        until(heard, StreamUp)
+        desk.exchange.control("POST", "market", {"pause": True})  # only our trades trigger it
         last(desk)
         price = D(desk.exchange.touch()["bidPrice"])
-        facts = facts_of(desk.venue.place(stop_order(desk, price), 1))
+        facts = facts_of(desk.venue.place(stop_order(desk, price), SOON_S))
         assert (facts.status, facts.is_working, facts.stop_price) == ("NEW", False, price)
         told = until(heard, ExecutionReport)
         assert isinstance(told, ExecutionReport) and (told.is_on_book, told.stop_price) == (False, price)
-        listed = desk.venue.read_account(ReadAccount(command_id=1, reason="", timeout_ms=1, purpose=Purpose.PROOF, trades_after=()), 2).answer
+        listed = desk.venue.read_account(ReadAccount(command_id=1, reason="", timeout_ms=1, purpose=Purpose.PROOF, trades_after=()), SOON_S).answer
         assert [order.is_working for order in listed.open_orders] == [False]
         desk.exchange.take("SELL", str(price), "0.00001")
         told = until(heard, ExecutionReport)
@@ -72,14 +76,15 @@ def test_waits_is_triggered_and_fills(desk: Desk) -> None:
         again = desk.query(facts.client_order_id).facts
         assert again is not None and again.is_working
     finally:
-        stream.stop(0)
+        desk.exchange.control("POST", "market", {"pause": False})
+        stream.stop(time.monotonic() + SOON_S)
 
 
 def test_a_stop_price_already_met_is_refused(desk: Desk) -> None:
     """-2010: a definite no, nothing stands."""
     order = stop_order(desk, D(f"{last(desk) * D('1.01'):.2f}"))
     with pytest.raises(Refused) as no:
-        desk.venue.place(replace(order, price=order.price - 1000), 1)
+        desk.venue.place(replace(order, price=order.price - 1000), SOON_S)
     assert no.value.error.code == -2010
 
 
@@ -104,6 +109,6 @@ def test_cancel_of_one_leg_ends_both(desk: Desk) -> None:
         client_order_id="",
         cancel_id=desk.name() + "c",
     )
-    answer = desk.venue.cancel(command, 1).answer
+    answer = desk.venue.cancel(command, SOON_S).answer
     assert answer.facts is not None and (answer.facts.venue_order_id, answer.facts.status) == (two, "CANCELED")
     assert [(other.venue_order_id, other.status, other.list_id) for other in answer.also] == [(one, "CANCELED", body["orderListId"])]

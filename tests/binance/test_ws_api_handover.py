@@ -7,9 +7,10 @@ import pytest
 
 from core.events import ExecutionReport, OrderAnswer, Outcome, StreamDown, StreamUp
 from exchange.binance import handover, socket_loop
-from tests.binance.entry import WAIT_S, Bench, Row, answering, order_id, subscribed, yes
+from tests.binance.entry import Bench, Row, answering, order_id, subscribed, yes
 from tests.binance.fake_ws import FakeWs, Peer
 from tests.binance.test_ws_api import FILLED
+from tests.timing import SOON_S
 
 SHUTDOWN = '{"event":{"e":"serverShutdown","E":1}}'
 TERMINATED = '{"subscriptionId":0,"event":{"e":"eventStreamTerminated","E":1}}'
@@ -36,7 +37,7 @@ class Leaving:
         if self.announce:
             peer.say(SHUTDOWN)
         self.has_request.set()
-        assert self.may_answer.wait(WAIT_S)
+        assert self.may_answer.wait(SOON_S)
         peer.say(FILLED)
         peer.say(yes(self.asked[0]))
         peer.say(TERMINATED)
@@ -57,7 +58,7 @@ def test_announced_shutdown() -> None:
         first.may_answer.set()
         assert order_id(bench.reply()) == 1001
         bench.event(ExecutionReport)
-        assert first.is_left.wait(WAIT_S)
+        assert first.is_left.wait(SOON_S)
         bench.place(3)
         assert order_id(bench.reply()) == 1003
         assert bench.events.empty(), "neither StreamDown nor StreamGap"
@@ -69,8 +70,10 @@ def test_announced_shutdown() -> None:
 def test_the_end_of_a_long_life() -> None:
     """A connection near its 24 h is left the same way, without being told."""
     first = Leaving(announce=False)
-    with FakeWs(first, answering) as server, Bench(server, life_s=0.3) as bench:
+    with FakeWs(first, answering) as server, Bench(server) as bench:
         bench.up().place(1)
+        assert first.has_request.wait(SOON_S)
+        bench.stream._life_s_max = 0.0
         moved = bench.event(StreamUp)
         assert isinstance(moved, StreamUp) and moved.moved
         first.may_answer.set()
@@ -84,7 +87,7 @@ def test_an_old_connection_that_dies_owing() -> None:
         subscribed(peer)
         peer.hear_json()
         peer.say(SHUTDOWN)
-        may_break.wait(WAIT_S)
+        may_break.wait(SOON_S)
 
     may_break = threading.Event()
     with FakeWs(breaking, answering) as server, Bench(server) as bench:
@@ -138,7 +141,7 @@ def test_an_old_connection_that_ends_too_early() -> None:
     def slow(peer: Peer) -> None:
         peer.wait()
 
-    with FakeWs(curt, slow, answering) as server, Bench(server) as bench:
+    with FakeWs(curt, slow, answering) as server, Bench(server, silence_ms=1000) as bench:
         bench.up().place(1)
         assert bench.reply().outcome is Outcome.UNKNOWN
         bench.event(StreamDown)
@@ -151,10 +154,8 @@ def test_stop_in_the_middle_of_a_handover() -> None:
     first = Leaving()
     with FakeWs(first, lambda peer: peer.wait()) as server, Bench(server) as bench:
         bench.up().place(1)
-        assert first.has_request.wait(WAIT_S)
-        begun_s = time.monotonic()
-        bench.stream.stop(begun_s + 2)
-        assert time.monotonic() - begun_s < 1.5
+        assert first.has_request.wait(SOON_S)
+        bench.stream.stop(time.monotonic() + SOON_S / 2)  # sooner than either peer says a word
         assert not bench.stream.is_running
         first.may_answer.set()
     assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("ws-api")]
@@ -176,8 +177,8 @@ def test_answers_are_read_by_turns() -> None:
         bench.up().place(1)
         reply = bench.reply()
         assert isinstance(reply.answer, OrderAnswer)
-        ends_s = time.monotonic() + WAIT_S
-        while not isinstance(bench.events.get(timeout=1), StreamUp):
+        ends_s = time.monotonic() + SOON_S
+        while not isinstance(bench.events.get(timeout=SOON_S), StreamUp):
             assert time.monotonic() < ends_s
         for number in range(2, 12):
             bench.place(number)

@@ -5,12 +5,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from core.events import OrderAnswer, Outcome, StreamDown
+from core.events import OrderAnswer, Outcome, Reply, StreamDown
 from exchange.paper.wirefaults import WireFaults
 from tests.contract.test_venue_paths import Way
 from tests.paper.exchange_client import Exchange
+from tests.timing import SOON_S
 
 REQUESTS = 12
+TIMEOUT_MS = 1000  # when an answer is overdue
 
 
 @pytest.fixture(scope="module")
@@ -39,14 +41,14 @@ def way(exchange: Exchange, proxy: WireFaults) -> Iterator[Way]:
 
 
 def places(way: Way) -> list[str]:
-    return [way.place().client_order_id for _ in range(REQUESTS)]
+    return [way.place(timeout_ms=TIMEOUT_MS).client_order_id for _ in range(REQUESTS)]
 
 
-def check(way: Way, names: list[str]) -> None:
-    """Every request has one Reply; what was not unknown is as it says; each reached the venue at most once, over one way."""
-    replies = {}
+def check(way: Way, names: list[str]) -> list[str]:
+    """Every request has one Reply; what was not unknown is as it says; each reached the venue at most once, over one way. The unknown ones."""
+    replies: dict[int, Reply] = {}
     for _ in names:
-        reply = way.replies.get(timeout=5)
+        reply = way.replies.get(timeout=SOON_S)
         assert reply.command_id not in replies
         replies[reply.command_id] = reply
     assert way.replies.empty()
@@ -58,6 +60,8 @@ def check(way: Way, names: list[str]) -> None:
         if reply.outcome is Outcome.DONE:
             assert isinstance(reply.answer, OrderAnswer) and reply.answer.facts is not None
             assert reply.answer.facts.client_order_id in arrived
+    first = min(replies)  # numbered in the order of their names
+    return [names[number - first] for number, reply in replies.items() if reply.outcome is Outcome.UNKNOWN]
 
 
 def goes_on(way: Way) -> None:
@@ -93,9 +97,8 @@ def test_replies_swallowed(way: Way, proxy: WireFaults) -> None:
 def test_requests_swallowed(way: Way, proxy: WireFaults) -> None:
     """One-way silence the other way, while its pings still come: answers overdue and no pong to ours end the connection."""
     proxy.silence("up")
-    names = places(way)
-    check(way, names)
-    assert all(way.truth(name) is None for name in names)
+    unknown = check(way, places(way))  # on a slow machine the last of them find the connection ended, and go over REST
+    assert unknown and all(way.truth(name) is None for name in unknown)
     proxy.clear()
     goes_on(way)
 
@@ -105,7 +108,7 @@ def test_half_a_frame(way: Way, proxy: WireFaults, direction: str, then: str) ->
     """A reply or a request cut in its middle: unknown, a new connection, each request at the venue at most once."""
     proxy.half_frame(direction, then)
     names = places(way)
-    ends_s = time.monotonic() + 3
+    ends_s = time.monotonic() + SOON_S
     while not proxy.counts.get("half_frame"):
         assert time.monotonic() < ends_s
         time.sleep(0.005)

@@ -18,6 +18,7 @@ from binance_common.errors import BadRequestError, TooManyRequestsError, Unautho
 from binance_sdk_spot.spot import Spot
 
 from tests.paper.exchange_client import Exchange
+from tests.timing import SOON_S
 
 FAR: dict[str, Any] = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT_MAKER", "quantity": "0.001", "price": "50000"}
 RESULT = {"new_order_resp_type": "RESULT"}
@@ -26,7 +27,7 @@ RESULT = {"new_order_resp_type": "RESULT"}
 @pytest.fixture
 def rest(paper: Exchange) -> Any:
     configuration = ConfigurationRestAPI(
-        paper.ready["api_key"], paper.ready["api_secret"], base_path=paper.base, timeout=5000, retries=0
+        paper.ready["api_key"], paper.ready["api_secret"], base_path=paper.base, timeout=30_000, retries=0
     )
     return Spot(config_rest_api=configuration).rest_api
 
@@ -113,7 +114,7 @@ def test_account(rest: Any) -> None:
 def test_every_other_read_fits_its_model(paper: Exchange, unit: str) -> None:
     """The reads a market maker seldom makes, in both time units: bars of any zone, tickers of any window, filters, prevented matches, allocations."""
     configuration = ConfigurationRestAPI(
-        paper.ready["api_key"], paper.ready["api_secret"], base_path=paper.base, timeout=5000, retries=0, time_unit=unit
+        paper.ready["api_key"], paper.ready["api_secret"], base_path=paper.base, timeout=30_000, retries=0, time_unit=unit
     )
     rest: Any = Spot(config_rest_api=configuration).rest_api
     factor = 1000 if unit == "MICROSECOND" else 1
@@ -140,7 +141,7 @@ def test_errors(rest: Any, paper: Exchange) -> None:
     paper.control("POST", "limits", {"orders_10s": 0})
     with pytest.raises(TooManyRequestsError):
         rest.new_order(**FAR)
-    stranger = ConfigurationRestAPI("nobody", "nothing", base_path=paper.base, timeout=5000, retries=0)
+    stranger = ConfigurationRestAPI("nobody", "nothing", base_path=paper.base, timeout=30_000, retries=0)
     with pytest.raises(UnauthorizedError):
         Spot(config_rest_api=stranger).rest_api.get_account()
 
@@ -184,8 +185,10 @@ def test_websocket_api(paper: Exchange) -> None:
             assert (await api.open_orders_status()).data().result == []
             assert len((await api.depth("BTCUSDT", limit=5)).data().result.bids) == 5
             assert (await api.time()).rate_limits
-            await asyncio.wait_for(heard.wait(), 5)
-            await asyncio.sleep(0.2)
+            await asyncio.wait_for(heard.wait(), SOON_S)
+            async with asyncio.timeout(SOON_S):
+                while len(events) < 8:
+                    await asyncio.sleep(0.02)
         finally:
             await api.close_connection(close_session=True)
         return events
@@ -194,6 +197,10 @@ def test_websocket_api(paper: Exchange) -> None:
     kinds = [getattr(event, "actual_instance", event).__class__.__name__ for event in events]
     assert len(events) >= 8, kinds
     assert {"ExecutionReport", "OutboundAccountPosition"} <= set(kinds), kinds
+
+
+def kinds_of(events: list[Any], *names: str) -> list[str]:
+    return [kind for event in events if (kind := event.__class__.__name__) in names]
 
 
 def test_pairs_over_the_websocket_api(paper: Exchange, rest: Any) -> None:
@@ -219,7 +226,10 @@ def test_pairs_over_the_websocket_api(paper: Exchange, rest: Any) -> None:
             assert [row.order_list_id for row in (await api.open_order_lists_status()).data().result] == [made.order_list_id]
             gone = (await api.order_list_cancel("BTCUSDT", order_list_id=made.order_list_id)).data().result
             assert gone.list_status_type == "ALL_DONE"
-            await asyncio.wait_for(done.wait(), 5)
+            await asyncio.wait_for(done.wait(), SOON_S)
+            async with asyncio.timeout(SOON_S):
+                while len(kinds_of(events, "ListStatus", "ExecutionReport")) < 6:
+                    await asyncio.sleep(0.02)
         finally:
             await api.close_connection(close_session=True)
         return events
@@ -246,7 +256,7 @@ def test_market_streams(paper: Exchange) -> None:
             ):
                 handle.on("message", partial(first.setdefault, name))
             paper.place(type="MARKET", price=None)
-            for _ in range(100):
+            for _ in range(600):
                 if len(first) == 5:
                     break
                 await asyncio.sleep(0.05)

@@ -26,7 +26,7 @@ def client(paper: Exchange) -> Iterator[Any]:
         API_URL = paper.base + "/api"
         WS_API_URL = paper.ready["ws_api"]
 
-    made = Loopback(paper.ready["api_key"], paper.ready["api_secret"], ping=False, requests_params={"timeout": 5})
+    made = Loopback(paper.ready["api_key"], paper.ready["api_secret"], ping=False, requests_params={"timeout": 30})
     made.session.trust_env = False
     yield made
     made.session.close()

@@ -17,6 +17,7 @@ import pytest
 import websocket
 
 from tests.paper.exchange_client import Exchange
+from tests.timing import SOON_S
 
 
 @contextmanager
@@ -31,7 +32,7 @@ def app(url: str) -> Iterator[tuple[Any, queue.SimpleQueue[Any]]]:
         target=running.run_forever, kwargs={"skip_utf8_validation": True, "http_no_proxy": ["127.0.0.1"]}, daemon=True
     )
     thread.start()
-    assert opened.wait(5)
+    assert opened.wait(SOON_S)
     try:
         yield running, messages
     finally:
@@ -40,14 +41,14 @@ def app(url: str) -> Iterator[tuple[Any, queue.SimpleQueue[Any]]]:
         left.send_close(1000)
         with contextlib.suppress(OSError, AttributeError):  # the reader may have closed it already
             left.sock.shutdown(socket.SHUT_RDWR)
-        thread.join(5)
+        thread.join(SOON_S)
 
 
 def test_depth_book_by_the_official_steps(paper: Exchange) -> None:
     """Buffered diffs, snapshot, contiguity, absolute sizes: equal to the venue's book, also while orders come and go."""
     book: dict[str, dict[str, Decimal]] = {}
     with app(paper.ready["stream"] + "/ws/btcusdt@depth@100ms") as (_, messages):
-        buffered = [messages.get(timeout=5)]
+        buffered = [messages.get(timeout=SOON_S)]
         while True:
             snapshot = paper.public("GET", "/api/v3/depth", symbol="BTCUSDT", limit=5000).json
             if snapshot["lastUpdateId"] >= buffered[0]["U"]:
@@ -57,7 +58,7 @@ def test_depth_book_by_the_official_steps(paper: Exchange) -> None:
         last_id, covered = snapshot["lastUpdateId"], False
         deadline = time.monotonic() + 2
         while time.monotonic() < deadline:
-            event = buffered.pop() if buffered else messages.get(timeout=5)
+            event = buffered.pop() if buffered else messages.get(timeout=SOON_S)
             paper.place(price=str(50000 + event["u"] % 100))
             if event["u"] <= last_id:
                 continue
@@ -68,7 +69,7 @@ def test_depth_book_by_the_official_steps(paper: Exchange) -> None:
         paper.call("DELETE", "/api/v3/openOrders", symbol="BTCUSDT")
         snapshot = paper.public("GET", "/api/v3/depth", symbol="BTCUSDT", limit=5000).json
         while last_id < snapshot["lastUpdateId"]:
-            event = messages.get(timeout=5)
+            event = messages.get(timeout=SOON_S)
             last_id = event["u"]
             _apply(book, event)
         paper.control("POST", "market", {"pause": False})
@@ -97,10 +98,16 @@ def test_orders_and_user_events_on_one_socket(paper: Exchange) -> None:
             newClientOrderId="wc-1", newOrderRespType="RESULT")  # fmt: skip
         ask(3, "order.cancel", symbol="BTCUSDT", origClientOrderId="wc-1")
         got: list[Any] = []
+
+        def came(kind: str) -> list[Any]:
+            return [message[kind] for message in got if kind in message]
+
+        while len(came("id")) < 3 or [event["e"] for event in came("event")].count("executionReport") < 2:
+            got.append(messages.get(timeout=SOON_S))
         with pytest.raises(queue.Empty):
-            while True:
-                got.append(messages.get(timeout=1))
+            while True:  # and nothing twice
+                got.append(messages.get(timeout=0.3))
     replies = {message["id"]: message for message in got if "id" in message}
-    events = [message["event"] for message in got if "event" in message]
+    events = came("event")
     assert {number: reply["status"] for number, reply in replies.items()} == {1: 200, 2: 200, 3: 200}
     assert [event.get("x") for event in events if event["e"] == "executionReport"] == ["NEW", "CANCELED"]
