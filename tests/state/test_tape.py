@@ -5,7 +5,7 @@ import queue
 import stat
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +18,23 @@ from runtime.worker import Worker
 from sim.replay import engine_of, replay
 from sim.setup import AMENDING, Setup
 from sim.taped import TapedWorld
+from state import tape as tape_module
 from state.tape import Tape
 from state.tape_file import Checked, Closed, Gap, Opened, Ready, Record, Stepped, TapeCorrupt, read, segments
+from tests.timing import SOON_S
 from trading.recipe import Recipe
 from trading.risk import Limits
 
 MARKET = (BookTicker, DepthDiff, MarketTrade)
-WAIT_S = 10.0
 SEED = 4
 SETUP = Setup.drawn(SEED)
 RECIPE = Recipe(quoting=SETUP.quoting, limits=Limits(open_orders_max=20), timing=SETUP.timing, amending=AMENDING)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No orders are on their way here that the tape's thread would step aside for."""
+    monkeypatch.setattr(tape_module, "ASIDE_S", 0.0)
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +86,7 @@ class Gated(Watched):
 
     def _write_batch(self, batch: Any) -> None:
         self.is_there.set()
-        assert self.gate.wait(WAIT_S)
+        assert self.gate.wait(SOON_S)
         super()._write_batch(batch)
 
 
@@ -94,12 +101,16 @@ def drive(engine: Engine, tape: Tape, steps: list[tuple[int, tuple[AnyEvent, ...
         tape.record(time_ns, events, engine.step(time_ns, events))
 
 
-def settle(tape: Watched) -> None:
-    """Until everything handed over is written, or could not be."""
-    until_s = time.monotonic() + WAIT_S
-    while tape.written < tape.handed.puts:
+def until(is_so: Callable[[], bool]) -> None:
+    until_s = time.monotonic() + SOON_S
+    while not is_so():
         assert time.monotonic() < until_s
         time.sleep(0.005)
+
+
+def settle(tape: Watched) -> None:
+    """Until everything handed over is written, or could not be."""
+    until(lambda: tape.written >= tape.handed.puts)
 
 
 def drive_calmly(engine: Engine, tape: Watched, steps: list[tuple[int, tuple[AnyEvent, ...]]]) -> None:
@@ -117,7 +128,7 @@ def begun(tape: Tape) -> Worker:
 
 
 def ended(writer: Worker) -> None:
-    writer.stop(time.monotonic() + WAIT_S)
+    writer.stop(time.monotonic() + SOON_S)
     assert not writer.is_running
 
 
@@ -182,7 +193,7 @@ def test_a_full_queue_costs_market_events_first(tmp_path: Path, history: list[tu
     assert isinstance(tape, Gated)
     tape.gate, tape.is_there = threading.Event(), threading.Event()
     writer = begun(tape)
-    assert tape.is_there.wait(WAIT_S), "from here on it takes nothing from the queue"
+    assert tape.is_there.wait(SOON_S), "from here on it takes nothing from the queue"
     drive(engine, tape, history[:300])
     assert tape._waiting.qsize() <= 110, "bounded, whatever the thread does"
     tape.gate.set()
@@ -213,26 +224,21 @@ def test_a_full_disk_costs_a_gap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(os, "write", write)
     warned: list[str] = []
-    tape = new_tape(tmp_path, engine, retry_s=0.05, warn=warned.append)
+    tape = new_tape(tmp_path, engine, retry_s=3600.0, warn=warned.append)
     writer = begun(tape)
     drive(engine, tape, history[:100])
     settle(tape)
     full.set()
     drive(engine, tape, history[100:110])
-    until_s = time.monotonic() + WAIT_S
-    while not tape.last_error and time.monotonic() < until_s:
-        time.sleep(0.005)
+    until(lambda: tape._failures > 0)
     drive(engine, tape, history[110:200])
     assert tape._waiting.qsize() < 20, "nothing piles up for a disk that takes nothing"
     full.clear()
-    index = 200
-    while len(segments(tmp_path / "tape")) < 2 or tape._failures != tape._failures_seen:
-        assert time.monotonic() < until_s and index < len(history)
-        drive(engine, tape, history[index : index + 1])
-        index += 1
-        time.sleep(0.02)
-    drive(engine, tape, history[index:])
+    tape._retry_s = 0.0  # the hour is over
+    until(lambda: tape._wants_segment)
+    drive_calmly(engine, tape, history[200:])
     ended(writer)
+    assert len(segments(tmp_path / "tape")) == 2
     verdicts = [replay(path) for path in segments(tmp_path / "tape") if path.stat().st_size]
     assert all(verdict.different == "" for verdict in verdicts)
     assert verdicts[0].steps >= 100 and verdicts[-1].steps > 20
@@ -254,10 +260,7 @@ def test_a_checkpoint_the_disk_cut_off_leaves_no_segment(
     settle(tape)
     assert "No space left" in tape.last_error and not segments(tmp_path / "tape")
     full.clear()
-    until_s = time.monotonic() + WAIT_S
-    while not tape._wants_segment:
-        assert time.monotonic() < until_s
-        time.sleep(0.005)
+    until(lambda: tape._wants_segment)
     drive_calmly(engine, tape, history[50:])
     ended(writer)
     (path,) = segments(tmp_path / "tape")
@@ -334,12 +337,7 @@ def test_an_event_that_cannot_be_encoded(tmp_path: Path, history: list[tuple[int
     settle(tape)
     odd: Any = object()
     tape.record(history[10][0], (odd,), engine.step(*history[10]))
-    until_s = time.monotonic() + WAIT_S
-    for at in range(11, len(history)):
-        drive(engine, tape, history[at : at + 1])
-        if len(segments(tmp_path / "tape")) > 1:
-            break
-        assert time.monotonic() < until_s
-        time.sleep(0.01)
+    until(lambda: tape._wants_segment)
+    drive_calmly(engine, tape, history[11:])
     ended(writer)
     assert [replay(path).different for path in segments(tmp_path / "tape")] == ["", ""]
