@@ -26,6 +26,7 @@ from exchange.binance.clock import VenueClock
 from exchange.binance.gate import Gate
 from exchange.binance.market_stream import market_stream
 from exchange.binance.rest import Rest
+from exchange.binance.rules_watch import LOOK_EVERY_S, RulesWatch
 from exchange.binance.signing import Signer
 from exchange.binance.urls import BY_VENUE, Urls
 from exchange.binance.user_stream import user_stream
@@ -301,6 +302,8 @@ class Session:
         parts.start("trading", self.loop)
         parts.start("timer", self.timer)
         parts.start("venue-clock", self.clock_refresh)
+        watch = RulesWatch(self.venue.rules, self.inbox.post, rules)
+        parts.start("venue-rules", periodic("venue-rules", LOOK_EVERY_S, watch.look, lambda error: None))
         parts.start("ws-api", self.user)
         parts.start("market-stream", self.market)
         return boot

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
-from core import amending, asking, audit, figures_told, hearing, market, memory, opening, pairing, replies, resolver, resync, settings
+from core import amending, asking, audit, figures_told, hearing, listing, market, memory, opening, pairing, replies, resolver, resync, settings
 from core.books import MS, Books, Timing
 from core.commands import AnyCommand, CancelAll, Purpose, ReadAccount, Reconnect
 from core.events import (
@@ -25,6 +25,7 @@ from core.events import (
     Operator,
     OperatorAction,
     Reply,
+    RulesChanged,
     StopRequested,
     StoreHealth,
     StreamDown,
@@ -156,6 +157,7 @@ class Engine:
             Timer: self._on_timer,
             Operator: self._on_operator,
             ConfigChanged: self._on_config,
+            RulesChanged: listing.on_rules,
             StoreHealth: self._on_store_health,
             StopRequested: self._on_stop,
         }

@@ -295,6 +295,12 @@ class ConfigChanged(Event, frozen=True, tag=True, tag_field="kind", kw_only=True
     changes: tuple[str, ...] = ()
 
 
+class RulesChanged(Event, frozen=True, tag=True, tag_field="kind", kw_only=True):
+    """What the venue states now of symbols whose rules or status it has changed since it was last asked."""
+
+    rules: tuple[SymbolRules, ...]
+
+
 class StoreHealth(Event, frozen=True, tag=True, tag_field="kind", kw_only=True):
     """The recorder's word: why the database takes nothing (disk full, file gone); empty once it does again."""
 
@@ -322,6 +328,7 @@ AnyEvent: TypeAlias = (
     | Timer
     | Operator
     | ConfigChanged
+    | RulesChanged
     | StoreHealth
     | StopRequested
 )

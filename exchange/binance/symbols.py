@@ -1,6 +1,7 @@
 """exchangeInfo -> the rules of each symbol and the limits of the account and the address. Pure.
 
 Who calls it: venue.py at start. Filters that do not decide about our orders are not even read; 0 switches a test off.
+Where the grid is switched off (a tick or step of 0, or no such filter) the asset's precision is the grid: more decimals are refused (-1111).
 Never: a clock, a network call, a float.
 Source: binance-wire 2 (filters), 4 (limits).
 """
@@ -47,6 +48,8 @@ class _Symbol(msgspec.Struct, frozen=True, rename="camel"):
     status: str
     base_asset: str
     quote_asset: str
+    base_asset_precision: int = 8
+    quote_asset_precision: int = 8
     filters: tuple[msgspec.Raw, ...] = ()
     order_types: tuple[str, ...] = ()
     amend_allowed: bool = False
@@ -96,8 +99,8 @@ def _rules(symbol: _Symbol) -> SymbolRules:
         symbol=symbol.symbol,
         base=symbol.base_asset,
         quote=symbol.quote_asset,
-        tick=price.tick_size,
-        step=lot.step_size,
+        tick=price.tick_size or Decimal(1).scaleb(-symbol.quote_asset_precision),
+        step=lot.step_size or Decimal(1).scaleb(-symbol.base_asset_precision),
         min_price=price.min_price,
         max_price=price.max_price,
         min_quantity=lot.min_qty,

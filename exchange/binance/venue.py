@@ -275,10 +275,18 @@ class BinanceVenue:
 
     def exchange_info(self, timeout_s: float = BOOT_TIMEOUT_S) -> tuple[tuple[SymbolRules, ...], tuple[RateLimit, ...]]:
         """Rules of the configured symbols, in their order, and all limits. Refused (-1121) where the venue does not know a symbol."""
+        rules, limits = self._exchange_info(timeout_s)
+        self._rest.know_limits(limits)
+        return rules, limits
+
+    def rules(self, timeout_s: float = BOOT_TIMEOUT_S) -> tuple[SymbolRules, ...]:
+        """The same rules, as the venue states them now (rules_watch.py, while the bot runs)."""
+        return self._exchange_info(timeout_s)[0]
+
+    def _exchange_info(self, timeout_s: float) -> tuple[tuple[SymbolRules, ...], tuple[RateLimit, ...]]:
         names = "[" + ",".join(f'"{symbol}"' for symbol in self._symbols) + "]"
         answer = self._rest.read("exchangeInfo", {"symbols": names}, timeout_s, signed=False)
         rules, limits = symbol_rules.exchange_info(answer.body)
-        self._rest.know_limits(limits)
         order = {symbol: index for index, symbol in enumerate(self._symbols)}
         return tuple(sorted((one for one in rules if one.symbol in order), key=lambda one: order[one.symbol])), limits
 
