@@ -20,6 +20,7 @@ from core.events import Boot, StoreHealth
 from core.light import Light
 from core.orders import Orders
 from core.ports import Venue
+from core.position_words import left_alone
 from core.reset import WHY as RESET
 from core.types import Connection, RateLimit, Side, SymbolRules
 from exchange.binance.clock import VenueClock
@@ -265,6 +266,7 @@ class Session:
         if self._was_reset(self.recovery):
             self.recovery = after_reset(self.recovery)
             self.boot_notes += (f"{RESET} · the account instance before is closed, {self.recovery.instance} begins with an empty book",)
+        self.boot_notes += left_alone(self.recovery.memories, self.config.symbols if self.config.strategy == "maker_first" else ())
         self._begin_boot()
         return rules, limits, self.recovery.instance
 

@@ -1,16 +1,20 @@
 """What a strategy that keeps positions has done, in words: from its plain data, as a snapshot shows it or the intents remember it.
 
-Who calls it: runtime.summary (a living run) and state.report (what was recorded), off the trading thread. Never: a number that is not in the data.
+Who calls it: runtime.summary (a living run), state.report (what was recorded), assembly.py (a start), off the trading thread.
+Never: a number that is not in the data.
 """
 
-from collections.abc import Mapping
+from collections.abc import Container, Iterable, Mapping
 from decimal import Decimal
 from typing import Any
+
+import msgspec
 
 from core.money import BPS, plain
 from core.types import SIDES
 
 MS = 1_000_000
+ALONE_SHOWN = 4  # sides of symbols in one line
 
 
 def tally_lines(symbol: str, tally: Mapping[str, Any], quote: str = "") -> list[str]:
@@ -67,6 +71,21 @@ def remembered_lines(symbol: str, memory: Mapping[str, Any]) -> list[str]:
         if flag:
             lines.append(f"pending  {symbol} {side:<4} recheck after the timeout of entry {flag['number']}")
     return lines
+
+
+def left_alone(memories: Iterable[tuple[str, str]], looked_after: Container[str]) -> tuple[str, ...]:
+    """One line where earlier runs left lots or dust of symbols that this one looks after with no such strategy; their memory is not touched."""
+    found = []
+    for symbol, lots in ((symbol, msgspec.json.decode(text)["lots"]) for symbol, text in memories if symbol not in looked_after):
+        for side in SIDES:
+            held, dust = [Decimal(lot["held"]["quantity"]) for lot in lots["open"][side.value]], Decimal(lots["dust"][side.value]["quantity"])
+            words = [f"{plain(sum(held, Decimal(0)))} in {len(held)} lot{'s' if len(held) > 1 else ''}"] if held else []
+            words += [f"{plain(dust)} dust"] if dust else []
+            found += [f"{symbol} {side.value} {' and '.join(words)}"] if words else []
+    if not found:
+        return ()
+    named = ", ".join(found[:ALONE_SHOWN]) + (f", and {len(found) - ALONE_SHOWN} more" if len(found) > ALONE_SHOWN else "")
+    return (f"nobody looks after {named} in this run · kept as it is; goes on with strategy: maker_first and its symbol",)
 
 
 def heart_line(symbol: str, beats: Mapping[str, Any], now_ns: int) -> str:

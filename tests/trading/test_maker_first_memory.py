@@ -14,7 +14,7 @@ from core.types import Liquidity, Side
 from state.intents import Intents
 from state.ledger import Recovery, recover, rotate
 from state.recorder import Recorder
-from tests.core.builders import BTC, LATER_BOOT, LIMITS, TAG, NoRisk
+from tests.core.builders import BTC, LATER_BOOT, LIMITS, TAG, NoRisk, fill
 from tests.trading.floor import D, Floor
 from trading.maker_first import MakerFirst
 from trading.trader import Trader
@@ -146,6 +146,17 @@ def test_a_fill_learned_only_at_the_restart_makes_the_lot_too(tmp_path: Path) ->
     again.trade(known, "2")
     again.touch("99.99", "100.01", after_ms=50)
     assert [lot.quantity for lot in again.trader.lots.open[Side.BUY]] == [D(2)]
+
+
+def test_a_fill_booked_by_a_run_of_another_strategy_is_told_to_the_next_trader(tmp_path: Path) -> None:
+    """An entry rests at a kill, a market maker's run in between books its fill: the next maker-first run makes the lot of it, once."""
+    desk = Disk(tmp_path / "intents.log")
+    desk.connect()
+    order = desk.enter()
+    between = Boot(boot=LATER_BOOT, tag=TAG, venue="paper", instance="i1", rules=(BTC,), limits=LIMITS)
+    desk.intents.boot(between, 0)
+    desk.intents.fill(fill(7, order.venue_order_id or 0, order.client_order_id, price="99.99", quantity="2"))
+    assert [lot.quantity for lot in reborn(desk.recovery()).trader.lots.open[Side.BUY]] == [D(2)]
 
 
 def test_a_rotated_file_carries_the_memory(tmp_path: Path) -> None:
