@@ -374,7 +374,7 @@ class Session:
 
     def _light(self, symbol: str, side: Side) -> Light:
         assert self.engine.books is not None, "asked before Boot"
-        return self.engine.books.light(symbol, side)
+        return self.engine.books.look(symbol, side)
 
     def _reconnect(self, command: Reconnect) -> None:
         (self.market if command.connection is Connection.MARKET else self.user).reconnect(command.reason)

@@ -18,7 +18,7 @@ from core.commands import AnyCommand, Reconnect
 from core.depth import DepthBook, Touch
 from core.events import ConfigChanged, Told
 from core.figures import Figures
-from core.light import Light, Lights, Session, SymbolState, judge
+from core.light import Light, Lights, Session, SymbolState, Verdict, judge
 from core.money import ZERO
 from core.notices import Holdings, LightChanged, Notice
 from core.orders import Order, Orders
@@ -140,12 +140,18 @@ class Books:
 
     def light(self, symbol: str, side: Side) -> Light:
         """The light now; a change becomes a notice."""
-        verdict = judge(symbol, side, self.orders, self.account, self.session, self.budget, self.now_ns)
-        light, before = self.lights.show(symbol, side, verdict, self.now_ns)
+        light, before = self.lights.show(symbol, side, self._judged(symbol, side), self.now_ns)
         if before is None or before.colour is not light.colour:
             waited_ms = (self.now_ns - before.since_ns) // MS if before else 0
             self.notices.append(LightChanged(tag="LIGHT", symbol=symbol, side=side, before=before, light=light, waited_ms=waited_ms))
         return light
+
+    def look(self, symbol: str, side: Side) -> Light:
+        """The light now, for who only asks, between two steps too: nothing is noted, nothing changes."""
+        return self.lights.of(symbol, side, self._judged(symbol, side), self.now_ns)
+
+    def _judged(self, symbol: str, side: Side) -> Verdict:
+        return judge(symbol, side, self.orders, self.account, self.session, self.budget, self.now_ns)
 
     def mid(self, symbol: str) -> Decimal | None:
         touch = self.market[symbol].touch

@@ -145,20 +145,24 @@ class Lights:
     spent_ns: dict[tuple[str, Side, Colour, str], int] = field(default_factory=dict)  # by colour and kind of reason
 
     def show(self, symbol: str, side: Side, verdict: Verdict, now_ns: int) -> tuple[Light, Light | None]:
-        """(the light now, the light before). Its time runs on while only the reason changes."""
+        """(the light now, the light before)."""
+        before = self.shown.get((symbol, side))
+        light = self.shown[symbol, side] = self.of(symbol, side, verdict, now_ns)
+        if before is None or (before.colour, before.reason) != (light.colour, light.reason):
+            if before is not None:
+                self._spend(symbol, side, before, now_ns - self.since_ns[symbol, side])
+            self.since_ns[symbol, side] = now_ns
+        return light, before
+
+    def of(self, symbol: str, side: Side, verdict: Verdict, now_ns: int) -> Light:
+        """What this verdict shows; nothing is remembered. A light's time runs on while only its reason changes."""
         colour, reason, clears_when = verdict
         before = self.shown.get((symbol, side))
-        if before is not None and before.colour is colour and before.reason == reason:
-            if before.clears_when != clears_when:
-                self.shown[symbol, side] = Light(colour, reason, before.since_ns, clears_when)
-            return self.shown[symbol, side], before
-        since_ns = before.since_ns if before is not None and before.colour is colour else now_ns
-        light = Light(colour, reason, since_ns, clears_when)
-        self.shown[symbol, side] = light
-        if before is not None:
-            self._spend(symbol, side, before, now_ns - self.since_ns[symbol, side])
-        self.since_ns[symbol, side] = now_ns
-        return light, before
+        if before is None or before.colour is not colour:
+            return Light(colour, reason, now_ns, clears_when)
+        if (before.reason, before.clears_when) == (reason, clears_when):
+            return before
+        return Light(colour, reason, before.since_ns, clears_when)
 
     def _spend(self, symbol: str, side: Side, light: Light, ns: int) -> None:
         key = (symbol, side, light.colour, kind_of(light.reason))

@@ -68,7 +68,7 @@ class Bot:
 
     def _light(self, symbol: str, side: Side) -> Light:
         assert self.engine.books is not None
-        return self.engine.books.light(symbol, side)
+        return self.engine.books.look(symbol, side)
 
     def post(self, event: AnyEvent) -> None:
         """The inbox: one wake-up for all that waits."""

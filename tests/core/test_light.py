@@ -5,10 +5,11 @@ from collections.abc import Callable
 import pytest
 
 from core.books import Timing
+from core.checkpoint import hash_of
 from core.light import Colour, Lights
 from core.orders import Asked
 from core.types import Connection, OrderStatus, Side, VenueError
-from tests.core.builders import BTC, ETH, MS, Desk, balances, want
+from tests.core.builders import BTC, ETH, MS, Desk, balances, fill, report, want
 
 Trouble = Callable[[Desk], None]
 
@@ -173,3 +174,17 @@ def test_since_counts_from_the_colours_change() -> None:
     assert lights.show(*key, (Colour.RED, "b", "y"), 30)[0].since_ns == 10
     assert lights.shown[key].clears_when == "y"
     assert lights.show(*key, (Colour.GREEN, "c", ""), 40)[0].since_ns == 40
+
+
+def test_looking_changes_nothing() -> None:
+    """Who asks between two steps (OrderBookManager.light) sees the light as it is now; the engine's state and what it tells are as before."""
+    desk = Desk(timing=Timing(cooldown_ms=500)).connect()
+    order = desk.rest()
+    desk.step(report(order.client_order_id, 11, "FILLED", "1", trade=fill(1, 11, order.client_order_id)))
+    assert desk.books.look("BTCUSDT", Side.BUY).colour is Colour.AMBER
+    desk.books.now_ns += 600 * MS
+    before = hash_of(desk.engine)
+    assert desk.books.look("BTCUSDT", Side.BUY).is_green
+    assert desk.books.lights.shown["BTCUSDT", Side.BUY].colour is Colour.AMBER
+    assert not desk.books.notices and hash_of(desk.engine) == before
+    assert desk.light().is_green and desk.books.notices, "the step that shows it tells it"
