@@ -107,14 +107,11 @@ def checkpoints() -> None:
             frozen = checkpoint.freeze(engine)
             copied.append((time.perf_counter() - begun) * 1000)
             size, total = 0, time.perf_counter()
-            pieces = checkpoint.parts(frozen)
-            while True:
-                begun = time.perf_counter()
-                piece = next(pieces, None)
+            pieces, begun = checkpoint.parts(frozen), total
+            for piece in pieces:
                 slowest = max(slowest, (time.perf_counter() - begun) * 1000)
-                if piece is None:
-                    break
                 size += len(piece[1])
+                begun = time.perf_counter()
             encoded.append((time.perf_counter() - total) * 1000)
         print(
             f"checkpoint, {name}: {statistics.median(copied):.2f} ms on the trading thread (worst {max(copied):.2f}) · "

@@ -65,21 +65,24 @@ class Budget:
         """
         is_newest = venue_ms > self.heard_ms
         for limit in limits:
-            for window in self.windows:
-                if limit.count is not None and (limit.kind, limit.interval_s) == (window.kind, window.interval_s):
-                    self._roll(window, now_ns)
-                    window.limit = limit.limit or window.limit
-                    is_old = sent_ns is not None and window.index_of(sent_ns + self.ahead_ns) < window.index
-                    if window.kind == WEIGHT:
-                        window.heard = window.heard if is_old else max(window.heard, limit.count)
-                        window.used = window.used if is_old else window.heard + self.weight_asked
-                    elif is_old:
-                        window.used += 1
-                    elif is_newest and now_ns >= self.rise_only_until_ns:
-                        window.used = limit.count + self.places_asked
-                    else:
-                        window.used = max(window.used, limit.count)
+            for window in self._counted_by(limit):
+                count = limit.count or 0
+                self._roll(window, now_ns)
+                window.limit = limit.limit or window.limit
+                is_old = sent_ns is not None and window.index_of(sent_ns + self.ahead_ns) < window.index
+                if window.kind == WEIGHT:
+                    window.heard = window.heard if is_old else max(window.heard, count)
+                    window.used = window.used if is_old else window.heard + self.weight_asked
+                elif is_old:
+                    window.used += 1
+                elif is_newest and now_ns >= self.rise_only_until_ns:
+                    window.used = count + self.places_asked
+                else:
+                    window.used = max(window.used, count)
         self.heard_ms = max(self.heard_ms, venue_ms)
+
+    def _counted_by(self, limit: RateLimit) -> list[Window]:
+        return [one for one in self.windows if limit.count is not None and (limit.kind, limit.interval_s) == (one.kind, one.interval_s)]
 
     def on_refusal(self, error: VenueError, now_ns: int) -> bool:
         """Learn from a 429 or 418; True where it is a ban (nothing leaves until it ends)."""

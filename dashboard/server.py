@@ -159,12 +159,11 @@ class PageServer:
         try:
             if mask & selectors.EVENT_WRITE:
                 client.flush(now_s)
-            if mask & selectors.EVENT_READ:
-                for came in client.receive(now_s):
-                    if isinstance(came, Request):
-                        self._requested(client, came, now_s)
-                    else:
-                        self._told(client, came, now_s)
+            for came in client.receive(now_s) if mask & selectors.EVENT_READ else ():
+                if isinstance(came, Request):
+                    self._requested(client, came, now_s)
+                else:
+                    self._told(client, came, now_s)
         except Exception:
             log.exception("a client of the page")
             client.is_over = True

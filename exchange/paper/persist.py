@@ -13,7 +13,7 @@ import os
 import secrets
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, is_dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -43,6 +43,15 @@ def _row(value: object) -> Json:
     """A dataclass as plain JSON, decimals as text."""
     assert is_dataclass(value) and not isinstance(value, type)
     return {name: str(item) if isinstance(item, Decimal) else item for name, item in asdict(value).items()}
+
+
+def _row_of(line: bytes) -> Json | None:
+    """None for what is no row: a torn line."""
+    try:
+        row = json.loads(line)
+    except ValueError:
+        return None
+    return row if isinstance(row, dict) else None
 
 
 class StateFolder:
@@ -106,23 +115,22 @@ class StateFolder:
         """The newest rows, oldest first; a torn last line is skipped. The file is cut when it has grown too long."""
         rows: deque[dict[str, Any]] = deque(maxlen=HISTORY_ROWS_MAX)
         count = 0
-        try:
-            with self.history_path.open("rb") as file:
-                for line in file:
-                    count += 1
-                    try:
-                        row = json.loads(line)
-                    except ValueError:
-                        continue
-                    if isinstance(row, dict):
-                        rows.append(row)
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            raise StateError(f"cannot read {self.history_path}: {error.strerror}") from error
+        for line in self._history_lines():
+            count += 1
+            if (row := _row_of(line)) is not None:
+                rows.append(row)
         if count > 2 * HISTORY_ROWS_MAX:
             self._replace(self.history_path, b"".join(encode(row) + b"\n" for row in rows))
         return list(rows)
+
+    def _history_lines(self) -> Iterator[bytes]:
+        try:
+            with self.history_path.open("rb") as file:
+                yield from file
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise StateError(f"cannot read {self.history_path}: {error.strerror}") from error
 
     # --- writing --------------------------------------------------------------------------------------------------
 

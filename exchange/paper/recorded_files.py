@@ -36,20 +36,20 @@ class Line:
 
 def read_lines(path: Path) -> Iterator[Line]:
     """Every line that can matter, times never running backwards. Raises RecordingError."""
-    number, newest_us = 0, 0
+    newest_us = 0
+    for number, raw in _numbered(path):
+        if SKIPPED not in raw[:80]:
+            line = _line_of(path, number, raw, newest_us)
+            newest_us = line.time_us
+            yield line
+
+
+def _numbered(path: Path) -> Iterator[tuple[int, bytes]]:
+    number = 0
     try:
         with gzip.open(path, "rb") as file:
-            for raw in file:
-                number += 1
-                if SKIPPED in raw[:80]:
-                    continue
-                time_text, _, message = raw.partition(b" ")
-                scale = _NS_PER_DIGIT_COUNT.get(len(time_text))
-                if scale is None or not time_text.isdigit() or not message:
-                    text = "not a collector line '<local time in ns, us or ms> <message>'; give files in the recorder's form"
-                    raise RecordingError(f"{path.name}:{number}: {text}")
-                newest_us = max(newest_us, int(time_text) * scale[0] // scale[1])
-                yield Line(path, number, newest_us, message)
+            for number, raw in enumerate(file, 1):
+                yield number, raw
     except FileNotFoundError:
         raise RecordingError(f"{path}: there is no such file; check the path given to --market") from None
     except gzip.BadGzipFile:
@@ -58,6 +58,15 @@ def read_lines(path: Path) -> Iterator[Line]:
         raise RecordingError(f"{path.name}:{number + 1}: the gzip data ends or breaks here; copy the file again") from None
     except OSError as error:
         raise RecordingError(f"{path}: {error.strerror or error}; check the path given to --market") from None
+
+
+def _line_of(path: Path, number: int, raw: bytes, newest_us: int) -> Line:
+    time_text, _, message = raw.partition(b" ")
+    scale = _NS_PER_DIGIT_COUNT.get(len(time_text))
+    if scale is None or not time_text.isdigit() or not message:
+        text = "not a collector line '<local time in ns, us or ms> <message>'; give files in the recorder's form"
+        raise RecordingError(f"{path.name}:{number}: {text}")
+    return Line(path, number, max(newest_us, int(time_text) * scale[0] // scale[1]), message)
 
 
 @dataclass(frozen=True, slots=True)
