@@ -23,6 +23,7 @@ if __name__ == "__main__":  # loading the rest takes about a second; a Ctrl-C in
         print(absent, file=sys.stderr)
         sys.exit(2)
 
+import report_file
 from assembly import KeyTooPowerful, cancel_at_venue, in_settings, paper_arguments, urls_of
 from core.ports import NotSent, Refused
 from exchange.binance.errors import UnknownOutcome
@@ -43,9 +44,7 @@ from runtime.stopping import Interrupted, Stopper
 from runtime.venue_words import told
 from state.identity import TagUnusable, kept_tag
 from state.intents import IntentsCorrupt
-from state.report import NoReport, build, print_report
-from state.report_words import lines as report_lines
-from state.store import FILE as STORE_FILE
+from state.report import NoReport, print_report
 from state.store import StoreRefused
 from state.words import newest_tape, print_tape
 
@@ -77,7 +76,7 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.verb == "tape":
         return print_tape(Path(arguments.argument) if arguments.argument else newest_tape(state_dir))
     if arguments.verb == "report" and arguments.html:
-        return write_report(state_dir, arguments.argument)
+        return write_report(loaded, state_dir, arguments.argument)
     if arguments.verb == "report":
         return EXIT_OK if print_report(state_dir, arguments.argument, arguments.json) else EXIT_USAGE
     if arguments.verb == "cancel-all":
@@ -178,24 +177,16 @@ def refuse(console: Console, text: str, code: int) -> int:
 
 
 # -- report --html -------------------------------------------------------------------------------
-def write_report(state_dir: Path, wanted: str | None) -> int:
-    """reports/RUN.html beside the state folder, in one step; prints where it stands."""
-    from dashboard.report import html  # here alone: a bot that trades carries nothing of it
-
+def write_report(loaded: Loaded, state_dir: Path, wanted: str | None) -> int:
+    """Prints where it stands."""
     try:
-        found = build(state_dir / STORE_FILE, state_dir / "intents.log", wanted)
-        path = state_dir.parent / "reports" / f"{found['run_id']}.html"
-        path.parent.mkdir(exist_ok=True)
-        draft = path.with_suffix(".draft")
-        draft.write_text(html(found, report_lines(found)), encoding="utf-8")
-        draft.replace(path)
+        print(report_file.write(state_dir, wanted, loaded.config.report.files))
     except NoReport as error:
         print(error, file=sys.stderr)
         return EXIT_USAGE
     except OSError as error:
         print(f"the report cannot be written: {error}", file=sys.stderr)
         return EXIT_USAGE
-    print(path)
     return EXIT_OK
 
 

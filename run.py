@@ -18,11 +18,12 @@ from pathlib import Path
 
 import msgspec
 
+import report_file
 from assembly import Session, quoting_of, recipe_of, urls_of
 from core.commands import Request
 from core.engine import Step
 from core.events import ConfigChanged, Operator, OperatorAction, StopRequested
-from core.notices import Sent
+from core.notices import Counted, Sent
 from core.reset import WHY as RESET
 from core.snapshot import Snapshot, picture
 from core.types import SymbolRules
@@ -42,6 +43,7 @@ from runtime.paper_process import PaperProcess
 from runtime.reload import Reload
 from runtime.stopping import Stopper
 from runtime.watchdog import Watchdog
+from runtime.worker import Worker
 from state.identity import order_tag
 
 ROOT = Path(__file__).resolve().parent
@@ -49,6 +51,7 @@ EXIT_OK, EXIT_USAGE, EXIT_RISK, EXIT_UNCLEAN = 0, 2, 4, 5
 RUN_AGAIN = -1  # no exit code: the venue was reset, the next run begins at once
 SOCKETS_SHUT_BEFORE_END_S = 1.0
 LAST_LINE_BEFORE_END_S = 0.5
+REPORT_S_MAX, REPORT_BEFORE_END_S = 2.0, 0.7
 POLL_S = 0.05
 TRADING_STALL_S, INBOX_AGE_MS_MAX = 2.0, 1000.0
 
@@ -261,8 +264,7 @@ class Run:
         guard = threading.Timer(max(0.1, deadline_s - time.monotonic()), self._end_now)
         guard.daemon = True
         guard.start()
-        self._last_words(code, reason, snapshot, seconds)
-        self.session.recorder.finish(self.session.clock(), code, reason)
+        self._last_words(code, reason, snapshot, seconds, deadline_s)
         self.parts.stop()
         guard.cancel()
         if self.parts.failures:
@@ -295,8 +297,8 @@ class Run:
             return EXIT_USAGE
         return EXIT_RISK if snapshot.halted.startswith("risk") else EXIT_OK
 
-    def _last_words(self, code: int, reason: str, snapshot: Snapshot | None, seconds: float) -> None:
-        """The summary, the JSON object, and the last line: proof, or the orders that are undecided and how to clear them."""
+    def _last_words(self, code: int, reason: str, snapshot: Snapshot | None, seconds: float, deadline_s: float) -> None:
+        """The summary, the report, the last line (proof, or the orders that are undecided and how to clear them), and the JSON object."""
         step_ms_max = round(self.loop.step_times.worst_ms, 3)
         measured: dict[str, object] = {
             "run_id": self.session.boot,
@@ -307,18 +309,41 @@ class Run:
             "shutdown_ms": self.shutdown_ms,
         }
         if snapshot is None:
+            self.session.recorder.finish(self.session.clock(), code, reason)
             self.console.line("EXIT", "", f"{reason} · before the first step")
             return
         whole = summary.run_json(self.session.engine, snapshot, measured)
-        for line in summary.run_lines(
-            whole, snapshot, next(iter(self.session.engine.books.rules.values())).quote if self.session.engine.books else ""
-        ):
+        books = self.session.engine.books
+        assert books is not None, "there was a picture of them"
+        for line in summary.run_lines(whole, snapshot, next(iter(books.rules.values())).quote):
             self.console.line("EXIT", "", line)
+        self.session.recorder.finish(self.session.clock(), code, reason, [books.holdings(), Counted(figures=summary.figures_of(self.session.engine))])
+        report = self._write_report(deadline_s)
         if left_out := self.session.recorder.left_out + self.session.keeper.left_out:
             self.console.line("RISK", "all", f"{left_out} records found the recorder full: the report lacks them, the venue's history has them")
-        self.console.line("EXIT", "", summary.last_line(snapshot, reason, self.shutdown_ms, code))
+        self.console.line("EXIT", "", summary.last_line(snapshot, reason, self.shutdown_ms, code, report))
         if self.arguments.json and code != RUN_AGAIN:
             try:
                 print(json.dumps(whole), flush=True)
             except OSError as error:  # the stop goes on; the person is told at its end
                 self.unsaid = "" if isinstance(error, BrokenPipeError) else in_words(error, "stdout")
+
+    def _write_report(self, deadline_s: float) -> str:
+        """Where the report of this run stands, or how to get it: a stop waits for it only as long as it may."""
+        until_s = min(time.monotonic() + REPORT_S_MAX, deadline_s - REPORT_BEFORE_END_S)
+        if not self.config.report.at_end:
+            return ""
+        made: list[str] = []
+
+        def work(stopping: threading.Event) -> None:
+            if not self.session.recorder.written.wait(max(0.0, until_s - time.monotonic())):
+                return
+            try:
+                made.append(f"report {report_file.shown(report_file.write(self.state_dir, self.session.boot, self.config.report.files))}")
+            except Exception as error:  # a report that cannot be written is a line, never the exit code
+                made.append(f"no report: {in_words(error) if isinstance(error, OSError) else error}")
+
+        writer = Worker("report", work)
+        writer.start()
+        writer.stop(until_s)
+        return made[0] if made else f"no report in time: python bot.py report --html {self.session.boot}"

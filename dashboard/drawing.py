@@ -1,10 +1,11 @@
-"""How the report looks: its style, and a line drawn as SVG.
+"""How the report looks: its style, a table, and a line drawn as SVG.
 
-Who uses it: dashboard.report. Pure. Never: a script, an address, a text of others (captions are escaped by whoever makes them).
+Who uses it: dashboard.report and dashboard.figures. Pure; what a table holds is escaped here. Never: a script, an address.
 """
 
 from collections.abc import Sequence
 from decimal import Decimal
+from html import escape
 
 WIDTH, HEIGHT, EDGE, POINTS_MAX = 560, 130, 84, 1200
 STYLE = """
@@ -13,7 +14,7 @@ STYLE = """
 *{box-sizing:border-box;margin:0}
 html{background:var(--ground);color:var(--ink);font:13px/1.45 system-ui,"Segoe UI",Roboto,"DejaVu Sans",sans-serif;font-variant-numeric:tabular-nums}
 body{max-width:1180px;margin:0 auto;padding:16px 12px 40px}
-header{padding:0 2px 10px}h1{font-size:18px;font-weight:650}header p,footer{color:var(--muted)}footer{padding:4px 2px}
+header{padding:0 2px 10px}h1{font-size:18px;font-weight:650}header p,footer,section p{color:var(--muted)}footer{padding:4px 2px}
 section{background:var(--panel);border:1px solid var(--line);border-radius:7px;padding:8px 12px 10px;margin-bottom:8px}
 h2{font-size:12px;font-weight:600;padding-bottom:4px}
 .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:8px 18px}
@@ -51,3 +52,15 @@ def chart(points: Sequence[tuple[int, Decimal]], is_step: bool = False) -> str:
     labels = "".join(f'<text x="{WIDTH}" y="{y}">{value:+.6g}</text>' for value, y in ((high, 12), (low, HEIGHT - 4)))
     lines = f'<polyline class="zero" points="{zero}"/><polyline points="{" ".join(corners)}"/>'
     return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img">{lines}{labels}</svg>'
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], numbers_from: int, note: str = "") -> str:
+    """Nothing where there are no rows. Columns from `numbers_from` on stand right, those of words after them too: they line up."""
+    if not rows:
+        return ""
+    kinds = [' class="r"' if at >= numbers_from else "" for at in range(len(columns))]
+    head = "".join(f"<th{kind}>{escape(name)}</th>" for kind, name in zip(kinds, columns, strict=True))
+    body = "".join("<tr>" + "".join(f"<td{kind}>{escape(str(cell))}</td>" for kind, cell in zip(kinds, row, strict=True)) + "</tr>" for row in rows)
+    said = f"<p>{escape(note)}</p>" if note else ""
+    whole = f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    return f"<section><h2>{escape(title)}</h2>{said}{whole}</section>"

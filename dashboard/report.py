@@ -13,9 +13,11 @@ from html import escape
 from typing import Any
 
 from core.money import BPS, ZERO, plain
-from dashboard.drawing import STYLE, chart
+from dashboard import figures
+from dashboard.drawing import STYLE, chart, table
 
 FILLS_SHOWN, ROWS_SHOWN = 200, 200
+NOT_COUNTED = " Mark-outs, up-time, lights and latencies are not known: the run is of an older version, or the store was rebuilt from the intents."
 Fill = Mapping[str, Any]
 Row = Sequence[str]
 
@@ -32,6 +34,7 @@ class Class:
 def html(report: Mapping[str, Any], lines: Iterable[str]) -> str:
     """The whole file; `lines` are the report in words (state.report.lines)."""
     fills: Sequence[Fill] = report["fills"]
+    counted = report.get("figures")
     title = f"Greenlight · run {report['run_id']}"
     end = f"ended {report['ended']} (exit {report['exit_code']}): {report['end_reason']}" if report["ended"] else "no end recorded"
     about = f"{report['venue']} account {report['instance']} · started {report['started']} · {end} · as of {report['as_of']}"
@@ -39,17 +42,17 @@ def html(report: Mapping[str, Any], lines: Iterable[str]) -> str:
         f"<header><h1>{escape(title)}</h1><p>{escape(about)}</p></header>",
         _tiles(report, fills),
         _over_time(report, fills),
-        _table("Fills by class", ("symbol", "side", "as", "fills", "quantity", "quote", "average"), _class_rows(fills), 3),
-        _table("Bought and sold", ("symbol", "bought at", "sold at", "matched", "sold over bought", "in bp"), _captured_rows(fills), 1),
-        _table("Orders by ending", ("status", "evidence", "orders"), _ending_rows(report["orders"]), 2),
+        *(figures.sections(counted) if counted else ()),
+        table("Fills by class", ("symbol", "side", "as", "fills", "quantity", "quote", "average"), _class_rows(fills), 3),
+        table("Bought and sold", ("symbol", "bought at", "sold at", "matched", "sold over bought", "in bp"), _captured_rows(fills), 1),
+        table("Orders by ending", ("status", "evidence", "orders"), _ending_rows(report["orders"]), 2),
         _orders("Open orders", report["open_orders"]),
         _orders("Undecided: without an answer", report["undecided"]),
-        _table("Lots", ("lot", "opened as", "quantity", "price", "left", "profit before fees", "left for"), _lot_rows(report["lots"]), 2),
-        _table("Settings in force", ("version", "since"), [(one["version"], one["since"]) for one in report["config_versions"]], 9),
-        _table(f"Last fills ({min(len(fills), FILLS_SHOWN)} of {len(fills)})", FILL_COLUMNS, _fill_rows(fills), 4),
+        table("Lots", ("lot", "opened as", "quantity", "price", "left", "profit before fees", "left for"), _lot_rows(report["lots"]), 2),
+        table("Settings in force", ("version", "since"), [(one["version"], one["since"]) for one in report["config_versions"]], 9),
+        table(f"Last fills ({min(len(fills), FILLS_SHOWN)} of {len(fills)})", FILL_COLUMNS, _fill_rows(fills), 4),
         f"<section><h2>In words</h2><pre>{escape(chr(10).join(lines))}</pre></section>",
-        "<footer>Computed from what was recorded (store and intents). Not recorded there, and so not here: prices after each fill (mark-out), quoting"
-        " up-time, the lights, latencies; the summary of the run and its log tell up-time and lights.</footer>",
+        f"<footer>From what was recorded (store and intents).{'' if counted else NOT_COUNTED}</footer>",
     ]
     policy = "default-src 'none'; style-src 'unsafe-inline'"  # the style stands in the file; nothing else may load or run
     head = (
@@ -76,6 +79,8 @@ def _tiles(report: Mapping[str, Any], fills: Sequence[Fill]) -> str:
         told.insert(0, ("P&L", f"{total:+.4f}", f"{quote}, at the newest recorded mids"))
         told.insert(1, ("quoting", f"{total - hold:+.4f}", "P&L less hold"))
         told.insert(2, ("hold", f"{hold:+.4f}", "what the start balances did alone"))
+    if counted := report.get("figures"):
+        told += figures.tiles(counted)
     tiles = "".join(f"<div><small>{escape(name)}</small><b>{escape(value)}</b><span>{escape(note)}</span></div>" for name, value, note in told)
     return f'<section class="tiles">{tiles}</section>'
 
@@ -175,20 +180,10 @@ def _fill_rows(fills: Sequence[Fill]) -> list[Row]:
 
 def _orders(title: str, orders: Sequence[Mapping[str, Any]]) -> str:
     rows = [(one["client_order_id"], one["symbol"], one["side"], one["quantity"], one["price"]) for one in orders[:ROWS_SHOWN]]
-    return _table(title, ("order", "symbol", "side", "quantity", "price"), rows, 3)
+    return table(title, ("order", "symbol", "side", "quantity", "price"), rows, 3)
 
 
-# -- markup --------------------------------------------------------------------------------------
-def _table(title: str, columns: Row, rows: Sequence[Row], numbers_from: int) -> str:
-    """Nothing where there are no rows. Columns from `numbers_from` on stand right, those of words after them too: they line up."""
-    if not rows:
-        return ""
-    kinds = [' class="r"' if at >= numbers_from else "" for at in range(len(columns))]
-    head = "".join(f"<th{kind}>{escape(name)}</th>" for kind, name in zip(kinds, columns, strict=True))
-    body = "".join("<tr>" + "".join(f"<td{kind}>{escape(str(cell))}</td>" for kind, cell in zip(kinds, row, strict=True)) + "</tr>" for row in rows)
-    return f'<section><h2>{escape(title)}</h2><div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div></section>'
-
-
+# -- words ---------------------------------------------------------------------------------------
 def _price(value: Decimal) -> str:
     return f"{value:.4f}"
 

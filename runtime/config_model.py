@@ -197,6 +197,11 @@ class LogConfig(Section):
     files: Whole = setting(5, "files", "Kept per log, the one in use included; the oldest goes.", ge=2, le=100)
 
 
+class ReportConfig(Section):
+    at_end: Truth = setting(True, "", "A run ends with its report as a file, reports/RUN.html beside the state folder, if two seconds are enough.")
+    files: Whole = setting(50, "files", "Reports that are kept; the oldest goes.", ge=1, le=10_000)
+
+
 class AmendConfig(Section):
     on_reject: Literal["resubmit", "keep"] = setting(
         "resubmit", "", "After the venue's no to a smaller order: resubmit (cancel, its word, place what is left) or keep it as it is."
@@ -245,6 +250,7 @@ class Config(Section):
     state: StateConfig = section(StateConfig, "What survives a restart.")
     tape: TapeConfig = section(TapeConfig, "The tape of a run.")
     log: LogConfig = section(LogConfig, "Log files.")
+    report: ReportConfig = section(ReportConfig, "The report of a run.")
     amend: AmendConfig = section(AmendConfig, "Changes of standing orders.", "live")
     proof: ProofConfig = section(ProofConfig, "Proof that our books equal the venue's.", "live")
     console: ConsoleConfig = section(ConsoleConfig, "What the console says.")

@@ -216,13 +216,14 @@ def _colours(snapshot: Snapshot, shown: SymbolShown) -> str:
     return "/".join(dict.fromkeys(side.colour for side in snapshot.sides if side.symbol == shown.symbol))
 
 
-def last_line(snapshot: Snapshot, reason: str, shutdown_ms: int, code: int) -> str:
-    """Proof of zero, or what is undecided and the command that clears it."""
+def last_line(snapshot: Snapshot, reason: str, shutdown_ms: int, code: int, report: str) -> str:
+    """Proof of zero, or what is undecided and the command that clears it; and where the report is."""
+    report = f" · {report}" if report else ""
     if code != EXIT_UNCLEAN:
-        return f"{reason} · no order of ours is left, confirmed by the venue · stopped in {shutdown_ms / 1000:.2f} s · exit {code}"
+        return f"{reason} · no order of ours is left, confirmed by the venue · stopped in {shutdown_ms / 1000:.2f} s{report} · exit {code}"
     left = [order["client_order_id"] for side in snapshot.sides for order in side.orders]
     named = f"{len(left)} orders without the venue's word: {', '.join(left[:10])}" if left else "the venue gave no proof"
-    return f"{reason} · {named} · clear with: python bot.py cancel-all · exit {code}"
+    return f"{reason} · {named} · clear with: python bot.py cancel-all{report} · exit {code}"
 
 
 def _kept(snapshot: Snapshot) -> str:

@@ -25,6 +25,7 @@ GROUP_MAX = 500  # notices of one turn
 GROUP_EVERY_S = 0.02  # the store gets one transaction for all that happened in it
 YIELD_EVERY = 16  # notices between two offers of the interpreter to whoever waits for it
 HOLDINGS_EVERY_NS = 30_000_000_000
+LAST = Notice(tag="FACT")  # nothing of the run comes after it
 Item = tuple[int, Notice]
 
 
@@ -39,6 +40,7 @@ class Recorder:
         self._holdings_ns = 0
         self._flushed_s = 0.0
         self._end: tuple[int, int, str] | None = None
+        self.written = threading.Event()
         self.left_out = 0
 
     # -- the trading thread ----------------------------------------------------------------------
@@ -59,9 +61,11 @@ class Recorder:
                 self._intents.leave_out()
 
     # -- the main thread -------------------------------------------------------------------------
-    def finish(self, at_ns: int, exit_code: int, reason: str) -> None:
-        """How the run ended; written by the stop that follows."""
+    def finish(self, at_ns: int, exit_code: int, reason: str, facts: Sequence[Notice] = ()) -> None:
+        """How the run ended, and the last facts of it; `written` is set once all of it is on disk, by the stop that follows at the latest."""
+        self.take((), facts, at_ns)
         self._end = (at_ns, exit_code, reason)
+        self.take((), [LAST], at_ns)
 
     # -- the recorder's own thread ---------------------------------------------------------------
     def run(self, stopping: threading.Event) -> None:
@@ -70,6 +74,9 @@ class Recorder:
             is_last = stopping.is_set()  # asked before the queue is: what was taken before the stop is written
             group = self._gather(0.0 if is_last else GROUP_EVERY_S if self._has_rows else POLL_S)
             for number, (at_ns, notice) in enumerate(group):
+                if notice is LAST:
+                    self._conclude()
+                    continue
                 self.to_intents(at_ns, notice)
                 if self._keeper is not None:
                     self._keeper.take(at_ns, notice)
@@ -106,13 +113,18 @@ class Recorder:
             self._keeper.flush()
             self._flushed_s = now_s
 
-    def _close(self) -> None:
+    def _conclude(self) -> None:
         self._intents.write_late()
         self._write_holdings()
         if self._keeper is not None:
             if self._end is not None:
                 self._keeper.end(*self._end)
             self._keeper.flush()
+        self.written.set()
+
+    def _close(self) -> None:
+        self._conclude()
+        if self._keeper is not None:
             self._keeper.close()
 
     def to_intents(self, at_ns: int, notice: Notice) -> None:

@@ -31,7 +31,7 @@ FLOORS: dict[str, set[str]] = {
     "runtime": {"runtime", "core"},
     "dashboard": {"dashboard", "core"},
 }
-ROOMS = {*FLOORS, "bot", "run", "page", "assembly", "sim", "benchmarks", "tests"}
+ROOMS = {*FLOORS, "bot", "run", "page", "report_file", "assembly", "sim", "benchmarks", "tests"}
 IMPURE = {
     "asyncio", "concurrent", "datetime", "importlib", "logging", "multiprocessing", "os", "queue", "requests", "secrets", "selectors", "signal",
     "socket", "sqlite3", "subprocess", "threading", "time", "urllib", "uuid", "websocket",

@@ -132,7 +132,9 @@ def test_a_closed_terminal_stops_the_bot_in_order(tmp_path: Path) -> None:
         process.send_signal(signal.SIGHUP)
         said, _ = process.communicate(timeout=WAIT_S)
     assert process.returncode == 0
-    assert "no order of ours is left" in said.splitlines()[-1]
+    last = said.splitlines()[-1]
+    assert "no order of ours is left" in last
+    assert (tmp_path / "reports" / f"{last.partition('/reports/')[2].partition('.html')[0]}.html").read_text(encoding="utf-8").endswith("</html>\n")
 
 
 def wait_for_status(folder: Path, is_so: Any) -> dict[str, Any]:

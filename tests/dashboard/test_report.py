@@ -73,6 +73,37 @@ def test_money() -> None:
     assert all(value in text for value in ("+3.5000", "+4.7500", "-1.2500"))
 
 
+def counted(**other: Any) -> dict[str, Any]:
+    """Figures as the store keeps them (core.figures_told)."""
+    marks = {"0": ("4", "500", "0.05"), "1": ("4", "500", "-0.1"), "5": ("2", "250", "0.025"), "30": ("0", "0", "0")}
+    one = {
+        "symbol": "BTCUSDT", "side": "SELL", "liquidity": "maker", "fills": 4, "quote": "500", "fees": "0.4", "fees_elsewhere": 0,
+        "marks": {seconds: {"fills": int(fills), "quote": quote, "gain": gain} for seconds, (fills, quote, gain) in marks.items()},
+    }  # fmt: skip
+    times = {"count": 7, "p50_ms": 1.26, "p90_ms": 3.0, "p99_ms": 12.5, "max_ms": 12.5}
+    side = {"symbol": "BTCUSDT", "side": "BUY", "uptime": 0.985, "ready_s": 20.0, "light": [["green", "book fresh", 19.0], ["amber", "brake", 1.0]]}
+    return {
+        "at_ns": 0, "quote": "USDT", "pnl": {"total": "3", "hold": "1", "captured": "2.5", "fees": "0.4", "inventory": "-0.1"}, "fills": [one],
+        "late": 1, "unmarked": 2, "orders": {"placed": 10, "canceled": 6, "fills": 4}, "sides": [side],
+        "latency": {"place": times, "cancel": {**times, "count": 0}}, "rejects": {"-2010": 3}, "weight": {"max": 269, "limit": 6000, "proofs": 92},
+        "proofs": {"stop": {"at_ns": 61 * 10**9, "equal": True, "lines": ["orders 0=0", "fills 4=4"]}}, "proofs_equal": 2, "proofs_different": 0,
+        **other,
+    }  # fmt: skip
+
+
+def test_what_was_counted() -> None:
+    """Mark-outs per class in bp and in money, up-time, time by reason, answers, refusals, the proof's lines; what was not counted has no row."""
+    text = html(report(figures=counted()), [])
+    rows = Cells(text).rows
+    marked = ["BTCUSDT", "SELL", "maker", "4", "500.00", "0.4000", "+1.00", "+0.0500", "-2.00", "-0.1000", "+1.00", "+0.0250"]
+    assert marked in rows, "the marks at 30 s are not there yet: empty cells"
+    assert ["BTCUSDT", "BUY", "98.5%", "20.0 s"] in rows and ["BTCUSDT", "BUY", "amber", "brake", "1.0 s", "5.0%"] in rows
+    assert ["place", "7", "1.3", "3.0", "12.5", "12.5"] in rows and ["-2010", "3"] in rows and not [row for row in rows if row[:1] == ["cancel"]]
+    assert ["stop", "00:01:01", "equal", "orders 0=0, fills 4=4"] in rows and "Proofs: 2 equal, 0 different" in text
+    assert all(value in text for value in ("+2.5000", "-0.1000", "-0.4000", "269/6000", "2.5", "1 fills were heard of too late"))
+    assert "are not known" not in text and "are not known" in html(report(), [])
+
+
 def test_text_of_others_is_text() -> None:
     """A reason, an id or an end with markup in it is shown, not obeyed; the file holds no script and no address."""
     evil = '<script>alert("x")</script><img src=http://evil.example>'
@@ -81,7 +112,9 @@ def test_text_of_others_is_text() -> None:
     fills = [{**fill("BUY", "1", "1", 1, symbol=evil), "client_order_id": evil, "fee_asset": evil}]
     whole = report(
         venue=evil, instance=evil, run_id=evil, ended=evil, end_reason=evil, exit_code=0, orders=[order], open_orders=[order], undecided=[order],
-        lots=[{**lot, "opened_ns": 1, "closed_ns": 2}], fills=fills, fees={evil: "1"}, config_versions=[{"version": evil, "since": evil}],
+        lots=[{**lot, "opened_ns": 1, "closed_ns": 2}], fills=fills, fees={evil: "1"},
+        figures=counted(quote=evil, rejects={evil: 1}, proofs={evil: {"at_ns": 0, "equal": False, "lines": [evil]}}),
+        config_versions=[{"version": evil, "since": evil}],
     )  # fmt: skip
     text = html(whole, [evil])
     assert "<script" not in text and "<img" not in text and text.count("&lt;script&gt;") > 15

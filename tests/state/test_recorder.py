@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from core.notices import Ended, Filled, Recovered, Said
+from core.notices import Counted, Ended, Filled, Recovered, Said
 from core.types import Fill, Liquidity, Side
 from runtime.worker import Worker
 from state import recorder as recorder_module
@@ -87,6 +87,19 @@ def test_a_full_queue_is_counted_and_never_waits(intents: Intents, monkeypatch: 
     recorder = Recorder(intents)
     recorder.take([filled(number) for number in range(5)])
     assert recorder.left_out == 2
+
+
+def test_the_end_of_a_run_is_told_once_all_of_it_is_on_disk(intents: Intents) -> None:
+    """`written` is set after the last fact, without a stop: a report can be made while the recorder still runs."""
+    recorder = Recorder(intents)
+    recorder.take([filled(number) for number in range(3)])
+    recorder.finish(5, 0, "asked", [Counted(figures={})])
+    assert not recorder.written.is_set()
+    writer = Worker("recorder", recorder.run)
+    writer.start()
+    assert recorder.written.wait(10)
+    assert list(read(intents.path)) == [FillRecord(fill=fill(number)) for number in range(3)] and writer.is_running
+    writer.stop(time.monotonic() + 10)
 
 
 def test_a_disk_that_fails_does_not_end_the_recorder(intents: Intents) -> None:
