@@ -137,8 +137,9 @@ def _facts_of(report: ExecutionReport) -> OrderFacts:
 
 def _hear(books: Books, order: Order, status: str, executed: Decimal, evidence: Evidence, is_working: bool) -> None:
     """The venue has spoken of the order: its place is answered, it may have been triggered, and it may have ended."""
+    note_alive(books, order, status)
     note_trigger(books, order, is_working and status in STANDS, executed)
-    unknown_before = books.orders.unknown_words
+    unknown_before, contradicted_before = books.orders.unknown_words, len(books.orders.contradicted)
     was_canceled = order.cancel_asked is not None or bool(order.cancel_wanted)
     if order.place_asked is not None:
         _ack(books, order)
@@ -162,8 +163,21 @@ def _hear(books: Books, order: Order, status: str, executed: Decimal, evidence: 
                 is_complete=order.booked >= order.executed,
             )
         )
+    if len(books.orders.contradicted) > contradicted_before:
+        text = f"words of the venue that cannot both be: {next(reversed(books.orders.contradicted))} · counted from now on, and not said again"
+        books.notices.append(Said(tag="RISK", symbol=order.symbol, text=text, order_id=order.client_order_id))
     if books.orders.unknown_words > unknown_before:
         text = f"unknown order status {status!r} kept as not terminal"
+        books.notices.append(Said(tag="RISK", symbol=order.symbol, text=text, order_id=order.client_order_id))
+
+
+def note_alive(books: Books, order: Order, status: str) -> None:
+    """It stands at the venue, though our evidence had ended it: back into the books and canceled, or nobody would ever ask for it again (I10)."""
+    evidence = order.evidence
+    if evidence is not None and books.orders.reopen(order, status):
+        order.acked_ns = books.now_ns
+        order.cancel_wanted = order.why_cancel = f"it had ended: {evidence.value}"
+        text = f"{order.side:<4} is on the book, though it had ended: {evidence.value} · canceling it"
         books.notices.append(Said(tag="RISK", symbol=order.symbol, text=text, order_id=order.client_order_id))
 
 

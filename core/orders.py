@@ -35,6 +35,10 @@ class Evidence(StrEnum):
     RESET = "denied by a venue that was reset"
 
 
+NEVER_RESTED = (Evidence.REFUSED, Evidence.NOT_SENT, Evidence.NOT_FOUND)  # by these endings it never was on the book
+ON_THE_BOOK = (S.NEW.value, S.PARTIALLY_FILLED.value)
+
+
 def _transitions() -> dict[tuple[OrderStatus, OrderStatus], OrderStatus]:
     """(what we hold, what the venue says) -> what we hold then. Terminal absorbs; a late older word changes nothing."""
     table: dict[tuple[OrderStatus, OrderStatus], OrderStatus] = {}
@@ -179,7 +183,7 @@ class Orders:
     booked_trades: dict[tuple[str, int], None] = field(default_factory=dict)
     newest: dict[str, str] = field(default_factory=dict)  # symbol -> client id of the order with the highest venue id
     forgotten: dict[str, int] = field(default_factory=dict)  # per symbol the newest trade id forgotten
-    contradictions: int = 0
+    contradicted: dict[str, int] = field(default_factory=dict)  # what was held and what was said then: how often
     unknown_words: int = 0
     booked_max: int = BOOKED_MAX
 
@@ -205,6 +209,10 @@ class Orders:
 
     def _is_forgotten(self, fill: Fill) -> bool:
         return fill.trade_id <= self.forgotten.get(fill.symbol, -1)
+
+    @property
+    def contradictions(self) -> int:
+        return sum(self.contradicted.values())
 
     def has_pending_cancels(self, symbol: str | None = None, side: Side | None = None) -> bool:
         """A question about the orders, not a counter: it cannot leak."""
@@ -291,7 +299,8 @@ class Orders:
             order.unknown_word = status
             said = order.status
         if (order.status, said) in CONTRADICTIONS:
-            self.contradictions += 1
+            words = f"{order.status.value}, then {said.value}"
+            self.contradicted[words] = self.contradicted.get(words, 0) + 1
         was_open = order.is_open
         order.status = TRANSITIONS[order.status, said]
         self._mark_shortfall(order, now_ns)
@@ -306,6 +315,18 @@ class Orders:
         if order.is_open:
             order.status = status
             self._end(order, evidence, now_ns)
+
+    def reopen(self, order: Order, status: str) -> bool:
+        """True where an order that never rested, by our evidence, is on the book by the venue's word: that outranks it, and the order is open again.
+
+        Its slot may be another order's by now.
+        """
+        if order.evidence not in NEVER_RESTED or status not in ON_THE_BOOK:
+            return False
+        order.status, order.evidence, order.ended_ns, order.slot = S.UNSEEN, None, 0, None
+        self.open_ids[order.client_order_id] = order
+        self.changed[order.client_order_id] = None
+        return True
 
     def hear_facts(self, order: Order, facts: OrderFacts, evidence: Evidence, now_ns: int) -> bool:
         self.learn_venue_id(order, facts.venue_order_id)

@@ -11,7 +11,7 @@ from core.account import hold_of
 from core.booking import book_fill, claim_orphans, count_early_fills, keep_orphan
 from core.books import Books
 from core.events import AccountSnapshot
-from core.hearing import adopt, note_trigger
+from core.hearing import adopt, note_alive, note_trigger
 from core.orders import Evidence, Order
 from core.types import Fill, OrderFacts
 
@@ -59,6 +59,7 @@ def _hear_listed(books: Books, order: Order, facts: OrderFacts) -> None:
     if order.place_asked is not None:
         order.place_asked = None
         order.acked_ns = books.now_ns
+    note_alive(books, order, facts.status)
     note_trigger(books, order, facts.is_working, facts.executed)
     books.orders.hear(order, facts.status, facts.executed, Evidence.QUERY, books.now_ns)
     if order.booked >= order.executed and not order.is_unknown_call:

@@ -20,7 +20,7 @@ from core.engine import PENDING_MAX, Engine
 from core.figures import AWAITED_MAX, HORIZONS_S
 from core.light import REASONS_MAX
 from core.lots import EXITS_KEPT_MAX, LOTS_CLOSED_MAX, LOTS_MAX
-from core.orders import BOOKED_MAX, CLOSED_MAX
+from core.orders import BOOKED_MAX, CLOSED_MAX, CONTRADICTIONS
 from core.refusing import COUNT_MAX
 from core.settings import VERSIONS_KEPT
 
@@ -103,6 +103,7 @@ CAPS: dict[str, Cap] = {
     "orders.open_ids": OPEN,
     "orders.attention": Cap(per_symbol=2 * OPEN_MAX),
     "orders.changed": Cap(0),
+    "orders.contradicted": Cap(len(CONTRADICTIONS)),
     "orders.newest": PER_SYMBOL,
     "orders.booked_trades": Cap(BOOKED_MAX),
     "orders.forgotten": PER_SYMBOL,
