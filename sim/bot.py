@@ -7,19 +7,21 @@ Never: a step with nothing in it, a step after the stop was proven.
 from collections.abc import Callable
 from functools import partial
 from random import Random
+from typing import Protocol
 
 import msgspec
 
+from core import ports
 from core.commands import Reconnect
 from core.engine import Engine, Step
-from core.events import AnyEvent, Reply, Timer
+from core.events import AnyEvent, Boot, Reply, Timer
 from core.light import Light
 from core.orders import Orders
 from core.types import Side
 from order_book_manager import OrderBookManager
 from sim.executor import VirtualLane
 from sim.lot_worlds import strategy_of
-from sim.memory import CallClock, Journal, Memory
+from sim.memory import CallClock
 from sim.pairs import WithPairs
 from sim.scheduler import Scheduler
 from sim.setup import Setup
@@ -30,31 +32,48 @@ WAKE_MS = 0.3
 WORKERS = (4, 4, 2)
 
 
+class Journal(ports.Journal, Protocol):
+    """Intents and recorder of one boot; silent once `is_dead`."""
+
+    is_dead: bool
+
+    def tell(self, at_ns: int, step: Step) -> None: ...
+    def close(self) -> None: ...
+
+
+def engine_of(setup: Setup, venue: SimVenue) -> Engine:
+    """The deciding half of a drawn world."""
+    strategy = strategy_of(setup)
+    if setup.with_pairs:
+        strategy = WithPairs(strategy, msgspec.structs.replace(venue.capabilities, oco=setup.with_lists))
+    return Engine(strategy, RiskChecks(Limits(open_orders_max=20)), setup.timing)
+
+
 class Bot:
     """One boot. `on_step` sees every batch and step; `reconnect` carries out Reconnect commands; `on_kill` hears that it died in a write."""
 
     def __init__(
         self,
-        setup: Setup,
+        engine: Engine,
+        boot: Boot,
+        new_journal: Callable[[CallClock], Journal],
         scheduler: Scheduler,
         venue: SimVenue,
-        memory: Memory,
         rng: Random,
         on_step: Callable[["Bot", list[AnyEvent], Step], None],
         reconnect: Callable[[Reconnect], None],
         on_kill: Callable[[], None],
+        timer_ms: int,
+        workers: tuple[int, int, int] = WORKERS,
     ) -> None:
+        """`workers` of the lanes (cancel, place, query)."""
         self._scheduler, self._venue, self._rng = scheduler, venue, rng
-        self._on_step, self._reconnect, self._timer_ms = on_step, reconnect, setup.timer_ms
-        strategy = strategy_of(setup)
-        if setup.with_pairs:
-            strategy = WithPairs(strategy, msgspec.structs.replace(venue.capabilities, oco=setup.with_lists))
-        self.engine = Engine(strategy, RiskChecks(Limits(open_orders_max=20)), setup.timing)
+        self._on_step, self._reconnect, self._timer_ms = on_step, reconnect, timer_ms
+        self.engine, self.boot = engine, boot
         clock = CallClock(scheduler)
         venue.on_answer = partial(setattr, clock, "as_of_ns", None)
-        self.lanes = tuple(VirtualLane(scheduler, venue, clock, workers, on_kill) for workers in WORKERS)
-        self.boot = memory.begin(setup)
-        self.journal = Journal(memory, self.boot, clock, rng, on_kill)
+        self.lanes = tuple(VirtualLane(scheduler, venue, clock, count, on_kill) for count in workers)
+        self.journal = new_journal(clock)
         cancel, place, query = self.lanes
         self.manager = OrderBookManager(venue, self.journal, self.post, clock, (cancel, place, query), self._orders, self._light)
         self.inbox: list[AnyEvent] = []

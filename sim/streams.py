@@ -50,8 +50,7 @@ class Link:
             self._lost_since_ns.setdefault(getattr(make(0), "symbol", ""), self._scheduler.now_ns)
             return
         if self._sent_ns != self._scheduler.now_ns or self._rng.random() < SPLIT_SHARE:
-            delay_ms = self._latency_ms * self._rng.uniform(0.7, 1.5) + self._scheduler.stall_ms()
-            self._arrives_ns = max(self._arrives_ns, self._scheduler.now_ns + int(delay_ms * MS))
+            self._arrives_ns = max(self._arrives_ns, self._scheduler.now_ns + int(self._delay_ms() * MS))
         self._sent_ns = self._scheduler.now_ns
         event = make(self._arrives_ns)
         if isinstance(event, ExecutionReport) and (event.symbol, event.venue_order_id) in self.hushed:
@@ -68,6 +67,9 @@ class Link:
         self._deliver_at(self._arrives_ns, event)
         if strike is not None and strike.kind is Kind.USER_TWICE:
             self._deliver_at(self._arrives_ns + int(self._rng.uniform(0, 50) * MS), event)
+
+    def _delay_ms(self) -> float:
+        return self._latency_ms * self._rng.uniform(0.7, 1.5) + self._scheduler.stall_ms()
 
     def _deliver_at(self, time_ns: int, event: AnyEvent) -> None:
         self._scheduler.at(time_ns, partial(self._deliver, self._epoch, event))

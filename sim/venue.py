@@ -141,11 +141,12 @@ class SimVenue:
         ticket = Ticket(command, plan, now_ns, now_ns + int(leaving.timeout_s * 1e9), done)
         self._door.left(command, plan)
         if not plan.lost:
-            self._scheduler.after(self._one_way_ms() + plan.late_ms, lambda: self._arrive(ticket))
+            self._scheduler.after(self._one_way_ms(command) + plan.late_ms, lambda: self._arrive(ticket))
         if not plan.reply_late_ms:
             self._scheduler.at(ticket.deadline_ns, lambda: self._end(ticket, TimedOutCall("no answer in time")))
 
-    def _one_way_ms(self) -> float:
+    def _one_way_ms(self, command: AnyCommand | None = None) -> float:
+        """Of this request, or, without one, of an answer."""
         return self._latency_ms * self._rng.uniform(0.7, 2.0) + self._scheduler.stall_ms()
 
     def _arrive(self, ticket: Ticket) -> None:

@@ -21,13 +21,13 @@ from core.events import AnyEvent, BookTicker, DepthDiff, MarketTrade, StopReques
 from core.types import Connection, Side
 from exchange.paper.matching import Matching
 from exchange.paper.model import SymbolRules as PaperRules
-from sim.bot import Bot
+from sim.bot import Bot, engine_of
 from sim.director import Director
 from sim.facts import paper_rules
 from sim.faults import Faults
 from sim.feed import Feed
 from sim.market import LightMarket
-from sim.memory import Killed, Memory
+from sim.memory import Journal, Killed, Memory
 from sim.oracle import Oracle
 from sim.scheduler import MS, Scheduler
 from sim.setup import RECV_WINDOW_MS, Setup
@@ -113,7 +113,11 @@ class World:
         return LightMarket(self.matching, rules, self.setup.mids, self.setup.lots, Random(f"market-{self.setup.seed}"))
 
     def _new_bot(self) -> Bot:
-        return Bot(self.setup, self.scheduler, self.venue, self.memory, self._rng, self._after_step, self._reconnect, self._killed)
+        boot = self.memory.begin(self.setup)
+        return Bot(
+            engine_of(self.setup, self.venue), boot, lambda clock: Journal(self.memory, boot, clock, self._rng, self._killed), self.scheduler,
+            self.venue, self._rng, self._after_step, self._reconnect, self._killed, self.setup.timer_ms,
+        )  # fmt: skip
 
     def post(self, event: AnyEvent) -> None:
         self.bot.post(event)
