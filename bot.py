@@ -73,6 +73,8 @@ def main(argv: list[str] | None = None) -> int:
     state_dir = loaded.config.state_path(ROOT)
     if arguments.verb in ("status", "why", "resume", "close"):
         return verbs.ask_bot(arguments.verb, state_dir, as_json=arguments.json)
+    if arguments.verb == "backtest":
+        return backtest(loaded, arguments)
     if arguments.verb == "tape":
         return print_tape(Path(arguments.argument) if arguments.argument else newest_tape(state_dir))
     if arguments.verb == "report" and arguments.html:
@@ -174,6 +176,13 @@ def refuse(console: Console, text: str, code: int) -> int:
     for line in text.splitlines() or [text]:
         console.line("EXIT", "", line)
     return code
+
+
+# -- backtest ------------------------------------------------------------------------------------
+def backtest(loaded: Loaded, arguments: Namespace) -> int:
+    from sim.backtest_run import run  # here alone: a bot that trades carries nothing of the simulator
+
+    return run(loaded, arguments, ROOT)
 
 
 # -- report --html -------------------------------------------------------------------------------

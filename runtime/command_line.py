@@ -26,10 +26,11 @@ VERBS = {
     "resume": "end a halt of the running bot",
     "close": "leave every lot of the running bot (strategy: maker_first), and enter none until resume",
     "tape": "print a segment of the tape, or the intents, in words: tape FILE (default: the newest segment)",
+    "backtest": "the config over recordings, in virtual time: backtest FILE [FILE ...] (docs/backtest.md)",
     "report": "a run from what was recorded, also after the bot died: report RUN (default: the newest run)",
 }
-WITH_ARGUMENT = ("tape", "report")
-WITH_JSON = ("run", "status", "why", "cancel-all", "resume", "close", "report")
+WITH_ARGUMENT = ("tape", "report", "backtest")
+WITH_JSON = ("run", "status", "why", "cancel-all", "resume", "close", "report", "backtest")
 EXIT_CODES = (
     "exit codes: 0 fine and proven, 2 config or usage, 3 venue or bot unreachable, 4 risk stop,\n"
     "  5 unclean stop (orders may be left; the last line names them), 130 Ctrl-C while starting"
@@ -81,11 +82,13 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     made.words = sys.argv[1:] if argv is None else argv
     arguments, unknown = made.parse_known_intermixed_args(argv)
     options = [option for action in made._actions for option in action.option_strings]
-    if unknown and unknown[0].startswith("-"):
-        made.error(f"no such option: {unknown[0]}{_close(unknown[0], options)}")
+    for word in unknown:
+        if word.startswith("-"):
+            made.error(f"no such option: {word}{_close(word, options)}")
     if arguments.verb not in VERBS:
         made.error(f"no such verb: {arguments.verb}{_close(arguments.verb, VERBS)}")
-    if unknown:
+    arguments.files = [arguments.argument, *unknown] if arguments.verb == "backtest" and arguments.argument is not None else []
+    if unknown and not arguments.files:
         made.error(f"one word too many: {unknown[0]}")
     _check_fit(made, arguments)
     return arguments
@@ -100,9 +103,12 @@ def _check_fit(made: Parser, arguments: argparse.Namespace) -> None:
         made.error(f"{verb} has no --json")
     if arguments.html and (verb != "report" or arguments.json):
         made.error("--html belongs to report, without --json")
-    for option, value in (("--run-for", arguments.run_for), ("--cycles", arguments.cycles)):
-        if value is not None and verb != "run":
-            made.error(f"{option} belongs to run, not to {verb}")
+    if verb == "backtest" and not arguments.files:
+        made.error("backtest needs a recording: backtest FILE [FILE ...]")
+    if arguments.run_for is not None and verb not in ("run", "backtest"):
+        made.error(f"--run-for belongs to run and backtest, not to {verb}")
+    if arguments.cycles is not None and verb != "run":
+        made.error(f"--cycles belongs to run, not to {verb}")
 
 
 def _close(word: str, known: Iterable[str]) -> str:

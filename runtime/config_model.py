@@ -226,6 +226,13 @@ class ReloadConfig(Section):
     )
 
 
+class BacktestConfig(Section):
+    place_ms: Whole = setting(20, "ms", "Way of a place, a change or a question to the venue.", ge=0, le=10_000)
+    cancel_ms: Whole = setting(20, "ms", "Way of a cancel to the venue.", ge=0, le=10_000)
+    answer_ms: Whole = setting(20, "ms", "Way back: answers, and what the user stream tells.", ge=0, le=10_000)
+    market_data_ms: Whole = setting(20, "ms", "Way of market data from the venue.", ge=0, le=10_000)
+
+
 class DashboardConfig(Section):
     enabled: Truth = setting(False, "", "A page on http://127.0.0.1 that shows what the bot sees (docs/page.md); its address is told at the start.")
     port: Whole = setting(8800, "", "Its port on 127.0.0.1; 0 takes any free one. Taken: the bot trades without the page.", ge=0, le=PORT_MAX)
@@ -256,6 +263,7 @@ class Config(Section):
     console: ConsoleConfig = section(ConsoleConfig, "What the console says.")
     reload: ReloadConfig = section(ReloadConfig, "Changes of this file while the bot runs.")
     dashboard: DashboardConfig = section(DashboardConfig, "The page in a browser.")
+    backtest: BacktestConfig = section(BacktestConfig, "How far the venue of a backtest is (docs/backtest.md).")
 
     @model_validator(mode="after")
     def _across(self) -> "Config":

@@ -60,7 +60,7 @@ def run_json(engine: Engine, snapshot: Snapshot, measured: Mapping[str, object])
     }
 
 
-def run_lines(summary: Mapping[str, object], snapshot: Snapshot, quote: str) -> list[str]:
+def run_lines(summary: Mapping[str, object], snapshot: Snapshot, quote: str, lines_max: int = LINES_MAX) -> list[str]:
     """The terminal summary, at most 25 lines."""
     total, hold = Decimal(snapshot.pnl_quote), Decimal(snapshot.pnl_hold_quote)
     fees, figures = summary["fees"], summary["figures"]
@@ -83,7 +83,8 @@ def run_lines(summary: Mapping[str, object], snapshot: Snapshot, quote: str) -> 
     lines.append("quoting  " + " · ".join(f"{side.symbol} {side.side} {side.uptime:.1%}" for side in snapshot.sides[:6]))
     lines.append("light    " + " · ".join(f"{colour} {seconds:.1f} s" for colour, seconds in snapshot.light_seconds.items()))
     lines.append(figure_words.limit_words(figures))
-    lines.append(f"limits   step max {summary['step_ms_max']} ms · pong max {summary['pong_ms_max']} ms · stop took {summary['shutdown_ms']} ms")
+    if "step_ms_max" in summary:  # not in virtual time
+        lines.append(f"limits   step max {summary['step_ms_max']} ms · pong max {summary['pong_ms_max']} ms · stop took {summary['shutdown_ms']} ms")
     if len(snapshot.config_versions) > 1:
         lines.append(f"settings {_versions(snapshot)}")
     proof = end_proof(snapshot)
@@ -94,8 +95,8 @@ def run_lines(summary: Mapping[str, object], snapshot: Snapshot, quote: str) -> 
             f"proof    {'books equal' if proof.equal else 'BOOKS DIFFER'}: {', '.join(proof.compared if proof.equal else proof.differences)}"
         )
     held = [line for symbol, shown in snapshot.positions.items() for line in _held(symbol, shown, quote, snapshot.at_ns)]
-    held = _fitted([*counted, *held], LINES_MAX - len(lines))
-    return [*lines[:held_at], *held, *lines[held_at:]][:LINES_MAX]
+    held = _fitted([*counted, *held], lines_max - len(lines))
+    return [*lines[:held_at], *held, *lines[held_at:]][:lines_max]
 
 
 def _fitted(lines: list[str], room: int) -> list[str]:

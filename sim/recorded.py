@@ -26,10 +26,11 @@ CALLS_MAX = 50_000_000
 def rules_of(files: Iterable[Path]) -> tuple[SymbolRules, ...]:
     """The rules of the recording's symbols, as the bot learns them. Raises RecordingError."""
     found, _ = rules_of_recording(files)
-    return tuple(_rules(rule) for rule in found)
+    return tuple(bot_rules(rule) for rule in found)
 
 
-def _rules(rule: PaperRules) -> SymbolRules:
+def bot_rules(rule: PaperRules) -> SymbolRules:
+    """As the bot learns them from exchangeInfo."""
     return SymbolRules(
         symbol=rule.symbol,
         base=rule.base,

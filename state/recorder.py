@@ -8,7 +8,7 @@ Never: a write on the caller's thread.
 import queue
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -29,6 +29,12 @@ LAST = Notice(tag="FACT")  # nothing of the run comes after it
 Item = tuple[int, Notice]
 
 
+def recorded(notices: Iterable[Notice], facts: Iterable[Notice]) -> Iterator[Notice]:
+    """Of what a step told, what is written: of the lines for a person those that are facts too, then every fact."""
+    yield from (notice for notice in notices if isinstance(notice, Filled | Recovered | Ended | Sent))
+    yield from facts
+
+
 class Recorder:
     """Without a keeper it writes the intents alone. `run` is for a worker (runtime.worker), which this room may not import."""
 
@@ -46,11 +52,8 @@ class Recorder:
     # -- the trading thread ----------------------------------------------------------------------
     def take(self, notices: Sequence[Notice], facts: Sequence[Notice] = (), at_ns: int = 0) -> None:
         """Keep what must be written."""
-        for notice in notices:
-            if isinstance(notice, Filled | Recovered | Ended | Sent):
-                self._put(at_ns, notice)
-        for fact in facts:
-            self._put(at_ns, fact)
+        for notice in recorded(notices, facts):
+            self._put(at_ns, notice)
 
     def _put(self, at_ns: int, notice: Notice) -> None:
         try:
@@ -85,7 +88,7 @@ class Recorder:
             if is_last and not group:
                 break
             self._flush()
-        self._close()
+        self.close()
 
     def _gather(self, wait_s: float) -> list[Item]:
         """What waits, up to the size of a group; empty after `wait_s` without anything."""
@@ -122,7 +125,8 @@ class Recorder:
             self._keeper.flush()
         self.written.set()
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """The end: what is still to be written. Called by the thread, and by a backtest in its stead."""
         self._conclude()
         if self._keeper is not None:
             self._keeper.close()

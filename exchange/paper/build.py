@@ -6,7 +6,6 @@ is said here as one `BuildError`.
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from exchange.paper.listing import default_rules
 from exchange.paper.model import SymbolRules
 from exchange.paper.pacer import Market, Pacer, WallClockMatching
 from exchange.paper.persist import Json, Saver, StateError, StateFolder, new_instance
+from exchange.paper.recorded_rules import given_rules
 from exchange.paper.recording import RecordedMarket, RecordingError, rules_of_recording
 from exchange.paper.server import Server, complain
 from exchange.paper.synthetic import SyntheticMarket
@@ -98,19 +98,12 @@ def build(options: Options) -> Parts:
 
 
 def _rules(options: Options) -> tuple[list[SymbolRules], list[str]]:
-    given: dict[str, SymbolRules] = {}
-    if options.exchange_info is not None:
-        try:
-            body = json.loads(options.exchange_info.read_bytes())
-            given = {str(entry["symbol"]): SymbolRules.from_exchange_info(entry) for entry in body["symbols"]}
-        except (OSError, ValueError, KeyError, TypeError, AssertionError) as error:
-            why = error.strerror if isinstance(error, OSError) else f"not in Binance's form ({error!r})"
-            raise BuildError(f"--exchange-info {options.exchange_info}: {why}") from error
-    if not options.is_synthetic:
-        try:
+    try:
+        given = given_rules(options.exchange_info) if options.exchange_info is not None else {}
+        if not options.is_synthetic:
             return rules_of_recording(options.market, given)
-        except RecordingError as error:
-            raise BuildError(str(error)) from error
+    except RecordingError as error:
+        raise BuildError(str(error)) from error
     if not options.symbols:
         raise BuildError("--symbols names no symbol")
     try:

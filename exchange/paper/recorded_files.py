@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PEEK_LINES_MAX = 500
+BACK_US_MAX = 1_000_000  # a clock that was set: so much is one moment, more is another recording
 _STREAM = re.compile(rb'"stream"\s*:\s*"([a-z0-9]+)@')
 _NS_PER_DIGIT_COUNT = {19: (1, 1000), 16: (1, 1), 13: (1000, 1)}  # digits: (times, divided by) to microseconds
 SKIPPED = b"@bookTicker"  # the touch of the recording is never used: 44 % of trades print outside it
@@ -35,7 +36,7 @@ class Line:
 
 
 def read_lines(path: Path) -> Iterator[Line]:
-    """Every line that can matter, times never running backwards. Raises RecordingError."""
+    """Every line that can matter; a local time that steps back a little stands still instead. Raises RecordingError."""
     newest_us = 0
     for number, raw in _numbered(path):
         if SKIPPED not in raw[:80]:
@@ -66,7 +67,10 @@ def _line_of(path: Path, number: int, raw: bytes, newest_us: int) -> Line:
     if scale is None or not time_text.isdigit() or not message:
         text = "not a collector line '<local time in ns, us or ms> <message>'; give files in the recorder's form"
         raise RecordingError(f"{path.name}:{number}: {text}")
-    return Line(path, number, max(newest_us, int(time_text) * scale[0] // scale[1]), message)
+    time_us = int(time_text) * scale[0] // scale[1]
+    if time_us < newest_us - BACK_US_MAX:
+        raise RecordingError(f"{path.name}:{number}: the local time runs back by {(newest_us - time_us) / 1e6:.1f} s; cut the recording here")
+    return Line(path, number, max(newest_us, time_us), message)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Symbol rules for a recording: from an exchangeInfo file given or beside the data, else inferred from the numbers in it.
 
-Who calls it: build.py once at the start. Reads files. What was assumed is said in the notes; never guessed in silence.
+Who calls it: build.py once at the start, and sim.backtest_run. Reads files. What was assumed is said in the notes; never guessed in silence.
 """
 
 from __future__ import annotations
@@ -36,6 +36,16 @@ def rules_of_recording(files: Iterable[Path | str], given: Mapping[str, SymbolRu
             notes.append(note)
         rules.append(known)
     return rules, notes
+
+
+def given_rules(path: Path) -> dict[str, SymbolRules]:
+    """By symbol, from a file in Binance's own form. Raises RecordingError."""
+    try:
+        body = json.loads(path.read_bytes())
+        return {str(entry["symbol"]): SymbolRules.from_exchange_info(entry) for entry in body["symbols"]}
+    except (OSError, ValueError, KeyError, TypeError, ArithmeticError, AssertionError) as error:
+        why = error.strerror if isinstance(error, OSError) else f"not in Binance's form ({error!r})"
+        raise RecordingError(f"--exchange-info {path}: {why}") from error
 
 
 def _beside(group: SymbolFiles) -> tuple[SymbolRules, str] | None:

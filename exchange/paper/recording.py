@@ -1,16 +1,17 @@
 """A recorded market for the paper exchange: snapshot and diffs set the background, recorded trades consume the queues.
 
-Who calls it: the server's pacer, through `start`, `next_ms`, `step`. Files are read lazily; faults are RecordingError.
+Who calls it: the server's pacer and sim.backtest, through `start`, `next_ms`, `step`. Files are read lazily; faults are RecordingError.
 How our orders are filled: only by recorded trades, at their own price and queue place, or before a trade that prints beyond them; never from the
 touch alone. Between trades a level follows its recorded absolute size: a rise joins the back of the queue, a fall leaves in proportion. Recorded
 size that would cross an order of ours is withheld until that order is gone. What our takers take is gone until the recording speaks of it again.
-Never: a clock, a network; recorded times only set the pace (local time), `now_ms` is the server's.
+Never: a clock, a network; recorded times only set the pace (local time), `now_ms` is the caller's.
 """
 
 from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -35,11 +36,12 @@ class _Depth(msgspec.Struct, rename={"time_ms": "E", "first": "U", "last": "u", 
     asks: Rows
 
 
-class _Trade(msgspec.Struct, rename={"time_ms": "T", "price": "p", "quantity": "q", "buyer_is_maker": "m"}):
+class _Trade(msgspec.Struct, rename={"trade_id": "t", "time_ms": "T", "price": "p", "quantity": "q", "buyer_is_maker": "m"}):
     time_ms: int
     price: str
     quantity: str
     buyer_is_maker: bool
+    trade_id: int = -1
 
 
 class _DepthFrame(msgspec.Struct):
@@ -92,14 +94,28 @@ class RecordedMarket:
         self._start_ms = 0
         self._start_us = 0
 
-    def start(self, now_ms: int) -> None:
-        """Build the opening books from the snapshots; the recording begins at the latest of them. Raises RecordingError."""
-        self._start_ms = now_ms
+    def start(self, now_ms: int | None = None) -> None:
+        """Build the opening books from the snapshots; the recording begins at the latest of them. Raises RecordingError.
+
+        Without `now_ms` it runs at its own local time.
+        """
         self._start_us = max(feed.open_book() for feed in self._feeds)
+        self._start_ms = now_ms if now_ms is not None else self._start_us // 1000
         for index, feed in enumerate(self._feeds):
+            feed.course.begin(self._start_us)
             line = feed.skip_to(self._start_us)
             if line is not None:
                 heapq.heappush(self._pending, (line.time_us, index, line))
+
+    @property
+    def begun_ms(self) -> int:
+        """When it began, on the caller's clock."""
+        return self._start_ms
+
+    @property
+    def courses(self) -> dict[str, Course]:
+        """What was heard so far, per symbol."""
+        return {feed.course.symbol: feed.course for feed in self._feeds}
 
     def next_ms(self) -> int | None:
         """When the next line is due on the server's clock; None when the recording is over (the last book stays)."""
@@ -123,11 +139,43 @@ class RecordedMarket:
                 heapq.heapreplace(pending, (following.time_us, index, following))
 
 
+@dataclass(slots=True)
+class Course:
+    """What was heard of one symbol since the opening: how much, the longest silence, and trades whose numbers are left out."""
+
+    symbol: str
+    begun_us: int = 0
+    newest_us: int = 0
+    lines: int = 0
+    trades: int = 0
+    missing: int = 0
+    missing_at: str = ""  # file:line of the first trade after missing ones
+    silence_us: int = 0
+    silence_at_us: int = 0
+    _trade_id: int = -1
+
+    def begin(self, time_us: int) -> None:
+        self.begun_us = self.newest_us = time_us
+
+    def note(self, line: Line, message: Message) -> None:
+        self.lines += 1
+        if line.time_us - self.newest_us > self.silence_us:
+            self.silence_us, self.silence_at_us = line.time_us - self.newest_us, self.newest_us
+        self.newest_us = line.time_us
+        if isinstance(message, _Trade):
+            self.trades += 1
+            if self._trade_id >= 0 and message.trade_id > self._trade_id + 1:
+                self.missing += message.trade_id - self._trade_id - 1
+                self.missing_at = self.missing_at or f"{line.path.name}:{line.number}"
+            self._trade_id = max(self._trade_id, message.trade_id)
+
+
 class SymbolFeed:
     """One symbol's lines and the state of its recorded book."""
 
     def __init__(self, files: SymbolFiles, matching: Matching) -> None:
         self._symbol, self._matching = files.symbol, matching
+        self.course = Course(files.symbol)
         self._lines: Iterator[Line] = files.lines()
         self._book = matching.books[files.symbol]
         rules = matching.rules[files.symbol]
@@ -177,6 +225,7 @@ class SymbolFeed:
     # -- the course ------------------------------------------------------------------------------
     def apply(self, line: Line, now_ms: int) -> None:
         message = _decode(line)
+        self.course.note(line, message)
         if isinstance(message, _Depth):
             self._follow(line, message)
         elif isinstance(message, _Trade):
