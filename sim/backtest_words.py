@@ -16,11 +16,9 @@ from runtime.summary import LINES_MAX, run_lines
 from sim.backtest import Backtest
 
 NO_QUOTE_LINES_MAX = 2
+REPORT = "python bot.py report"
 US = 1_000_000
-UNKNOWABLE = (
-    "how the market would have answered: our orders move nothing in it, and what they take comes back with the next recorded size",
-    "who left a queue: of a level that shrinks without a trade as much goes ahead of us as behind us, in proportion",
-)
+UNKNOWABLE = "how the market would have answered (our orders move nothing in it), and who left a queue (in proportion ahead of us and behind us)"
 
 
 def when(time_us: int, digits: int = 1) -> str:
@@ -45,7 +43,7 @@ def facts(test: Backtest, ended: str, folder: str) -> dict[str, Any]:
         "maker_fee": plain(plot.maker_fee),
         "taker_fee": plain(plot.taker_fee),
         "no_quote_because": {f"{side.symbol} {side.side}": side.no_quote_because for side in shown.sides if side.no_quote_because} if shown else {},
-        "unknowable": list(UNKNOWABLE),
+        "unknowable": UNKNOWABLE,
         "digest": test.digest,
         "kept_in": folder,
     }
@@ -74,8 +72,9 @@ def lines(whole: Mapping[str, Any], snapshot: Snapshot, quote: str) -> list[str]
         head.append(f"ENDED    {told['ended']}")
     if not snapshot.orders_placed:
         head.extend(f"no quote {side}: {why}" for side, why in list(told["no_quote_because"].items())[:NO_QUOTE_LINES_MAX])
-    tail = [*(f"unknown  {one}" for one in told["unknowable"]), f"digest   {told['digest'][:16]} of all commands and fills"]
-    return [*head, *run_lines(whole, snapshot, quote, LINES_MAX - len(head) - len(tail)), *tail]
+    tail = [f"unknown  {told['unknowable']}", f"digest   {told['digest'][:16]} of all commands and fills"]
+    middle = run_lines(whole, snapshot, quote, LINES_MAX - len(head) - len(tail))
+    return [*head, *(line.replace(REPORT, f"{REPORT} --set state.dir={told['kept_in']}") for line in middle), *tail]
 
 
 def _course_words(one: Mapping[str, Any]) -> str:

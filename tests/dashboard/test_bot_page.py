@@ -23,7 +23,7 @@ OFF = """
 import sys
 import bot, run, assembly
 code = bot.main(sys.argv[1:])
-loaded = sorted(name for name in sys.modules if name == "page" or name.split(".")[0] == "dashboard" or name == "core.detail")
+loaded = sorted(name for name in sys.modules if name == "page" or name.split(".")[0] in ("dashboard", "sim") or name == "core.detail")
 print("LOADED", code, loaded)
 """
 
@@ -111,7 +111,7 @@ def test_a_taken_port_costs_only_the_page(tmp_path: Path) -> None:
 
 @pytest.mark.side_by_side
 def test_off_is_off(tmp_path: Path) -> None:
-    """By default a whole run imports nothing of the page, listens nowhere for it and says nothing of it."""
+    """By default a whole run imports nothing of the page (nor of the simulator), listens nowhere for it and says nothing of it."""
     home = tmp_path / "home"
     command = [sys.executable, "-c", OFF, *folders(home), "--run-for=2"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)

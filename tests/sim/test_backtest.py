@@ -14,11 +14,13 @@ import pytest
 from runtime.command_line import parse
 from runtime.config import load
 from sim import backtest_run
+from sim.backtest import Backtest
 from state.report import build
 from state.store import FILE as STORE_FILE
 from tests.paper.exchange_client import ROOT
 from tests.paper.test_recording import START_US, depth, snapshot, trade, write
 
+Told = pytest.CaptureFixture[str]
 Lines = list[tuple[int, dict[str, object] | str]]
 SECONDS = 12
 ONE_ORDER = "[{min: 0, target: 0, max: 1, quantity: 0.4, unit: ticks}]"
@@ -35,7 +37,7 @@ SETTINGS = (
 
 
 def market(first_trade: int = 1, step: int = 1) -> Lines:
-    """2 BTC stand on the best bid; from the third second on half a BTC is sold into it every second, and comes back behind us. Two seconds of nothing."""
+    """2 BTC stand on the best bid; after two quiet seconds half a BTC is sold into it every second, and comes back behind us."""
     lines: Lines = [(0, depth(1, 1, [], [])), (10, snapshot(1))]
     for number in range(SECONDS - 2):
         at_ms = 2200 + 1000 * number
@@ -56,7 +58,7 @@ def run(folder: Path, *words: str, settings: tuple[str, ...] = SETTINGS) -> int:
     return backtest_run.run(load(arguments.config, arguments.overrides, {}), arguments, ROOT)
 
 
-def told(capsys: pytest.CaptureFixture[str], folder: Path, *words: str) -> tuple[int, dict[str, Any]]:
+def told(capsys: Told, folder: Path, *words: str) -> tuple[int, dict[str, Any]]:
     code = run(folder, *words, "--json", "-q")
     return code, json.loads(capsys.readouterr().out)
 
@@ -67,8 +69,8 @@ def btc(tmp_path: Path) -> Path:
 
 
 # -- the result ----------------------------------------------------------------------------------
-def test_a_backtest_fills_by_recorded_trades_in_queue_order_and_ends_with_proof(btc: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Ours stands behind 2 BTC: the fifth half BTC is the first to reach it, whatever touched its price before; the end is proven, nothing is left."""
+def test_a_backtest_fills_by_recorded_trades_in_queue_order_and_ends_with_proof(btc: Path, tmp_path: Path, capsys: Told) -> None:
+    """Ours stands behind 2 BTC: the fifth half BTC is the first to reach it, whatever touched its price before; the end is proven."""
     code, whole = told(capsys, tmp_path, str(btc))
     assert code == 0 and whole["proof"]["equal"] and whole["proof"]["purpose"] == "stop"
     fills = whole["books"]["fills"]
@@ -77,41 +79,49 @@ def test_a_backtest_fills_by_recorded_trades_in_queue_order_and_ends_with_proof(
     assert whole["backtest"]["is_whole"] and whole["seconds"] == pytest.approx(SECONDS - 0.75, abs=0.01)
 
 
-def test_the_venue_is_as_far_as_the_settings_say(btc: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """An order that needs three seconds to get there comes to stand behind what was there before it, and nothing of it is filled in time."""
+def test_the_venue_is_as_far_as_the_settings_say(btc: Path, tmp_path: Path, capsys: Told) -> None:
+    """An order that needs nine seconds to get there stands behind what came before it, and nothing of it is filled in time."""
     _, near = told(capsys, tmp_path, str(btc))
-    _, far = told(capsys, tmp_path, str(btc), "--set=backtest.place_ms=9000", "--set=exchange.read_timeout_ms=60000", "--set=timing.order_timeout_ms=60000")
+    patient = ("--set=exchange.read_timeout_ms=60000", "--set=timing.order_timeout_ms=60000")
+    _, far = told(capsys, tmp_path, str(btc), "--set=backtest.place_ms=9000", *patient)
     assert near["fills"] > 0 == far["fills"]
     assert far["backtest"]["latency"] == {"place_ms": 9000, "cancel_ms": 20, "answer_ms": 20, "market_data_ms": 20}
 
 
-def test_the_summary_is_that_of_a_run_with_what_was_recorded_and_what_cannot_be_known(btc: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """At most 25 lines on stdout; span, silence, holes, distances and the two things no backtest knows are among them; phases go to stderr."""
+def test_the_summary_is_that_of_a_run_with_what_was_recorded_and_what_cannot_be_known(
+    btc: Path, tmp_path: Path, capsys: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At most 25 lines on stdout; span, silence, holes, distances and what no backtest knows are among them; phases go to stderr."""
     assert run(tmp_path, str(btc)) == 0
     out, err = capsys.readouterr()
     text = out.splitlines()
     assert len(text) <= 25
     for begin in ("backtest BTCUSDT", "recorded BTCUSDT", "venue ", "run ", "pnl ", "proof ", "unknown ", "digest "):
         assert any(line.startswith(begin) for line in text), begin
+    monkeypatch.setattr("sim.backtest_words.LINES_MAX", 14)
+    run(tmp_path, str(btc), "-q")
+    short = capsys.readouterr().out.splitlines()
+    assert len(text) > len(short) == 14 and short[-1] == text[-1]
+    assert f"python bot.py report --set state.dir={tmp_path}" in "".join(short), "what finds no room is in its own report"
     assert "longest silence 2.2 s" in out and "no hole" in out and "place 20 ms" in out
     assert all(line.startswith("backtest: ") for line in err.splitlines()) and "x real time" in err
 
 
-def test_trades_that_are_missing_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_trades_that_are_missing_are_told(tmp_path: Path, capsys: Told) -> None:
     """The depth chain hides a lost trade; its number does not."""
     _, whole = told(capsys, tmp_path, str(write(tmp_path / "btc.gz", market(step=3))))
     seen = whole["backtest"]["recorded"]["BTCUSDT"]
     assert (seen["trades_missing"], seen["trades_missing_from"]) == (2 * (SECONDS - 3), "btc.gz:5")
 
 
-def test_no_order_says_why(btc: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_order_says_why(btc: Path, tmp_path: Path, capsys: Told) -> None:
     """Bands below the venue's minimum place nothing, and the summary names the reason."""
     poor = (*SETTINGS[:3], *(f"quoting.{side}_bands={ONE_ORDER.replace('0.4', '0.00002')}" for side in ("bid", "ask")))
     assert run(tmp_path, str(btc), settings=poor) == 0
     assert "no quote BTCUSDT BUY: what is missing (0.00002 BTC) is below the venue's minimum order" in capsys.readouterr().out
 
 
-def test_its_books_are_its_own_and_the_report_reads_them(btc: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_its_books_are_its_own_and_the_report_reads_them(btc: Path, tmp_path: Path, capsys: Told) -> None:
     """state/backtest/<name> holds store and intents, of which the report makes the same fills; beside it nothing of the state folder is touched."""
     _, whole = told(capsys, tmp_path, str(btc))
     (kept,) = (tmp_path / "state" / "backtest").iterdir()
@@ -135,16 +145,22 @@ def test_same_files_and_settings_give_the_same_bytes(tmp_path: Path) -> None:
 
 
 # -- how it ends ---------------------------------------------------------------------------------
-def test_run_for_ends_it_early(btc: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """--run-for counts the recording's seconds."""
-    code, whole = told(capsys, tmp_path, str(btc), "--run-for=5")
-    assert (code, whole["seconds"], whole["backtest"]["is_whole"]) == (0, 5.0, False)
+def test_run_for_ends_it_early(btc: Path, tmp_path: Path, capsys: Told) -> None:
+    """--run-for counts the recording's seconds; while the bot stops, the market stands still, although a trade was due just then."""
+    code, whole = told(capsys, tmp_path, str(btc), "--run-for=4.15")
+    assert (code, whole["seconds"], whole["backtest"]["is_whole"]) == (0, 4.15, False)
+    assert whole["backtest"]["recorded"]["BTCUSDT"]["trades"] == 2
 
 
-def test_ctrl_c_tells_what_was_until_then(btc: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_tells_what_was_until_then(btc: Path, tmp_path: Path, capsys: Told, monkeypatch: pytest.MonkeyPatch) -> None:
     """Exit 130, with the summary and a proof; the handler of before is back."""
     before = signal.getsignal(signal.SIGINT)
-    monkeypatch.setattr(backtest_run.Pace, "tell", lambda pace, test: test.steps and signal.raise_signal(signal.SIGINT))
+
+    def pressed(pace: backtest_run.Pace, test: Backtest) -> None:
+        if test.steps:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(backtest_run.Pace, "tell", pressed)
     monkeypatch.setattr("sim.backtest.SLICE_S", 3)
     code, whole = told(capsys, tmp_path, str(btc))
     assert code == 130 and whole["backtest"]["ended"] == "early, by Ctrl-C" and whole["proof"]["equal"]
@@ -152,10 +168,11 @@ def test_ctrl_c_tells_what_was_until_then(btc: Path, tmp_path: Path, capsys: pyt
     assert signal.getsignal(signal.SIGINT) is before
 
 
+BID = [["100.00", "1.00000"]]
 GAP = (9000, depth(20, 21, [], []))
 BACK = [(8000, trade("100.00", "0.10000", True)), (5000, trade("100.00", "0.10000", True))]
 FAULTS: dict[str, tuple[Lines, str, bool]] = {
-    "no snapshot": ([(n, depth(n + 1, n + 1, [["100.00", "1.00000"]], [])) for n in range(3)], "btc.gz:3: no depth snapshot in the first 5000 lines; put", False),
+    "no snapshot": ([(n, depth(n + 1, n + 1, BID, [])) for n in range(3)], "btc.gz:3: no depth snapshot in the first 5000 lines; put", False),
     "no stream": ([(0, '{"result":null}')], "btc.gz:1: no stream name such as btcusdt@trade up to here; give", False),
     "not JSON": ([*market()[:8], (9000, '{"stream":"btcusdt@trade"')], "btc.gz:9: not a message of Binance spot", True),
     "a hole": ([*market()[:8], GAP], "btc.gz:9: depth updates 5 to 19 are missing; cut the recording here", True),
@@ -164,7 +181,7 @@ FAULTS: dict[str, tuple[Lines, str, bool]] = {
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_a_broken_recording_is_one_line_with_place_and_mend(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_broken_recording_is_one_line_with_place_and_mend(name: str, tmp_path: Path, capsys: Told) -> None:
     """Exit 2; what was run until the fault is told, and that it ended there; where it lies in what is read before the start, nothing."""
     lines, text, has_begun = FAULTS[name]
     assert run(tmp_path, str(write(tmp_path / "btc.gz", lines)), "-q") == 2
@@ -174,7 +191,7 @@ def test_a_broken_recording_is_one_line_with_place_and_mend(name: str, tmp_path:
     assert ("ENDED " in out and "proof    books equal" in out) if has_begun else out == ""
 
 
-def test_a_torn_or_absent_file_is_one_line(btc: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_torn_or_absent_file_is_one_line(btc: Path, tmp_path: Path, capsys: Told) -> None:
     """So are a plain text, another symbol, and files that overlap; options of the paper exchange are not spoken of."""
     whole = btc.read_bytes()
     (tmp_path / "torn.gz").write_bytes(whole[:-40])
@@ -194,25 +211,26 @@ def test_a_torn_or_absent_file_is_one_line(btc: Path, tmp_path: Path, capsys: py
         assert text in line and "--market" not in line
 
 
-def test_a_clock_that_was_set_back_a_little_is_no_fault(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_clock_that_was_set_back_a_little_is_no_fault(tmp_path: Path, capsys: Told) -> None:
     """Up to a second the time stands still instead."""
-    lines = [*market()[:8], (4900, trade("100.00", "0.10000", True)), (6000, depth(5, 5, [], []))]
+    lines = [*market()[:8], (3900, trade("100.00", "0.10000", True)), (6000, depth(5, 5, [], []))]
     assert told(capsys, tmp_path, str(write(tmp_path / "btc.gz", lines)))[0] == 0
 
 
-def test_symbols_without_a_recording_are_left_out(btc: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_symbols_without_a_recording_are_left_out(btc: Path, tmp_path: Path, capsys: Told) -> None:
     """And said so."""
     assert run(tmp_path, str(btc), "--set=symbols=[ETHUSDT,BTCUSDT]") == 0
     out, err = capsys.readouterr()
     assert "ETHUSDT of symbols is in none of the files: left out" in err and "ETHUSDT" not in out
 
 
-def test_the_command_line_wants_files(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_line_wants_files(capsys: Told) -> None:
     """One or more, options between them; none is a fault, and a second word after another verb still is."""
     assert parse(["backtest", "a.gz", "--json", "b.gz"]).files == ["a.gz", "b.gz"]
-    for words, text in ((["backtest"], "backtest FILE [FILE ...]"), (["report", "a", "b"], "one word too many: b"), (["check", "--run-for", "3"], "run and backtest")):
+    wrong = {"backtest": "backtest FILE [FILE ...]", "report a b": "one word too many: b", "check --run-for 3": "run and backtest"}
+    for words, text in wrong.items():
         with pytest.raises(SystemExit):
-            parse(words)
+            parse(words.split())
         assert text in capsys.readouterr().err
 
 
@@ -222,7 +240,7 @@ DATA = next((one for one in (ROOT.parent / "shared/data/binance_spot_l2", Path("
 
 @pytest.mark.skipif(DATA is None, reason="no recordings beside the project")
 @pytest.mark.parametrize("strategy", ["market_maker", "maker_first"])
-def test_both_strategies_over_a_real_recording(strategy: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_both_strategies_over_a_real_recording(strategy: str, tmp_path: Path, capsys: Told) -> None:
     """Twenty seconds of BTCUSDT with the settings of config.yaml: orders, and a proof."""
     settings = (f"strategy={strategy}", "maker_first.signal={sample_ms: 100, fast_s: 1, slow_s: 3, trend_bps_min: 0}")
     code = run(tmp_path, str(DATA / "btcusdt_20240808.gz"), "--run-for=20", "--json", "-q", settings=settings)  # type: ignore[operator]
@@ -230,7 +248,7 @@ def test_both_strategies_over_a_real_recording(strategy: str, tmp_path: Path, ca
     assert code == 0 and whole["orders_placed"] > 0 and whole["proof"]["equal"]
 
 
-def test_a_recording_of_two_symbols(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_recording_of_two_symbols(tmp_path: Path, capsys: Told) -> None:
     """Each has its own course; the later snapshot begins both."""
     eth: Lines = [(0, depth(1, 1, [], [], symbol="ETHUSDT")), (500, snapshot(1, [["100.00", "9.0000"]], [["100.02", "9.0000"]]))]
     eth += [(9000, depth(2, 2, [["99.00", "1.0000"]], [], symbol="ETHUSDT"))]
