@@ -19,6 +19,7 @@ from pathlib import Path
 from types import FrameType
 
 from assembly import recipe_of
+from core.notices import Counted, Notice
 from core.snapshot import Snapshot, picture
 from exchange.paper.model import SymbolRules
 from exchange.paper.recorded_rules import given_rules
@@ -26,7 +27,7 @@ from exchange.paper.recording import RecordingError, rules_of_recording
 from runtime.config import Config, Loaded, version_of
 from runtime.instance_lock import InstanceLock, LockHeld
 from runtime.logfiles import in_words
-from runtime.summary import run_json
+from runtime.summary import figures_of, run_json
 from sim.backtest import Backtest, Latency, Plot
 from sim.backtest_words import facts, lines, when
 from sim.shelf import Shelf, ShelfFull
@@ -137,7 +138,7 @@ def _whole(test: Backtest, folder: Path, name: str, arguments: Namespace, interr
     assert snapshot is not None, "booted"
     code = EXIT_USAGE if test.broken else EXIT_INTERRUPTED if interrupt.name else EXIT_OK if is_proven else EXIT_UNCLEAN
     code = EXIT_RISK if code == EXIT_OK and snapshot.halted.startswith("risk") else code
-    shelf[0].finish(code, reason)
+    shelf[0].finish(code, reason, last_facts(test))
     shelf[0].close()
     say(f"{pace.speed(test)} · {test.steps} steps · peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MB")
     say(f"its books are in {name}: python bot.py report --set state.dir={name} (--html, --json)")
@@ -145,6 +146,13 @@ def _whole(test: Backtest, folder: Path, name: str, arguments: Namespace, interr
     if test.broken:
         print(f"backtest: {early}", file=sys.stderr)
     return code
+
+
+def last_facts(test: Backtest) -> list[Notice]:
+    """What a run puts down at its end, beside how it ended."""
+    books = test.engine.books
+    assert books is not None, "booted"
+    return [books.holdings(), Counted(figures=figures_of(test.engine))]
 
 
 def _tell(test: Backtest, snapshot: Snapshot, code: int, ended: str, name: str, arguments: Namespace) -> None:

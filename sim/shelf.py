@@ -5,12 +5,13 @@ written at once. A later backtest of the same name takes the place of the earlie
 Never: the books of a bot that trades; a fault of the disk that passes for one of the market.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from core.commands import AnyCommand
 from core.engine import Step
 from core.events import Boot, Reply
+from core.notices import Notice
 from state.intents import Intents
 from state.keeper import Keeper
 from state.recorder import Recorder, recorded
@@ -61,17 +62,23 @@ class Shelf:
     def tell(self, at_ns: int, step: Step) -> None:
         """Raises ShelfFull."""
         for notice in recorded(step.notices, step.facts):
-            self._recorder.to_intents(at_ns, notice)
-            self._keeper.take(at_ns, notice)
-            self._waiting += 1
+            self._take(at_ns, notice)
         if self._waiting >= GROUP:
             self._waiting = 0
             self._keeper.flush()
             self._check()
 
-    def finish(self, exit_code: int, reason: str) -> None:
-        """How it ended; written by `close`."""
-        self._recorder.finish(self._clock_ns(), exit_code, reason)
+    def _take(self, at_ns: int, notice: Notice) -> None:
+        self._recorder.to_intents(at_ns, notice)
+        self._keeper.take(at_ns, notice)
+        self._waiting += 1
+
+    def finish(self, exit_code: int, reason: str, facts: Sequence[Notice]) -> None:
+        """How it ended, and the last facts of it; on disk after `close`."""
+        at_ns = self._clock_ns()
+        for fact in facts:
+            self._take(at_ns, fact)
+        self._recorder.finish(at_ns, exit_code, reason)
 
     def close(self) -> None:
         """Raises ShelfFull."""
