@@ -23,8 +23,9 @@ OFF = """
 import sys
 import bot, run, assembly
 code = bot.main(sys.argv[1:])
-loaded = sorted(name for name in sys.modules if name == "page" or name.split(".")[0] in ("dashboard", "sim") or name == "core.detail")
-print("LOADED", code, loaded)
+report = {"dashboard", "dashboard.drawing", "dashboard.figures", "dashboard.report"}  # drawn when the run is over
+loaded = {name for name in sys.modules if name == "page" or name.split(".")[0] in ("dashboard", "sim") or name == "core.detail"}
+print("LOADED", code, sorted(loaded - report))
 """
 
 
