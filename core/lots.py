@@ -209,7 +209,7 @@ class Lots:
         if lot is not None:
             lot.is_committed = True
             if with_runner and not self.runner[side]:
-                self.runner[side] = number
+                self.runner[side] = self._oldest(side)
         return lot
 
     def leave(self, side: Side, number: int, fill: Fill, reason: str) -> tuple[ExitRecord, ...]:
@@ -283,4 +283,7 @@ class Lots:
         lot.closed_ns = at_ns
         self.closed = [*self.closed, lot][-LOTS_CLOSED_MAX:]
         if self.runner[lot.side] == lot.number:
-            self.runner[lot.side] = next((one.number for one in self.open[lot.side] if one.is_committed), 0)
+            self.runner[lot.side] = self._oldest(lot.side)
+
+    def _oldest(self, side: Side) -> int:
+        return next((one.number for one in self.open[side] if one.is_committed), 0)

@@ -49,13 +49,13 @@ def gain_bps(lot: Lot, price: Decimal) -> Decimal:
 
 
 def watch(lot: Lot, price: Decimal, settings: ExitSettings) -> bool:
-    """Follow the best price since the lot was committed; True where the trailing stop has just become active."""
+    """Follow the best price, from when the trailing stop is active on that since then; True where it has just become active."""
     better = price > lot.best if lot.side is Side.BUY else price < lot.best
     if not lot.best or better:
         lot.best = price
     if lot.is_trailing or not settings.trail_bps or gain_bps(lot, price) < settings.trail_from_bps:
         return False
-    lot.is_trailing = True
+    lot.is_trailing, lot.best = True, price
     return True
 
 

@@ -53,6 +53,19 @@ def test_only_a_full_fill_removes_the_lot_and_moves_the_runner() -> None:
     assert (lots.find(Side.BUY, first.number), lots.runner[Side.BUY]) == (None, second.number)
 
 
+def test_the_runner_is_the_oldest_lot_also_where_there_was_none_before() -> None:
+    """Two lots without a runner (it was switched off): with the next commit the first of them is let run. A pending entry's is passed over."""
+    lots = Lots("BTCUSDT", "BTC")
+    for number in (1, 2, 3):
+        lots.enter(a_lot(number), a_fill(number, Side.BUY, D(1)))
+    lots.commit(Side.BUY, 2, with_runner=False)
+    assert lots.runner[Side.BUY] == 0
+    lots.commit(Side.BUY, 3, with_runner=True)
+    assert lots.runner[Side.BUY] == 2
+    lots.leave(Side.BUY, 2, a_fill(9, Side.SELL, D(1)), "x")
+    assert lots.runner[Side.BUY] == 3, "the entry of lot 1 goes on"
+
+
 def test_a_lot_is_net_of_commission_paid_in_base() -> None:
     """Ten bought with one hundredth of base as commission is 9.99 to sell, at what the ten cost."""
     lots = Lots("BTCUSDT", "BTC")
