@@ -1,6 +1,6 @@
 """What each of the 49 observed messages says, written by hand from the raw text (data/observed_messages.jsonl, line by line from 0).
 
-Who uses it: test_binance_observed.py. Values are those of the raw text, never of the parser.
+Who uses it: test_observed.py. Values are those of the raw text, never of the parser.
 """
 
 from collections.abc import Callable
