@@ -6,6 +6,7 @@ Never: a rotation while a record in it is undecided; a place whose intent could 
 Record: length (4 bytes, big-endian) + crc32 of the payload (4 bytes) + JSON payload. What stands between two records and ends with SCAR was cut off.
 """
 
+import mmap
 import os
 import struct
 import threading
@@ -278,10 +279,14 @@ def _named(facts: OrderFacts | None) -> tuple[str, int, str, str] | None:
 # -- reading -------------------------------------------------------------------------------------
 def read(path: Path) -> Iterator[Record]:
     """Every whole record of a file; none where there is no file. Raises IntentsCorrupt."""
-    return records_in(path.read_bytes() if path.exists() else b"", path)
+    if not path.exists() or not path.stat().st_size:
+        return
+    # Mapped, not loaded: within a run the file only grows, by 1.2 KB per order, and that of a run of weeks is larger than memory.
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        yield from records_in(data, path)
 
 
-def records_in(data: bytes, path: Path) -> Iterator[Record]:
+def records_in(data: bytes | mmap.mmap, path: Path) -> Iterator[Record]:
     """Every whole record. Raises IntentsCorrupt, which names `path`, for one that is whole but does not match its checksum.
 
     A torn record - the last one of a killed run, or one a full disk cut off - is skipped: its command never left, or its answer is asked for again.
@@ -314,7 +319,7 @@ def _advice(path: Path, at: int, what: str) -> str:
     return f"{path}: byte {at}: {what}; move the file away to start with empty intents (the venue's open orders with our tag are read anyway)"
 
 
-def _end_of_record(data: bytes, at: int) -> int | None:
+def _end_of_record(data: bytes | mmap.mmap, at: int) -> int | None:
     """Where the record at `at` ends; None where no whole one begins there."""
     if at + HEAD.size > len(data):
         return None
@@ -323,13 +328,13 @@ def _end_of_record(data: bytes, at: int) -> int | None:
     return int(end) if 0 < length <= RECORD_MAX and end <= len(data) and zlib.crc32(data[at + HEAD.size : end]) == crc else None
 
 
-def _next_begin(data: bytes, at: int) -> int:
+def _next_begin(data: bytes | mmap.mmap, at: int) -> int:
     """Where the next record begins, whole or not; the end of the data where there is none. JSON text never holds PAYLOAD_BEGINS unescaped."""
     begins = data.find(PAYLOAD_BEGINS, at + HEAD.size)
     return begins - HEAD.size if begins >= 0 else len(data)
 
 
-def _is_torn(data: bytes, at: int, following: int) -> bool:
+def _is_torn(data: bytes | mmap.mmap, at: int, following: int) -> bool:
     """Fewer bytes stand before the next record than the head announces, or a scar is among them, whole or cut off itself: the write was cut off.
 
     Otherwise the bytes are damaged. JSON text holds no byte of a scar.
