@@ -116,4 +116,4 @@ def test_a_name_that_leads_nowhere_is_found(text: str) -> None:
     assert lost_tests("tests/test_docs.py::test_none") and not lost_tests("tests/test_docs.py::test_what_a_docstring_names_is_there")
     for lost in ("python -m sim.fuzz --none", "python -m core.engine", "python bot.py --runfor 3", "--set quoting.nothing=1"):
         assert lost_options(lost)
-    assert not lost_options("python -m sim.fuzz --seeds 1:2 and python bot.py --run-for 3 --set quoting.cooldown_ms=1 --set=paper.balances.USDT=3")
+    assert not lost_options("python -m sim.fuzz --seeds 1:2; python bot.py --run-for 3 --set quoting.cooldown_ms=1 --set=paper.balances.USDT=3")
