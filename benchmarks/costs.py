@@ -1,7 +1,7 @@
 """What single things cost, and what the whole bot costs: `python -m benchmarks.costs [--symbols 1,10,50] [--seconds 3]`.
 
 Parts are timed in this process; the bot runs as `bot.py` against benchmarks/fast_venue.py, its CPU and memory read from /proc; engine steps are taken
-again from the tape of that life. Prints the tables of docs/performance.md.
+again from the tape of that life. Prints the tables of docs/performance.md. Never: a figure from a machine that others use; run it alone.
 """
 
 import argparse

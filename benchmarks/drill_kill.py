@@ -2,6 +2,7 @@
 
 Run: python benchmarks/drill_kill.py [--kills 200] [--seed 1] [--keep FOLDER] [--set KEY=VALUE] [--lots].
 Exit 1 when anything was wrong; the evidence stays in the folder.
+One process that judges, one that trades, one venue. Never: the bot's own word as evidence.
 """
 
 import argparse

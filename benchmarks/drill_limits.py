@@ -1,6 +1,7 @@
 """The venue says "too much" at full length: 429 -1003 for 30 s, then 418 for two minutes; then 429 -1015 for a whole window. Books compared.
 
 Run: python benchmarks/drill_limits.py [--heavy-s 30] [--ban-s 120] [--orders-s 10]. Exit 1 where anything left too early or the books differ.
+Never: the bot's own word as evidence: the venue's door log is.
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """Three starts in a row in a copy of the project, the second killed with -9: proofs, fills, first FILL.
 
-Run: python benchmarks/drill_restart.py [--seconds 60] [--times 1]. Exit 1 when anything was wrong.
+Run: python benchmarks/drill_restart.py [--seconds 60] [--times 1]. Exit 1 when anything was wrong. Never: the folders of this checkout.
 """
 
 import argparse

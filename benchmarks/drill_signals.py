@@ -1,6 +1,6 @@
 """Twenty interrupts at random moments (three with a silent venue, three during start), and twenty runs of `--cycles 3`. Prints a line each.
 
-Run: python benchmarks/drill_signals.py [--seed N] [--stops 20] [--cycles 20]. Exit 1 when anything was wrong.
+Run: python benchmarks/drill_signals.py [--seed N] [--stops 20] [--cycles 20]. Exit 1 when anything was wrong. Never: the folders of this checkout.
 """
 
 import argparse

@@ -1,6 +1,7 @@
 """The slow venue for a minute: REST answers after 2 s, pings every second with a 2 s deadline. Prints pongs, steps and the control thread.
 
 Run: python benchmarks/drill_slow_venue.py [--seconds 60]. Exit 1 when a limit was passed.
+Never: a limit that the machine's own lateness could pass: the control thread's is told beside it.
 """
 
 import argparse

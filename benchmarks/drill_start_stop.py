@@ -1,6 +1,6 @@
 """Two hundred starts and stops of a session in one process: what is left, how memory moves, what the lifecycle costs.
 
-Run: python benchmarks/drill_start_stop.py [--lives 200]. Exit 1 when anything was left.
+Run: python benchmarks/drill_start_stop.py [--lives 200]. Exit 1 when anything was left. Never: a network beyond this machine.
 """
 
 import argparse

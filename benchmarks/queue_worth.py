@@ -3,6 +3,7 @@
 Run: python -m benchmarks.queue_worth [--files A.gz B.gz] [--seeds 1:6] [--seconds 600] [--maker-fee 0] [--flow 0.045] [--set key=value]
 In virtual time (sim.recorded): the quoting of config.yaml, orders 10 ms away. Per run: places kept, orders, fills, quantity, fees, and the change
 of the account at the last mid. Seeds differ only in the network's delays, so their spread is the noise that a difference has to stand out from.
+Never: a clock, a network.
 """
 
 import argparse

@@ -2,7 +2,7 @@
 
 Phases of two seconds, in pairs: the engine steps a thousand times a second with the recorder idle, then with 5,000 reports a second put into its
 queue between the steps - each a fill, the order as it stands, and a report that is no trade, so 15,000 items and 10,000 rows. Printed: the step's
-p50 and p99 of both, their ratio, the cost of the put, and that every row is in the database at the end.
+p50 and p99 of both, their ratio, the cost of the put, and that every row is in the database at the end. Never: a figure without its pair beside it.
 """
 
 import tempfile

@@ -1,6 +1,7 @@
 """What the tape costs the trading thread: `python -m benchmarks.tape_cost`. Prints the figures of docs/tape.md.
 
 Real engine steps of a simulated world, with the tape's thread writing to a real disk; then one checkpoint of states of three sizes.
+Never: a figure from a machine that others use; run it alone.
 """
 
 import gc

@@ -4,6 +4,7 @@ Run: python -m benchmarks.tick_to_order [--rounds 5] [--ticks 200] [--bursts 10]
 Two versions in pairs: python -m benchmarks.tick_to_order --only greenlight,beside --beside OTHER_CHECKOUT [KEY=VALUE ...]
 Every client is a process with a venue process of its own; in each round each is driven once, the others rest. A client's figure is the median of its
 rounds' figures, a ratio the median of the rounds' ratios. Greenlight runs as `bot.py`: intents, risk, evidence, tape, store, console and metrics on.
+Never: two clients at once; a figure from a machine that others use.
 """
 
 import argparse

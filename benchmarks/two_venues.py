@@ -7,6 +7,7 @@ silent; its book is B's own snapshot, and A's depth, which counts in A's update 
 and the next one makes both cancel.
 Two processes, *alone* and *both*, are driven in turns of ten frames, another one first each time. A figure is the median of the rounds' figures, a
 ratio the median of the rounds' ratios. All stamps are of one clock: a frame leaves A, the first request arrives at A or B.
+Never: an order beyond this machine.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """The request weight of each command, as the venue charges it.
 
 Who calls it: what asks (amending, audit, market, resolver) before it asks, and core.engine when the reply is there. Pure.
-Source: binance-wire 2 and 3. Places and cancels count only where they fail; the reserve is for them.
+Source: binance-wire 2 and 3. Places and cancels count only where they fail; the reserve is for them. Never: a count of what was used (core.meters).
 """
 
 from core.commands import Amend, AnyCommand, Query, ReadAccount, ReadDepth

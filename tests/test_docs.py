@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from runtime.command_line import VERBS
 from runtime.config_paths import settings_of
 
 HOUSE = Path(__file__).resolve().parent.parent
@@ -82,6 +83,8 @@ def lost_options(text: str) -> list[str]:
         lost += [] if "__main__" in known or (file is not None and file.name == "__main__.py") else [f"{module} does not run"]
     command_line = (HOUSE / "runtime" / "command_line.py").read_text(encoding="utf-8")
     lost += [f"bot.py {option}" for words in BOT.findall(text) for option in OPTION.findall(words) if f'"{option}"' not in command_line]
+    verbs = [words.split()[0] for words in BOT.findall(text) if re.match(r" [a-z]", words)]
+    lost += [f"bot.py {verb}" for verb in verbs if verb not in VERBS]
     return lost + [f"--set {key}" for key in SET.findall(text) if key not in settings() and not key.startswith(TABLES)]
 
 
@@ -102,7 +105,8 @@ def test_what_a_document_names_is_there(document: Path) -> None:
 
 def test_what_a_docstring_names_is_there() -> None:
     """The files and modules that a module's docstring names (who calls it, what it hands over to) exist."""
-    assert {name: lost for name, text in docstrings() if (lost := [*absent(text), *lost_tests(text)])} == {}
+    judged = {name: [*absent(text), *lost_tests(text), *lost_options("\n".join(CODE.findall(text)))] for name, text in docstrings()}
+    assert {name: lost for name, lost in judged.items() if lost} == {}
 
 
 @pytest.mark.parametrize(
@@ -114,6 +118,6 @@ def test_a_name_that_leads_nowhere_is_found(text: str) -> None:
     assert absent(text)
     assert absent("core/engine.py, engine.py, core.engine.Engine, exchange.order_entry, state/run.json, docs/state.md") == []
     assert lost_tests("tests/test_docs.py::test_none") and not lost_tests("tests/test_docs.py::test_what_a_docstring_names_is_there")
-    for lost in ("python -m sim.fuzz --none", "python -m core.engine", "python bot.py --runfor 3", "--set quoting.nothing=1"):
+    for lost in ("python bot.py paper", "python -m sim.fuzz --none", "python -m core.engine", "python bot.py --runfor 3", "--set quoting.nothing=1"):
         assert lost_options(lost)
     assert not lost_options("python -m sim.fuzz --seeds 1:2; python bot.py --run-for 3 --set quoting.cooldown_ms=1 --set=paper.balances.USDT=3")

@@ -2,6 +2,7 @@
 
 A subprocess of the bot or of a test. It prints exactly one JSON line on stdout when it is ready, ignores SIGINT, and
 ends on SIGTERM or at end-of-file on its stdin. Errors of use are one line on stderr and exit code 2.
+Never: a second line on stdout; a traceback for an error of use.
 """
 
 from __future__ import annotations

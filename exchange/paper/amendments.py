@@ -1,4 +1,7 @@
-"""What was amended, per order, for GET order/amendments. Pure and bounded."""
+"""What was amended, per order, for GET order/amendments. Pure and bounded.
+
+Who calls it: the desk, on the event loop. Never: a change to an order.
+"""
 
 from __future__ import annotations
 

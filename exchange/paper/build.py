@@ -1,7 +1,7 @@
 """From the command line's options to a server ready to open: rules, account (new or continued), market, keys.
 
 Called once by __main__.py before the event loop runs. Everything that can be wrong with options, recordings or state
-is said here as one `BuildError`.
+is said here as one `BuildError`. Never: a socket, a thread, an open port.
 """
 
 from __future__ import annotations

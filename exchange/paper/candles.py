@@ -1,7 +1,7 @@
 """Prints of one symbol, remembered: recent trades, aggregates, klines and the day's statistics.
 
 Pure; fed by the desk with every print, read by the market data operations and the kline and miniTicker streams.
-Everything is bounded. Times are wall-clock milliseconds.
+Everything is bounded. Times are wall-clock milliseconds. Never: a clock, an order.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """One call from arrival to outcome, with the faults of meaning that strike it.
 
 Called by rest_api.py and ws_api.py on the event loop. Without faults everything happens at once in `conduct_now`;
-only a fault makes a call wait. The transports turn an `Outcome` into bytes, silence or a closed connection.
+only a fault makes a call wait. The transports turn an `Outcome` into bytes, silence or a closed connection. Never: a fault that was not asked for.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The exchange's own switches and figures under /paper/: faults, wire faults, market, symbols, log, stats.
 
-aiohttp calls `handle` on the event loop. Not part of Binance's protocol: tests and `python bot.py paper` use it.
+aiohttp calls `handle` on the event loop. Not part of Binance's protocol: tests and drills use it. Never: a change of the account, an order.
 """
 
 from __future__ import annotations

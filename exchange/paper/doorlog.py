@@ -1,6 +1,7 @@
 """The door log: every request that could change an order, as it arrived, and what else came by name. The oracle of tests.
 
 Event loop only; bounded. It records what reached the venue, whatever became of the reply.
+Who calls it: desk.py and conduct.py. Never: a secret, an answer.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The words of the venue for orders, trades and the account: REST and WS API bodies, user events.
 
 Pure. Called by the desk's operations and by the user event dispatcher. Written from binance-wire 2, 3, 6 and 7 and
-from the observed messages; it shares no code with the bot's reader on purpose, so that both cannot be wrong together.
+from the observed messages; it shares no code with the bot's reader on purpose, so that both cannot be wrong together. Never: a decision, a clock.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The words of the venue for order lists: REST and WS API bodies, the listStatus event.
 
-Pure. Called by list_orders.py, orders.py and the user event dispatcher. Written from binance-wire 2, 3 and 7.
+Pure. Called by list_orders.py, orders.py and the user event dispatcher. Written from binance-wire 2, 3 and 7. Never: a decision, a clock.
 """
 
 from __future__ import annotations

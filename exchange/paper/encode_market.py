@@ -1,6 +1,6 @@
 """The words of the venue for public market data: REST bodies and stream payloads (binance-wire 2 and 5).
 
-Pure. Called by the market data operations and by the market streams. Shares no code with the bot's reader.
+Pure. Called by the market data operations and by the market streams. Shares no code with the bot's reader. Never: a decision, a clock.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 A fault has a kind, a selector, a probability or a count, and perhaps a duration. The handlers ask
 `faults.take(kind, subject)` at the place where the fault belongs; this file only decides whether it strikes. Faults
-below HTTP and WebSocket live in wirefaults.py. Event loop only; randomness is seeded.
+below HTTP and WebSocket live in wirefaults.py. Event loop only; randomness is seeded. Never: the harm itself.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 Pure. aiohttp reads the client's frames; what we send is framed here so that one encoded message serves every
 subscriber and several messages leave in one write.
+Who calls it: connection.py and streams.py, on the event loop. Never: a socket, a mask (servers send unmasked).
 """
 
 from __future__ import annotations

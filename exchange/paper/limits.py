@@ -1,7 +1,7 @@
 """Rate limits as Binance counts them: request weight, raw requests, unfilled orders, connections, bans.
 
 Called on the event loop by the desk and the connection handlers; the wall clock arrives as an argument. Windows
-are aligned to the clock, not sliding (binance-wire 4).
+are aligned to the clock, not sliding (binance-wire 4). Never: a wait.
 """
 
 from __future__ import annotations

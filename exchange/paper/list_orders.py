@@ -1,6 +1,7 @@
 """Operations on order lists: place a one-cancels-the-other pair, cancel, query (binance-wire 2 and 3).
 
 Called by the desk on the event loop. Parameter rules are in placement.py, answer shapes in encode_lists.py, the pair itself in `Matching`.
+Never: an order changed but through `Matching`.
 """
 
 from __future__ import annotations

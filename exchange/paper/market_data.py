@@ -1,6 +1,6 @@
-"""Public operations: clock, symbols, books, prints, bars (binance-wire 2). They change nothing.
+"""Public operations: clock, symbols, books, prints, bars (binance-wire 2).
 
-Called by the desk on the event loop. Tickers have a file of their own.
+Called by the desk on the event loop. Tickers have a file of their own. Never: a change.
 """
 
 from __future__ import annotations

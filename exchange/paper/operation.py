@@ -1,7 +1,7 @@
 """What one call is: its names on both transports, its price in weight, who may make it, and what carries it out.
 
 The tables of operations live in orders.py, queries.py and market_data.py; rest_api.py and ws_api.py look them up.
-Event loop only.
+Event loop only. Never: an operation's own work.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Operations that change orders: place, test, cancel, cancel all, cancelReplace, amend (binance-wire 2 and 3).
 
 Called by the desk on the event loop. The parameters of a placement are placement.py's, those of order lists list_orders.py's business; filters,
-balances and matching are `Matching`'s.
+balances and matching are `Matching`'s. Never: an order changed but through `Matching`.
 """
 
 from __future__ import annotations

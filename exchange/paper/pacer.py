@@ -1,7 +1,7 @@
 """Drives the market in time: runs its steps when they are due, and slows it down when the machine cannot follow.
 
 One task on the event loop. The market has its own timeline (speed, pauses and lost time shift it against the wall
-clock); what it does to the book is stamped with the wall clock by `WallClockMatching`.
+clock); what it does to the book is stamped with the wall clock by `WallClockMatching`. Never: a step before it is due, a step left out.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Two files in one folder: `account.json` (balances, open orders, order lists, counters; replaced whole) and `history.jsonl` (closed
 orders and trades, appended once each). Both belong to their owner alone (0600). Called on the event loop; a kill -9
-of this very process loses at most the last interval, the end of the bot (end-of-file on stdin) loses nothing.
+of this very process loses at most the last interval, the end of the bot (end-of-file on stdin) loses nothing. Never: half an account file.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a placement asks for: the parameters of one order, and those of a pair, read with Binance's own refusals.
 
 Called by orders.py and list_orders.py on the event loop. Form only: filters, prices against the market and balances are `Matching`'s business.
-Source: binance-wire 3 (required by type), 8 (codes), `POST /api/v3/orderList/oco`.
+Source: binance-wire 3 (required by type), 8 (codes), `POST /api/v3/orderList/oco`. Never: an order.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 Who calls it: matching.py's callers through `place`, `place_pair` and their `check` twins. Pure. A refusal leaves nothing behind.
 Source: binance-wire 2 (Filters), 3 (order semantics), 8 (codes); `POST /api/v3/orderList/oco` for pairs.
+Never: an order of which only a part was tested.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Operations that read the account: orders, trades, balances, counts (binance-wire 2). They change nothing.
+"""Operations that read the account: orders, trades, balances, counts (binance-wire 2).
 
-Called by the desk on the event loop.
+Called by the desk on the event loop. Never: a change.
 """
 
 from __future__ import annotations

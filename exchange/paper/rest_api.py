@@ -1,7 +1,7 @@
 """REST: from an HTTP request to the desk and back (binance-wire 1, 2, 8).
 
 aiohttp calls `handle` on the event loop. Parameters come from query and body, the signature is verified over the raw
-bytes as received. It keeps no state of its own.
+bytes as received. It keeps no state of its own. Never: a decision about the call.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The server: one port for REST, market streams, WS API and the /paper/ switches; timers; the end.
 
 Built by build.py, run by __main__.py: one process, one event loop, 127.0.0.1 only. It owns the connections and the
-tasks; what calls mean is the desk's business.
+tasks; what calls mean is the desk's business. Never: another address than this machine's.
 """
 
 from __future__ import annotations

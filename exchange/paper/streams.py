@@ -1,7 +1,7 @@
 """Market streams: subscriptions, and every public event to those who asked for it (binance-wire 5).
 
 Event loop only. The `Hub` is the desk's audience for prints and touches; depth, bars and tickers leave on its timers.
-An event is encoded once per form (raw, combined), whatever the number of its subscribers.
+An event is encoded once per form (raw, combined), whatever the number of its subscribers. Never: a wait for a subscriber.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Public operations on prices: last, best, 24 hours, trading day and rolling window, for one symbol, several or all. They change nothing.
+"""Public operations on prices: last, best, 24 hours, trading day and rolling window, for one symbol, several or all.
 
-Called by the desk on the event loop; market_data.py and queries.py share the choice of symbols and the time zone.
+Called by the desk on the event loop; market_data.py and queries.py share the choice of symbols and the time zone. Never: a change.
 """
 
 from __future__ import annotations

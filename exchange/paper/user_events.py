@@ -1,7 +1,7 @@
 """Private events to every user data subscription, and the faults that strike them on the way.
 
 Event loop only. The desk tells it what happened; ws_api.py sessions register here. Nothing is replayed to a
-subscription that begins later (binance-wire 6).
+subscription that begins later (binance-wire 6). Never: an event of its own.
 """
 
 from __future__ import annotations

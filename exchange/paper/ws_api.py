@@ -1,7 +1,7 @@
 """The WS API: requests and user data on one socket (binance-wire 6).
 
 Event loop only. One `Session` per connection; replies carry `rateLimits` unless switched off. It shares every
-operation with REST and keeps only what belongs to the connection: subscriptions and the rate limit switch.
+operation with REST and keeps only what belongs to the connection: subscriptions and the rate limit switch. Never: an operation of its own.
 """
 
 from __future__ import annotations
