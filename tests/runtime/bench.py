@@ -8,6 +8,7 @@ from typing import TextIO
 
 from runtime.config import Config
 from runtime.console import Console
+from tests.timing import SOON_S
 
 NS = 1_000_000_000
 AT_NS = 1_795_000_000 * NS
@@ -39,7 +40,7 @@ class Bench:
     def stop(self) -> float:
         """Seconds it took."""
         begun_s = time.monotonic()
-        self.console.stop(time.monotonic() + 5)
+        self.console.stop(time.monotonic() + SOON_S)
         return time.monotonic() - begun_s
 
     @property
@@ -56,7 +57,7 @@ class Bench:
         return (self.root / "logs" / "events.jsonl").read_text(encoding="utf-8")
 
 
-def wait_for(true: Callable[[], bool], timeout_s: float = 5.0) -> bool:
+def wait_for(true: Callable[[], bool], timeout_s: float = SOON_S) -> bool:
     until_s = time.monotonic() + timeout_s
     while time.monotonic() < until_s:
         if true():

@@ -16,28 +16,35 @@ import pytest
 
 from runtime.logfiles import LogFiles
 from tests.runtime.bench import NS, Bench, wait_for
+from tests.timing import SOON_S, quickest_s
 
 HOUSE = Path(__file__).resolve().parents[2]
 
 
 def test_a_stdout_nobody_reads_blocks_nobody(tmp_path: Path) -> None:
     """With a blocked stdout callers return at once, the files go on, and stop gives up within its deadline."""
+    assert quickest_s(lambda: blocked_stop_s(tmp_path), 3.0) < 3.0
+
+
+def blocked_stop_s(tmp_path: Path) -> float:
+    """How long the stop took."""
     reader, writer = os.pipe()
     bench = Bench(tmp_path, stream=open(writer, "w", encoding="utf-8"))  # noqa: SIM115 - closed below, by descriptor
     bench.console.start()
-    slowest_s = 0.0
+    waits_s = []
     for number in range(3_000):
         begun_s = time.perf_counter()
         bench.console.line("FILL", "BTCUSDT", f"fill {number} " + "x" * 100)
-        slowest_s = max(slowest_s, time.perf_counter() - begun_s)
+        waits_s.append(time.perf_counter() - begun_s)
     bench.console.line("EXIT", "", "the last line")
     took_s = bench.stop()
     assert not bench.console.is_running and bench.console.is_blocked
-    assert slowest_s < 0.25 and took_s < 3.0
+    assert sorted(waits_s)[-100] < 0.01, "nobody reads, and nearly every call would have waited"
     assert "fill 2999 " in bench.text_log and "the last line" in bench.text_log
     os.close(reader)  # the blocked thread gets its EPIPE
     assert wait_for(lambda: not bench.console.is_blocked)
     bench.stream.close()
+    return took_s
 
 
 @pytest.mark.parametrize("how", ["blocked", "closed", "gone"])
@@ -54,7 +61,7 @@ def test_the_process_ends_whatever_stdout_is(tmp_path: Path, how: str) -> None:
         os.close(reader)
     shell = f'exec {sys.executable} -c "$SCRIPT"' + (" >&-" if how == "closed" else "")
     environ = {**os.environ, "SCRIPT": script, "PYTHONPATH": str(HOUSE)}
-    done = subprocess.run(["sh", "-c", shell], stdout=writer, stderr=subprocess.PIPE, env=environ, timeout=20, text=True, check=False)
+    done = subprocess.run(["sh", "-c", shell], stdout=writer, stderr=subprocess.PIPE, env=environ, timeout=2 * SOON_S, text=True, check=False)
     os.close(writer)
     if how != "gone":
         os.close(reader)
@@ -75,32 +82,33 @@ def test_without_a_terminal_there_is_a_beat_and_no_colour(tmp_path: Path) -> Non
     assert "green BTCUSDT" in bench.shown[-1]
 
 
-def on_a_terminal(root: Path, environ: dict[str, str], **options: object) -> str:
-    """What a terminal of 80 columns receives from a short run."""
+def on_a_terminal(root: Path, environ: dict[str, str], pinned: bool, **options: object) -> tuple[str, float]:
+    """What a terminal of 80 columns receives from a short run, which shows the status where it is `pinned`; and how long that took."""
     ours, theirs = pty.openpty()
     bench = Bench(root, stream=open(theirs, "w", encoding="utf-8"), environ=environ, **options)  # noqa: SIM115
     drawn = itertools.count()
     bench.console.status(lambda: f"green BTCUSDT {next(drawn)} " + "." * 300)
+    begun_s = time.monotonic()
     bench.console.start()
     bench.console.line("FILL", "BTCUSDT", "BUY 0.1 @ 5")
     received = b""
-    until_s = time.monotonic() + 0.7
-    while time.monotonic() < until_s:
+    while time.monotonic() < begun_s + 0.7 or (pinned and b"green" not in received and time.monotonic() < begun_s + SOON_S):
         if select.select([ours], [], [], 0.05)[0]:
             received += os.read(ours, 65_536)
     bench.stop()
+    took_s = time.monotonic() - begun_s
     while select.select([ours], [], [], 0.05)[0]:
         received += os.read(ours, 65_536)
     bench.stream.close()
     os.close(ours)
-    return received.decode()
+    return received.decode(), took_s
 
 
 def test_a_terminal_has_a_pinned_line_that_is_cleared(tmp_path: Path) -> None:
     """On a TTY the status is pinned below the lines, fits one row, is drawn at most 4 times a second, and is gone at the end."""
-    received = on_a_terminal(tmp_path, {})
+    received, took_s = on_a_terminal(tmp_path, {}, pinned=True)
     assert "\x1b[1;32mFILL" in received
-    assert 1 <= received.count("green BTCUSDT") <= 5
+    assert 1 <= received.count("green BTCUSDT") <= 2 + 4 * took_s
     status = received[received.index("green BTCUSDT") :]
     assert len(re.split(r"[\r\n\x1b]", status)[0]) == 79
     assert received.endswith("\r\x1b[2K")
@@ -109,7 +117,7 @@ def test_a_terminal_has_a_pinned_line_that_is_cleared(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("environ", "colour", "pinned"), [({"NO_COLOR": "1"}, False, True), ({"TERM": "dumb"}, False, False)])
 def test_the_terminal_s_wishes_are_respected(tmp_path: Path, environ: dict[str, str], colour: bool, pinned: bool) -> None:
     """NO_COLOR keeps the pinned line and drops the colour; TERM=dumb drops both."""
-    received = on_a_terminal(tmp_path, environ)
+    received, _ = on_a_terminal(tmp_path, environ, pinned)
     assert ("\x1b[1;32m" in received) is colour
     assert ("green BTCUSDT" in received) is pinned
 
@@ -126,7 +134,7 @@ def test_force_color_and_plain(tmp_path: Path) -> None:
     bench.console.line("FILL", "BTCUSDT", "x")
     bench.stop()
     assert "\x1b[1;32mFILL" in bench.shown[-1]
-    assert "\x1b" not in on_a_terminal(tmp_path, {"FORCE_COLOR": "1"}, ui="plain")
+    assert "\x1b" not in on_a_terminal(tmp_path, {"FORCE_COLOR": "1"}, pinned=False, ui="plain")[0]
 
 
 def test_log_files_stay_under_their_cap(tmp_path: Path) -> None:
@@ -185,4 +193,5 @@ def test_start_and_stop_leave_nothing_behind(tmp_path: Path) -> None:
         bench.console.line("EXIT", "", "over")
         bench.stop()
         assert bench.shown[-1].endswith("over")
-    assert (list(root.handlers), ours.level, threading.active_count(), len(os.listdir("/proc/self/fd"))) == before
+    assert (list(root.handlers), ours.level) == before[:2]
+    assert threading.active_count() <= before[2] and len(os.listdir("/proc/self/fd")) <= before[3]  # fewer: of an earlier test

@@ -30,6 +30,7 @@ from core.events import (
 from core.types import Connection
 from runtime import inbox as inbox_module
 from runtime.inbox import DIFFS_MAX, Inbox, summarise
+from tests.timing import SOON_S, quickest_s
 
 MS = 1_000_000
 ONE = Decimal(1)
@@ -224,7 +225,7 @@ def test_a_post_wakes_the_taker(inbox: Inbox) -> None:
     taker = threading.Thread(target=lambda: taken.extend(inbox.take(60.0)), daemon=True)
     taker.start()
     inbox.post(reply(1))
-    taker.join(3)
+    taker.join(SOON_S)
     assert taken == [reply(1)]
 
 
@@ -234,7 +235,7 @@ def test_many_posters_lose_nothing(inbox: Inbox) -> None:
     total = 4 * 2000
 
     def taker() -> None:
-        ends_s = time.monotonic() + 20
+        ends_s = time.monotonic() + SOON_S
         while len(taken) < total and time.monotonic() < ends_s:
             taken.extend(inbox.take(1.0))
 
@@ -246,7 +247,7 @@ def test_many_posters_lose_nothing(inbox: Inbox) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(25)
+        thread.join(SOON_S)
     numbers = [event.command_id for event in taken if isinstance(event, Reply)]
     assert sorted(numbers) == list(range(total))
     for first in range(0, total, 2000):
@@ -262,10 +263,15 @@ def events_of_a_busy_second() -> Iterator[AnyEvent]:
 def test_post_is_cheap(inbox: Inbox) -> None:
     """A post costs a socket reader about a microsecond (wide bound: a shared machine)."""
     events = list(events_of_a_busy_second())
-    begun = time.perf_counter()
-    for event in events:
-        inbox.post(event)
-    assert (time.perf_counter() - begun) / len(events) < 30e-6
+
+    def posted_s() -> float:
+        inbox.take(0)
+        begun = time.perf_counter()
+        for event in events:
+            inbox.post(event)
+        return (time.perf_counter() - begun) / len(events)
+
+    assert quickest_s(posted_s, 30e-6) < 30e-6
 
 
 # -- what wakes, and what may rest ---------------------------------------------------------------

@@ -14,8 +14,9 @@ from core.types import Side
 from runtime import loop
 from runtime.inbox import Inbox
 from runtime.loop import TradingLoop
+from tests.runtime.bench import wait_for
+from tests.timing import SOON_S
 
-WAIT_S = 5.0
 A_CANCEL = Cancel(
     command_id=1,
     reason="test",
@@ -69,10 +70,10 @@ def lived(monkeypatch: Any, aside_s: float, act: Callable[[Fake], None]) -> list
     fake.inbox.post(Timer())
     fake.loop.start()
     try:
-        assert fake.handed.wait(WAIT_S)
+        assert fake.handed.wait(SOON_S)
         act(fake)
     finally:
-        fake.loop.stop(time.monotonic() + WAIT_S)
+        fake.loop.stop(time.monotonic() + SOON_S)
     return fake.story
 
 
@@ -87,9 +88,9 @@ def test_an_event_that_comes_at_once_finds_the_last_step_told(monkeypatch: Any) 
 
     def stop(fake: Fake) -> None:
         fake.inbox.post(StopRequested(reason="end"))
-        assert fake.loop.finished.wait(WAIT_S)
+        assert fake.loop.finished.wait(SOON_S)
 
-    assert lived(monkeypatch, WAIT_S, stop) == ["step Timer", "sent test", "taped Timer", "told", "step StopRequested", "taped StopRequested"]
+    assert lived(monkeypatch, SOON_S, stop) == ["step Timer", "sent test", "taped Timer", "told", "step StopRequested", "taped StopRequested"]
 
 
 def test_no_idle_moment_while_orders_are_on_their_way(monkeypatch: Any) -> None:
@@ -100,11 +101,10 @@ def test_no_idle_moment_while_orders_are_on_their_way(monkeypatch: Any) -> None:
         time.sleep(0.05)  # long after the step, far inside its stepping aside
         seen.append(fake.loop.is_stepping)
         fake.inbox.post(StopRequested(reason="end"))
-        assert fake.loop.finished.wait(WAIT_S)
-        time.sleep(0.05)
-        seen.append(fake.loop.is_stepping)
+        assert fake.loop.finished.wait(SOON_S)
+        seen.append(not wait_for(lambda: not fake.loop.is_stepping))
 
-    lived(monkeypatch, WAIT_S, look)
+    lived(monkeypatch, SOON_S, look)
     assert seen == [True, False]
 
 
@@ -114,9 +114,9 @@ def test_a_fault_in_the_next_step_loses_nothing(monkeypatch: Any) -> None:
 
     def fail(fake: Fake) -> None:
         fake.inbox.post(StopRequested(reason="fault"))
-        fake.loop._thread.join(WAIT_S)  # type: ignore[union-attr]
+        fake.loop._thread.join(SOON_S)  # type: ignore[union-attr]
 
-    story = lived(monkeypatch, WAIT_S, fail)
+    story = lived(monkeypatch, SOON_S, fail)
     assert story == ["step Timer", "sent test", "taped Timer", "told", "step StopRequested", "taped StopRequested as the fault"]
 
 

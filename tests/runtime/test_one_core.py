@@ -10,8 +10,8 @@ import pytest
 
 from runtime import one_core
 from runtime.one_core import OneCore, better_core, core_of, read_busy
+from tests.timing import SOON_S
 
-WAIT_S = 5.0
 MANY = pytest.mark.skipif(not hasattr(os, "sched_getaffinity") or len(os.sched_getaffinity(0)) < 2, reason="needs two cores to choose from")
 STAT = """cpu  300 0 100 5000 50 0 10 40 7 0
 cpu0 100 0 50 2500 25 0 5 20 7 0
@@ -59,7 +59,7 @@ def test_a_crowded_core_is_left_for_a_clearly_better_one(others: dict[int, float
 def test_every_thread_is_moved_and_set_free_again() -> None:
     """From start to stop each thread, also one made later, is on that one core; after the stop each is where it might be before."""
     before, release = places(), threading.Event()
-    early, late = (threading.Thread(target=release.wait, args=(WAIT_S,), daemon=True) for _ in range(2))
+    early, late = (threading.Thread(target=release.wait, args=(SOON_S,), daemon=True) for _ in range(2))
     early.start()
     made = OneCore()
     made.start()
@@ -68,7 +68,7 @@ def test_every_thread_is_moved_and_set_free_again() -> None:
         assert made.core is not None
         assert places() == {frozenset({made.core})}
     finally:
-        made.stop(time.monotonic() + WAIT_S)
+        made.stop(time.monotonic() + SOON_S)
         release.set()
     assert places() == before
     assert made.core is None
@@ -92,14 +92,14 @@ def test_it_moves_on_where_others_crowd_its_core(monkeypatch: pytest.MonkeyPatch
     made.start()
     try:
         first = made.core
-        until_s = time.monotonic() + WAIT_S
+        until_s = time.monotonic() + SOON_S
         while made.core == first and time.monotonic() < until_s:
             machine(time.monotonic())
             time.sleep(0.005)
         assert made.moves >= 1
         assert places() == {frozenset({made.core})}
     finally:
-        made.stop(time.monotonic() + WAIT_S)
+        made.stop(time.monotonic() + SOON_S)
     assert places() == {frozenset(allowed)}
 
 
@@ -109,5 +109,5 @@ def test_where_nothing_may_be_chosen_nothing_is_done(monkeypatch: pytest.MonkeyP
     before = places()
     made = OneCore()
     made.start()
-    made.stop(time.monotonic() + WAIT_S)
+    made.stop(time.monotonic() + SOON_S)
     assert (made.core, made.is_running, places()) == (None, False, before)

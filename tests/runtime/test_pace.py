@@ -10,8 +10,7 @@ import pytest
 
 from runtime import pace
 from runtime.pace import SWITCH_S, Pace
-
-WAIT_S = 5.0
+from tests.timing import SOON_S
 
 
 def _garbage() -> list[list[int]]:
@@ -28,7 +27,7 @@ def test_settings_stand_while_it_runs_and_are_gone_after_its_stop() -> None:
         assert (round(sys.getswitchinterval(), 6), gc.isenabled()) == (SWITCH_S, False)
         assert gc.get_freeze_count() > 1000
     finally:
-        made.stop(time.monotonic() + WAIT_S)
+        made.stop(time.monotonic() + SOON_S)
     assert (sys.getswitchinterval(), gc.isenabled(), gc.get_freeze_count()) == (before, True, 0)
     assert not made.is_running
 
@@ -46,13 +45,13 @@ def test_garbage_waits_for_an_idle_moment(monkeypatch: pytest.MonkeyPatch) -> No
     made.start()
     try:
         kept = _garbage()
-        assert asked.wait(WAIT_S)
+        assert asked.wait(SOON_S)
         assert made.collections == 0
         idle.set()
         _until(lambda: made.collections > 0)
         assert len(kept) > pace.DUE_OBJECTS
     finally:
-        made.stop(time.monotonic() + WAIT_S)
+        made.stop(time.monotonic() + SOON_S)
 
 
 def test_a_busy_bot_collects_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,11 +65,11 @@ def test_a_busy_bot_collects_all_the_same(monkeypatch: pytest.MonkeyPatch) -> No
         _until(lambda: made.collections > 0)
         assert len(kept) > pace.DUE_OBJECTS
     finally:
-        made.stop(time.monotonic() + WAIT_S)
+        made.stop(time.monotonic() + SOON_S)
 
 
 def _until(is_so: Callable[[], bool]) -> None:
-    ends_s = time.monotonic() + WAIT_S
+    ends_s = time.monotonic() + SOON_S
     while not is_so():
         assert time.monotonic() < ends_s, "it never came"
         threading.Event().wait(0.002)

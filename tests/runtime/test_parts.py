@@ -5,7 +5,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, Future
 from pathlib import Path
 
 import pytest
@@ -17,8 +17,7 @@ from runtime.lanes import Lane, LaneFull
 from runtime.lifecycle import Lifecycle
 from runtime.timers import periodic, timer
 from state.intents import Intents
-
-SOON_S = 10.0
+from tests.timing import SOON_S
 
 
 class Part:
@@ -105,7 +104,8 @@ def test_two_hundred_runs_leave_nothing_behind(tmp_path: Path) -> None:
     before = (threading.active_count(), len(os.listdir("/proc/self/fd")), len(logging.getLogger().handlers))
     for _ in range(200):
         cycle()
-    assert (threading.active_count(), len(os.listdir("/proc/self/fd")), len(logging.getLogger().handlers)) == before
+    after = (threading.active_count(), len(os.listdir("/proc/self/fd")), len(logging.getLogger().handlers))
+    assert all(now <= then for now, then in zip(after, before, strict=True)), (before, after)  # fewer: of an earlier test
 
 
 # -- lanes ---------------------------------------------------------------------------------------
@@ -176,9 +176,12 @@ def test_stop_takes_back_what_waits(lane: Lane) -> None:
     release = held(lane)
     told: list[bool] = []
     future = lane.submit(abs, 1)
-    future.add_done_callback(lambda done: told.append(done.cancelled()))
-    release_later = threading.Timer(0.05, release)
-    release_later.start()
+
+    def heard(done: "Future[int]") -> None:
+        told.append(done.cancelled())
+        release()  # not before: a free worker would make the call
+
+    future.add_done_callback(heard)
     lane.stop(time.monotonic() + SOON_S)
     assert told == [True] and not lane.is_running
     with pytest.raises(CancelledError):
@@ -190,9 +193,8 @@ def test_stop_takes_back_what_waits(lane: Lane) -> None:
 def test_stop_does_not_outlast_its_deadline(lane: Lane) -> None:
     """A worker stuck in a call is left and reported as running, because the interpreter's exit would wait for it."""
     release = held(lane)
-    begun = time.monotonic()
-    lane.stop(begun + 0.05)
-    assert time.monotonic() - begun < 2.0 and lane.is_running
+    lane.stop(time.monotonic() + 0.05)
+    assert lane.is_running, "it waited for the worker, which is never released while the test stands here"
     release()
 
 
@@ -233,9 +235,10 @@ def test_periodic_survives_its_call() -> None:
 
 def test_clock_is_the_wall_clock_that_never_jumps() -> None:
     """Nanoseconds since the epoch, never backwards, whatever the wall clock does later."""
+    begun_ns = time.time_ns()
     clock = EngineClock()
     readings = [clock() for _ in range(1000)]
-    assert abs(readings[0] - time.time_ns()) < 1_000_000_000 and readings == sorted(readings)
+    assert begun_ns - 1_000_000 <= readings[0] <= time.time_ns() + 1_000_000 and readings == sorted(readings)
 
 
 def test_boot_ids_are_ordered_and_short() -> None:

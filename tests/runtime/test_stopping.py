@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from runtime.stopping import Stopper
+from tests.timing import SOON_S
 
 HOUSE = Path(__file__).resolve().parents[2]
 TWICE = """
@@ -37,7 +38,7 @@ def test_a_closed_terminal_asks_for_a_stop(stopper: Stopper) -> None:
     stopper.started()
     for _ in range(3):
         os.kill(os.getpid(), signal.SIGHUP)
-    assert stopper.asked.wait(1) and "SIGHUP" in stopper.reason
+    assert stopper.asked.wait(SOON_S) and "SIGHUP" in stopper.reason
 
 
 def test_nohup_is_respected(stopper: Stopper) -> None:
@@ -76,7 +77,7 @@ def test_the_second_one_ends_at_once_and_says_what_may_be_left(how: str) -> None
         os.set_blocking(writer, True)
     shell = f'exec {sys.executable} -c "$SCRIPT"' + (" 2>&-" if how == "closed" else "")
     environ = {**os.environ, "SCRIPT": TWICE, "PYTHONPATH": str(HOUSE)}
-    done = subprocess.run(["sh", "-c", shell], stderr=writer, env=environ, timeout=20, check=False)
+    done = subprocess.run(["sh", "-c", shell], stderr=writer, env=environ, timeout=2 * SOON_S, check=False)
     os.close(writer)
     said = b"" if how == "full" else os.read(reader, 4096)
     os.close(reader)

@@ -12,6 +12,7 @@ from core.histogram import Histogram
 from runtime.metrics import ControlThread, Metrics
 from runtime.watchdog import DUMPS_MAX, PERIOD_S, Watchdog
 from tests.runtime.bench import wait_for
+from tests.timing import SOON_S
 
 
 class Bench:
@@ -91,7 +92,7 @@ def test_a_stall_leaves_the_stacks_of_all_threads(tmp_path: Path) -> None:
     release = threading.Event()
 
     def hangs_here() -> None:
-        release.wait(10)
+        release.wait(2 * SOON_S)
 
     dog = Watchdog(tmp_path, on_stall=lambda name, text: told.append(text), on_recovery=lambda name, text: None)
     dog.heart("hanging", 0.3)
@@ -104,7 +105,7 @@ def test_a_stall_leaves_the_stacks_of_all_threads(tmp_path: Path) -> None:
     assert wait_for(lambda: stacks.read_text().count("hangs_here") == 2)
     release.set()
     thread.join()
-    dog.stop(time.monotonic() + 2)
+    dog.stop(time.monotonic() + SOON_S)
     assert not dog.is_running and "stacks.txt" in told[0]
     assert "hanging has not moved" in stacks.read_text()
 
@@ -120,7 +121,7 @@ def test_dumps_are_bounded_and_old_ones_go(tmp_path: Path) -> None:
         bench.rounds(0.5)
         beat()
         bench.rounds(0.25)
-    bench.dog.stop(time.monotonic() + 2)
+    bench.dog.stop(time.monotonic() + SOON_S)
     assert bench.dog.stalls == DUMPS_MAX + 5 and bench.dog.dumps == DUMPS_MAX
     assert (tmp_path / "stacks.txt").read_text().count("== ") == DUMPS_MAX
     assert "already" in bench.told[-2] + bench.told[-1]
@@ -140,7 +141,7 @@ def test_a_failing_listener_does_not_end_the_watch(tmp_path: Path) -> None:
     dog.start()
     assert wait_for(lambda: set(calls) == {"first", "second"})
     assert dog.is_running
-    dog.stop(time.monotonic() + 2)
+    dog.stop(time.monotonic() + SOON_S)
 
 
 # -- metrics -------------------------------------------------------------------------------------
@@ -186,7 +187,7 @@ def test_the_control_thread_sees_the_interpreter_held() -> None:
     held_ms = (time.monotonic_ns() - held_from_ns) / 1e6
     assert wait_for(lambda: control.worst_ms(held_from_ns) > held_ms / 2)
     assert control.worst_ms(until_ns=0) == 0.0
-    control.stop(time.monotonic() + 1)
+    control.stop(time.monotonic() + SOON_S)
     assert not control.is_running
     assert control.lateness.count == len(control.samples) <= ControlThread.KEPT_MAX
     assert control.lateness.max_ms == control.worst_ms()

@@ -20,8 +20,8 @@ from tests.core.builders import Desk, error
 from tests.state.store_builders import place as new_place
 from tests.test_manager import A, FakeVenue
 from tests.test_manager import cancel as new_cancel
+from tests.timing import SOON_S
 
-WAIT_S = 10.0
 ROUNDS, COMMANDS = 150, 60
 
 
@@ -77,7 +77,7 @@ class Bench:
 
     def stop(self) -> None:
         for lane in self.lanes:
-            lane.stop(time.monotonic() + WAIT_S)
+            lane.stop(time.monotonic() + SOON_S)
         assert not any(lane.is_running for lane in self.lanes)
 
     def replies(self) -> dict[int, Reply]:
@@ -106,7 +106,7 @@ def test_one_reply_each_wherever_the_stop_falls() -> None:
         go, wait_s = threading.Event(), rng.random() * 0.01
 
         def stop(bench: Bench = bench, go: threading.Event = go, wait_s: float = wait_s) -> None:
-            go.wait(WAIT_S)
+            go.wait(SOON_S)
             time.sleep(wait_s)
             bench.stop()
 
@@ -114,7 +114,7 @@ def test_one_reply_each_wherever_the_stop_falls() -> None:
         stopper.start()
         go.set()
         hand_over(bench.manager, rng, lambda: time.sleep(0))
-        stopper.join(WAIT_S)
+        stopper.join(SOON_S)
         assert not stopper.is_alive()
         replies = bench.replies()
         assert set(replies) == set(range(1, COMMANDS + 1))
@@ -135,7 +135,7 @@ def test_a_full_lane_is_a_reply_too() -> None:
     for seed in range(20):
         bench = Bench(waiting_max=3)
         hand_over(bench.manager, random.Random(seed), lambda: None)
-        ends_s = time.monotonic() + WAIT_S
+        ends_s = time.monotonic() + SOON_S
         while bench.posted.qsize() < COMMANDS and time.monotonic() < ends_s:
             time.sleep(0.001)
         bench.stop()
@@ -170,7 +170,7 @@ def test_a_lane_that_cannot_start_leaves_no_worker(monkeypatch: pytest.MonkeyPat
     with pytest.raises(RuntimeError, match="can't start"):
         lane.start()
     monkeypatch.undo()
-    lane.stop(time.monotonic() + WAIT_S)
+    lane.stop(time.monotonic() + SOON_S)
     assert not lane.is_running and not [thread for thread in threading.enumerate() if thread.name.startswith("scarce")]
     with pytest.raises(LaneFull):
         lane.submit(abs, 1)

@@ -29,8 +29,7 @@ from runtime.worker import Worker
 from state.intents import Intents
 from tests.drills.lives import Held
 from tests.runtime.bench import Bench, wait_for
-
-WAIT_S = 10.0
+from tests.timing import SOON_S
 
 
 def parts_of(folder: Path, lanes: bool = True) -> list[tuple[str, Resource]]:
@@ -78,16 +77,15 @@ def test_a_start_that_gets_no_thread_is_undone(tmp_path: Path, monkeypatch: pyte
             start(thread)
 
         monkeypatch.setattr(threading.Thread, "start", scarce)
-        parts = Lifecycle(WAIT_S)
-        begun_s = time.monotonic()
+        parts = Lifecycle(SOON_S)
         try:
             with parts:
                 for name, part in made:
                     parts.start(name, part)
         except RuntimeError as error:
             assert str(error) == "can't start new thread"
-        assert parts.failures == [] and time.monotonic() - begun_s < 3
-        assert len(os.listdir("/proc/self/fd")) == files, "left open until somebody collects the garbage"
+        assert parts.failures == []
+        assert len(os.listdir("/proc/self/fd")) <= files, "left open until somebody collects the garbage"
         if left[0] >= 0:
             break
         allowed += 1
@@ -105,7 +103,7 @@ def test_a_ctrl_c_anywhere_in_the_start_leaves_nothing(tmp_path: Path, nothing_s
             os.kill(os.getpid(), signal.SIGINT)
 
         killer = threading.Thread(target=ctrl_c)
-        parts, made = Lifecycle(WAIT_S), parts_of(tmp_path, lanes=False)
+        parts, made = Lifecycle(SOON_S), parts_of(tmp_path, lanes=False)
         moment = "building"
         stopper.listen()
         try:
@@ -122,7 +120,7 @@ def test_a_ctrl_c_anywhere_in_the_start_leaves_nothing(tmp_path: Path, nothing_s
                 stopper.started()
                 moment = "trading"
         finally:
-            killer.join(WAIT_S)
+            killer.join(SOON_S)
             stopper.unlisten()
         interrupted[moment] += 1
         assert parts.failures == [] and stopper.reason == "Ctrl-C"
@@ -168,7 +166,7 @@ def test_stops_may_come_together_and_again(tmp_path: Path, nothing_stays: None) 
 
     def stop(part: Resource) -> None:
         try:
-            part.stop(time.monotonic() + WAIT_S)
+            part.stop(time.monotonic() + SOON_S)
         except BaseException as error:
             faults.append(error)
 
@@ -180,7 +178,7 @@ def test_stops_may_come_together_and_again(tmp_path: Path, nothing_stays: None) 
             for stopper in stoppers:
                 stopper.start()
             for stopper in stoppers:
-                stopper.join(WAIT_S)
+                stopper.join(SOON_S)
             stop(part)
             assert faults == [] and not part.is_running
 
@@ -193,8 +191,8 @@ def test_a_thread_that_outlasted_its_stop_is_not_revived() -> None:
     def run(stopping: threading.Event) -> None:
         lives.append(stopping)
         if len(lives) == 1:
-            gate.wait(WAIT_S)
-        stopping.wait(WAIT_S)
+            gate.wait(SOON_S)
+        stopping.wait(SOON_S)
 
     worker = Worker("stuck", run)
     worker.start()
@@ -205,9 +203,9 @@ def test_a_thread_that_outlasted_its_stop_is_not_revived() -> None:
     worker._thread = None  # what a part that gives the thread up does
     worker.start()
     gate.set()
-    first.join(WAIT_S)
+    first.join(SOON_S)
     assert not first.is_alive() and worker.is_running and [life.is_set() for life in lives] == [True, False]
-    worker.stop(time.monotonic() + WAIT_S)
+    worker.stop(time.monotonic() + SOON_S)
     assert not worker.is_running
 
 
@@ -225,7 +223,7 @@ def test_every_client_gets_a_whole_answer_or_none(tmp_path: Path, nothing_stays:
         count = 0
         while not over.is_set():
             count += 1
-            answer = ask(path, {"verb": "echo", "text": f"{number}/{count} "}, timeout_s=5.0)
+            answer = ask(path, {"verb": "echo", "text": f"{number}/{count} "}, timeout_s=SOON_S)
             told["none" if answer is None else "whole" if answer == {"ok": True, "text": f"{number}/{count} " * 50} else "other"] += 1
 
     clients = [threading.Thread(target=client, args=(number,)) for number in range(5)]
@@ -235,11 +233,13 @@ def test_every_client_gets_a_whole_answer_or_none(tmp_path: Path, nothing_stays:
     for seed in range(4):
         server.start()
         time.sleep(random.Random(seed).random() * 0.1)
-        server.stop(time.monotonic() + WAIT_S)
+        assert seed or wait_for(lambda: told["whole"] > 0)
+        server.stop(time.monotonic() + SOON_S)
         assert not server.is_running and not path.exists()
+        assert seed or wait_for(lambda: told["none"] > 0)
     over.set()
     for one in clients:
-        one.join(WAIT_S)
+        one.join(SOON_S)
         assert not one.is_alive()
     assert told["whole"] and told["none"] and not told["other"]
 
@@ -259,7 +259,7 @@ def test_every_line_that_may_not_be_lost_is_written_once(tmp_path: Path) -> None
     for teller in tellers:
         teller.start()
     for teller in tellers:
-        teller.join(WAIT_S)
+        teller.join(SOON_S)
     bench.stop()
     lines = [line for line in bench.events_log.splitlines() if '"FILL"' in line]
     assert len(lines) == 8 * 250

@@ -32,8 +32,7 @@ from state.tape_file import Closed, Opened, Stepped, segments
 from state.tape_file import read as read_tape
 from tests.state.store_builders import AT_NS, BOOT, RUN, TAG, filled, place, reported
 from tests.state.test_tape import RECIPE
-
-WAIT_S = 10.0
+from tests.timing import SOON_S
 
 
 def together(calls: list[Callable[[], None]]) -> None:
@@ -42,7 +41,7 @@ def together(calls: list[Callable[[], None]]) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(WAIT_S)
+        thread.join(SOON_S)
         assert not thread.is_alive()
 
 
@@ -69,7 +68,7 @@ def test_a_record_goes_into_the_intents_or_nowhere(tmp_path: Path) -> None:
 
         def close(intents: Intents = intents, wait_s: float = rng.random() * 0.003, others: list[int] = others) -> None:
             time.sleep(wait_s)
-            intents.stop(time.monotonic() + WAIT_S)
+            intents.stop(time.monotonic() + SOON_S)
             others.extend(os.open(tmp_path / "another", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600) for _ in range(3))
 
         together([*(partial(work, worker) for worker in range(3)), close])
@@ -111,9 +110,9 @@ def test_the_recorder_writes_each_row_once(tmp_path: Path, monkeypatch: pytest.M
             recorder.take([filled(taken + n) for n in range(many)], [reported(1, 50_000 + taken + n) for n in range(many)], AT_NS)
             taken += many
             time.sleep(rng.choice((0, 0, 0.001, 0.004)))
-        writer.stop(time.monotonic() + WAIT_S)
+        writer.stop(time.monotonic() + SOON_S)
         assert not writer.is_running
-        intents.stop(time.monotonic() + WAIT_S)
+        intents.stop(time.monotonic() + SOON_S)
         written = Counter(one.fill.trade_id for one in read(intents.path) if isinstance(one, FillRecord))
         assert written == Counter(range(taken)) and recorder.left_out == keeper.left_out == 0
         with create_engine(f"sqlite:///{folder / 'store.db'}").connect() as connection:
@@ -135,7 +134,7 @@ def test_the_tape_holds_what_was_recorded_before_the_stop(tmp_path: Path, monkey
         for number in range(1, count + 1):
             tape.record(number, (Timer(),), step)
             time.sleep(rng.choice((0, 0, 0.0005, 0.001)))
-        writer.stop(time.monotonic() + WAIT_S)
+        writer.stop(time.monotonic() + SOON_S)
         assert not writer.is_running and tape.lost_steps == 0
         (path,) = segments(tmp_path / str(seed))
         records = list(read_tape(path))
@@ -177,7 +176,7 @@ def test_the_last_fill_comes_between_the_last_look_and_the_stop(tmp_path: Path) 
     intents = Intents(tmp_path / "intents.log")
     intents.start()
     Late(intents).run(stopping)
-    intents.stop(time.monotonic() + WAIT_S)
+    intents.stop(time.monotonic() + SOON_S)
     assert [one.fill.trade_id for one in read(intents.path) if isinstance(one, FillRecord)] == [7]
 
 
@@ -200,7 +199,7 @@ def test_a_segment_that_cannot_begin_keeps_the_count(tmp_path: Path, monkeypatch
 
     def drive(until: Callable[[], bool]) -> None:
         nonlocal number
-        ends_s = time.monotonic() + WAIT_S
+        ends_s = time.monotonic() + SOON_S
         while not until():
             assert time.monotonic() < ends_s
             number += 1
@@ -212,7 +211,7 @@ def test_a_segment_that_cannot_begin_keeps_the_count(tmp_path: Path, monkeypatch
     drive(lambda: tape._failures >= 3)
     full.clear()
     drive(lambda: tape.steps >= 20)
-    writer.stop(time.monotonic() + WAIT_S)
+    writer.stop(time.monotonic() + SOON_S)
     written, told = 0, 0
     for path in segments(tmp_path / "tape"):
         if path.stat().st_size:
