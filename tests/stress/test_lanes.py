@@ -17,6 +17,7 @@ from core.ports import Answered, NotSent, Refused
 from order_book_manager import OrderBookManager
 from runtime.lanes import Lane, LaneFull
 from tests.core.builders import Desk, error
+from tests.runtime.test_parts import held
 from tests.state.store_builders import place as new_place
 from tests.test_manager import A, FakeVenue
 from tests.test_manager import cancel as new_cancel
@@ -103,17 +104,24 @@ def test_one_reply_each_wherever_the_stop_falls() -> None:
     taken_back = 0
     for seed in range(ROUNDS):
         rng, bench = random.Random(seed), Bench()
-        go, wait_s = threading.Event(), rng.random() * 0.01
+        go, left = threading.Event(), [rng.randint(1, 12)]
 
-        def stop(bench: Bench = bench, go: threading.Event = go, wait_s: float = wait_s) -> None:
-            go.wait(SOON_S)
-            time.sleep(wait_s)
+        def stop(bench: Bench = bench, go: threading.Event = go) -> None:
+            assert go.wait(SOON_S)
             bench.stop()
 
         stopper = threading.Thread(target=stop)
         stopper.start()
+
+        def between(left: list[int] = left, go: threading.Event = go, stopper: threading.Thread = stopper, waits: bool = seed % 4 == 0) -> None:
+            left[0] -= 1
+            if left[0] == 0:
+                go.set()
+                stopper.join(SOON_S if waits else 0.0)  # in some rounds the rest surely comes after the stop
+            time.sleep(0)
+
+        hand_over(bench.manager, rng, between)
         go.set()
-        hand_over(bench.manager, rng, lambda: time.sleep(0))
         stopper.join(SOON_S)
         assert not stopper.is_alive()
         replies = bench.replies()
@@ -134,7 +142,10 @@ def test_a_full_lane_is_a_reply_too() -> None:
     refused = 0
     for seed in range(20):
         bench = Bench(waiting_max=3)
+        release = [held(lane) for lane in bench.lanes] if seed == 0 else []  # at least once it is full for certain
         hand_over(bench.manager, random.Random(seed), lambda: None)
+        for let_go in release:
+            let_go()
         ends_s = time.monotonic() + SOON_S
         while bench.posted.qsize() < COMMANDS and time.monotonic() < ends_s:
             time.sleep(0.001)

@@ -96,9 +96,10 @@ def test_a_ctrl_c_anywhere_in_the_start_leaves_nothing(tmp_path: Path, nothing_s
     """A Ctrl-C at any moment of a start (before any order could be sent) is obeyed before trading, and every part that stood is stopped."""
     interrupted = Counter[str]()
     for seed in range(25):
-        stopper, wait_s = Stopper(), random.Random(seed).random() * 0.012
+        stopper, wait_s, is_waiting = Stopper(), random.Random(seed).random() * 0.012, threading.Event()
 
-        def ctrl_c(wait_s: float = wait_s) -> None:
+        def ctrl_c(wait_s: float = wait_s, is_waiting: threading.Event | None = is_waiting if seed == 0 else None) -> None:
+            assert is_waiting is None or is_waiting.wait(SOON_S)  # at least once in the middle of the start, however slow the machine
             time.sleep(wait_s)
             os.kill(os.getpid(), signal.SIGINT)
 
@@ -113,7 +114,8 @@ def test_a_ctrl_c_anywhere_in_the_start_leaves_nothing(tmp_path: Path, nothing_s
                     parts.start(name, part)
                 moment = "waiting"
                 with stopper.interruptible():
-                    threading.Event().wait(0.003)
+                    is_waiting.set()
+                    threading.Event().wait(0.003 if seed else SOON_S)
                 moment = "starting"
                 for name, part in made[2:]:
                     parts.start(name, part)

@@ -54,9 +54,16 @@ def test_a_record_goes_into_the_intents_or_nowhere(tmp_path: Path) -> None:
         intents.start()
         went: list[int] = []
         refused: list[int] = []
+        closing, closed, first = threading.Event(), threading.Event(), rng.randint(0, 60)
 
-        def work(worker: int, intents: Intents = intents, went: list[int] = went, refused: list[int] = refused) -> None:
+        def work(
+            worker: int, intents: Intents = intents, went: list[int] = went, refused: list[int] = refused, first: int = first,
+            closing: threading.Event = closing, closed: threading.Event = closed, waits: bool = seed % 4 == 0,
+        ) -> None:  # fmt: skip
             for number in range(worker * 1000, worker * 1000 + 30):
+                if len(went) >= first:
+                    closing.set()
+                    assert not waits or worker or closed.wait(SOON_S)  # in some rounds one of them is surely late
                 try:
                     intents.intent(place(number))
                     went.append(number)
@@ -66,9 +73,12 @@ def test_a_record_goes_into_the_intents_or_nowhere(tmp_path: Path) -> None:
 
         others: list[int] = []
 
-        def close(intents: Intents = intents, wait_s: float = rng.random() * 0.003, others: list[int] = others) -> None:
-            time.sleep(wait_s)
+        def close(
+            intents: Intents = intents, closing: threading.Event = closing, closed: threading.Event = closed, others: list[int] = others
+        ) -> None:
+            assert closing.wait(SOON_S)
             intents.stop(time.monotonic() + SOON_S)
+            closed.set()
             others.extend(os.open(tmp_path / "another", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600) for _ in range(3))
 
         together([*(partial(work, worker) for worker in range(3)), close])
