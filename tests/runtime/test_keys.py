@@ -199,7 +199,7 @@ def test_a_slip_on_the_command_line_is_repeated(words: list[str], named: str, ca
         (["staus"], "no such verb: staus; did you mean 'status'?"),
         (["--runfor", "3"], "no such option: --runfor; did you mean '--run-for'?"),
         (["--l"], "no such option: --l; did you mean '--live'?"),
-        (["status", "--run-for", "3"], "--run-for belongs to run, not to status"),
+        (["status", "--run-for", "3"], "--run-for belongs to run and backtest, not to status"),
         (["check", "--json"], "check has no --json"),
         (["status", "--html"], "--html belongs to report, without --json"),
         (["report", "--html", "--json"], "--html belongs to report, without --json"),
