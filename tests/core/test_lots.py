@@ -1,12 +1,8 @@
-"""core/lots.py: lots and dust conserve quantity, cost and fees exactly; numbers are never used twice; the runner stays with its lot."""
+"""core/lots.py: what a partial exit leaves, what is dust, that numbers are never used twice and the runner stays with its lot."""
 
 from decimal import Decimal
 
-import msgspec
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
-from core.lots import ExitRecord, Lot, Lots
+from core.lots import Lot, Lots
 from core.money import ZERO
 from core.types import Fill, Liquidity, Side
 from tests.core.builders import BTC
@@ -102,94 +98,3 @@ def test_a_number_seen_in_an_earlier_run_is_never_given_again() -> None:
     lots.saw_number(Side.BUY, 41)
     lots.saw_number(Side.BUY, 7)
     assert (lots.number(Side.BUY), lots.number(Side.BUY), lots.number(Side.SELL)) == (42, 43, 1)
-
-
-QUANTITIES = st.integers(1, 10**6).map(lambda n: D(n).scaleb(-8) * 1000)
-PRICES = st.integers(1, 10**9).map(lambda n: D(n).scaleb(-4))
-FEES = st.integers(0, 10**4).map(lambda n: D(n).scaleb(-8))
-STEPS = st.lists(
-    st.tuples(
-        st.sampled_from(("enter", "leave", "sweep")),
-        st.sampled_from(Side),
-        QUANTITIES,
-        PRICES,
-        FEES,
-        st.sampled_from(("BTC", "USDT", "BNB")),
-        st.integers(0, 5),
-    ),
-    min_size=1,
-    max_size=40,
-)
-
-
-class Ledger:
-    """The same money counted from the fills alone."""
-
-    def __init__(self) -> None:
-        self.lots = Lots("BTCUSDT", "BTC")
-        self.base = ZERO
-        self.cost = dict.fromkeys(Side, ZERO)
-        self.proceeds = dict.fromkeys(Side, ZERO)
-        self.fees: dict[str, Decimal] = {}
-        self.records: list[ExitRecord] = []
-        self.number = 0
-
-    def fill(self, side: Side, quantity: Decimal, price: Decimal, fee: Decimal, asset: str) -> Fill:
-        self.number += 1
-        fee = min(fee, quantity / 2) if asset == "BTC" else fee
-        self.base += (quantity if side is Side.BUY else -quantity) - (fee if asset == "BTC" else 0)
-        if asset != "BTC":
-            self.fees[asset] = self.fees.get(asset, ZERO) + fee
-        return a_fill(self.number, side, quantity, price, fee, asset)
-
-    def take(self, what: str, side: Side, quantity: Decimal, price: Decimal, fee: Decimal, asset: str, pick: int) -> None:
-        standing = self.lots.open[side]
-        lot = standing[pick % len(standing)] if standing else None
-        if what == "enter":
-            number = self.lots.number(side) if lot is None or pick > 2 else lot.number
-            self.lots.enter(a_lot(number, side), self.fill(side, quantity, price, fee, asset))
-            self.lots.commit(side, number, with_runner=True)
-            self.cost[side] += price * quantity
-        elif lot is not None and what == "leave":
-            quantity = min(quantity, lot.quantity) if pick < 4 else quantity  # more than the lot: the dust pays or owes it
-            self.proceeds[side] += price * quantity
-            self.records += self.lots.leave(side, lot.number, self.fill(side.opposite, quantity, price, fee, asset), "x")
-        elif lot is not None:
-            self.lots.sweep(lot, BTC, price, 7)
-
-    def check(self) -> None:
-        lots = self.lots
-        assert lots.net == self.base
-        for side in Side:
-            holdings = [*(lot.held for lot in lots.open[side]), lots.dust[side]]
-            left = [record for record in self.records if record.side is side]
-            assert sum((one.cost for one in holdings), ZERO) + sum((one.cost for one in left), ZERO) == self.cost[side]
-            assert sum((one.proceeds for one in left), ZERO) == self.proceeds[side]
-            assert all(lot.quantity > 0 for lot in lots.open[side])
-            numbers = [lot.number for lot in lots.open[side]]
-            assert len(set(numbers)) == len(numbers)
-            assert (lots.runner[side] in numbers) == bool(numbers)
-        for asset, paid in self.fees.items():
-            held = [one.fees.get(asset, ZERO) for side in Side for one in (*(lot.held for lot in lots.open[side]), lots.dust[side])]
-            out = [record.entry_fees.get(asset, ZERO) + record.exit_fees.get(asset, ZERO) for record in self.records]
-            assert sum(held, ZERO) + sum(out, ZERO) == paid
-
-
-@settings(max_examples=300, deadline=None)
-@given(STEPS)
-def test_lots_and_dust_conserve_quantity_cost_and_fees_exactly(steps: list[tuple[str, Side, Decimal, Decimal, Decimal, str, int]]) -> None:
-    """Under any sequence of partial entries and exits: lots, dust and what the records took out add up to the fills, to the last digit."""
-    ledger = Ledger()
-    for step in steps:
-        ledger.take(*step)
-        ledger.check()
-
-
-@settings(max_examples=50, deadline=None)
-@given(STEPS)
-def test_lots_survive_being_written_down(steps: list[tuple[str, Side, Decimal, Decimal, Decimal, str, int]]) -> None:
-    """What comes back from plain data is equal, with numbers, runner, trailing state and dust."""
-    ledger = Ledger()
-    for step in steps:
-        ledger.take(*step)
-    assert msgspec.convert(msgspec.json.decode(msgspec.json.encode(ledger.lots)), Lots) == ledger.lots
