@@ -248,6 +248,7 @@ class Engine:
             self._on_account(books, command, event)
         elif isinstance(command, CancelAll):
             hearing.on_cancel_all_reply(books, event)
+            self.audit.want(Purpose.PROOF, books.now_ns)
         symbol = getattr(command, "symbol", None)
         self._changed.update({symbol: None} if symbol else dict.fromkeys(books.rules))
 

@@ -373,7 +373,15 @@ def _on_orphan_answer(books: Books, command: Query, reply: Reply) -> None:
 
 
 def on_cancel_all_reply(books: Books, reply: Reply) -> None:
-    if isinstance(reply.answer, CancelAllAnswer):
+    """What it did not reach is canceled by id as everything in the book is; an order that is not in it is found by the proof that follows."""
+    if not isinstance(reply.answer, CancelAllAnswer):
+        why = f"{reply.error.code} {reply.error.message.rstrip('.')}" if reply.error is not None else reply.note or "no answer"
+        text = f"cancel-all has no answer ({why}) · every order of the book is canceled by its id, and a proof looks for others"
+        books.notices.append(Said(tag="RISK", symbol="all", text=text))
+    else:
+        if strange := [name for name in reply.answer.failed if name not in books.orders.by_client_id]:
+            text = f"cancel-all got no word on {', '.join(strange[:5])}, {len(strange)} in all and not in the book · a proof looks for them"
+            books.notices.append(Said(tag="RISK", symbol="all", text=text))
         for facts in reply.answer.canceled:
             order = books.orders.find(facts.symbol, facts.venue_order_id, facts.orig_client_order_id or facts.client_order_id)
             if order is not None:

@@ -70,6 +70,22 @@ def test_cancel_all_takes_the_venues_word_and_asks_about_the_rest() -> None:
     desk.reply(desk.one(CancelAll), CancelAllAnswer(canceled=(word,), failed=(second.client_order_id,)))
     assert (first.status, first.evidence) == (S.CANCELED, Evidence.ANSWER)
     assert [query.venue_order_id for query in desk.sent(Query)] == [12]
+    assert desk.one(ReadAccount).purpose is Purpose.PROOF
+    assert "cancel-all" not in desk.words(), "what is in the book is canceled by its id anyway"
+
+
+def test_what_a_cancel_all_did_not_do_is_said() -> None:
+    """No answer at all, or none about an order that the book does not hold, is told; a proof follows and finds what is left (I10)."""
+    desk = ready()
+    desk.step(Operator(action=OperatorAction.CANCEL_ALL))
+    desk.lose(desk.one(CancelAll))
+    assert "cancel-all has no answer (read timeout)" in desk.words()
+    found = facts(f"{TAG}-{OLDER_BOOT}-7", 70, price="99")
+    desk.reply(desk.one(ReadAccount), desk.account(open_orders=(found,)))
+    assert desk.one(Cancel).venue_order_id == 70
+    desk.step(Operator(action=OperatorAction.CANCEL_ALL))
+    desk.reply(desk.one(CancelAll), CancelAllAnswer(canceled=(), failed=(f"{TAG}-{OLDER_BOOT}-8",)))
+    assert f"no word on {TAG}-{OLDER_BOOT}-8" in desk.words()
 
 
 def test_error_in_the_strategy_halts_and_cancels() -> None:
