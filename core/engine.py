@@ -33,7 +33,7 @@ from core.events import (
     StreamUp,
     Timer,
 )
-from core.notices import Denied, Fact, Fresh, Notice, Remembered, Said, standing
+from core.notices import Cause, Denied, Fact, Fresh, Notice, Over, Remembered, Said, standing
 from core.ports import Basis, Strategy
 from core.types import SIDES, Connection, Side
 from core.uptime import Uptime
@@ -178,7 +178,7 @@ class Engine:
             return
         books.session.up[event.connection] = True
         books.session.down_reason[event.connection] = ""
-        books.notices.append(Said(tag="WS", text=f"{event.connection} stream connected"))
+        books.notices.append(Over(tag="WS", text=f"{event.connection} stream connected", cause=f"{event.connection} stream"))
         if event.connection is Connection.USER:
             self._gap(books, "connected")
         else:
@@ -193,8 +193,8 @@ class Engine:
             market.forget(books)
         count = sum(1 for _ in books.orders.open())
         retry = f" · reconnect in {event.retry_in_ms / 1000:g} s" if event.retry_in_ms else ""
-        text = f"{event.connection} stream {event.reason} · all red · {count} orders to cancel{retry}"
-        books.notices.append(Said(tag="DOWN", symbol="all", text=text))
+        text = f"{event.connection} stream {event.reason.removeprefix(f'{event.connection} stream ')} · all red · {count} orders to cancel{retry}"
+        books.notices.append(Cause(tag="DOWN", symbol="all", text=text, cause=f"{event.connection} stream"))
         self._change_all(books)
 
     def _on_gap(self, books: Books, event: AnyEvent) -> None:
@@ -257,7 +257,7 @@ class Engine:
         if books.budget.on_refusal(reply.error, books.now_ns):
             left_s = (books.budget.banned_until_ns - books.now_ns) // 1_000_000_000
             text = f"the venue says {reply.error.http_status} ({reply.error.code}): nothing leaves for {left_s} s, then cancels first"
-            books.notices.append(Said(tag="RISK", symbol="all", text=text))
+            books.notices.append(Cause(tag="RISK", symbol="all", text=text, cause="ban", until_ns=books.budget.banned_until_ns))
 
     def _on_account(self, books: Books, command: ReadAccount, reply: Reply) -> None:
         if isinstance(reply.answer, AccountSnapshot):
@@ -310,7 +310,8 @@ class Engine:
         assert isinstance(event, StoreHealth)
         books.session.store_fault = event.reason
         text = f"{event.reason} · no new orders, cancels go on · writing is tried again" if event.reason else "the database is whole again"
-        books.notices.append(Said(tag="RISK", symbol="all", text=text))
+        kind = Cause if event.reason else Over
+        books.notices.append(kind(tag="RISK", symbol="all", text=text, cause="database"))
         self._change_all(books)
 
     def _halt(self, books: Books, why: str) -> None:

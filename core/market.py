@@ -10,7 +10,7 @@ from core import queue
 from core.books import MS, Books, SymbolBook
 from core.commands import ReadDepth
 from core.events import BookTicker, DepthDiff, DepthSnapshot, MarketTrade, Reply
-from core.notices import Said
+from core.notices import Cause, Over
 from core.types import Connection, Side
 from core.weights import depth_weight
 
@@ -41,7 +41,8 @@ def on_diff(books: Books, event: DepthDiff) -> None:
         books.session.symbols[event.symbol].book_in_step = False
         # A confirming read may have put the next read off for seconds; a broken book cannot wait for it.
         market.read_not_before_ns = min(market.read_not_before_ns, books.now_ns + RETRY_MS_FIRST * MS)
-        books.notices.append(Said(tag="WS", symbol=event.symbol, text=f"book {what} · reading a new snapshot"))
+        text = f"book {what} · reading a new snapshot"
+        books.notices.append(Cause(tag="WS", symbol=event.symbol, text=text, cause=f"book {event.symbol}"))
     market.touch.on_book(market.depth)
     _follow_queues(books, event.symbol, market)
     _seen(books, event.symbol)
@@ -97,7 +98,7 @@ def on_depth_reply(books: Books, command: ReadDepth, reply: Reply) -> None:
     state.book_in_step, state.book_seen_ns = True, reply.sent_ns  # as fresh as its sending, like a book that is confirmed
     market.touch.on_book(market.depth)
     text = f"book in step at update {market.depth.update_id} · {len(market.depth)} levels"
-    books.notices.append(Said(tag="WS", symbol=command.symbol, text=text))
+    books.notices.append(Over(tag="WS", symbol=command.symbol, text=text, cause=f"book {command.symbol}"))
     _note_start_mid(books, command.symbol)
 
 

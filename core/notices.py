@@ -39,6 +39,19 @@ class Fresh(Said, frozen=True, kw_only=True):
     """A fact of trading in words: said each time, also where it differs from the last one in numbers alone."""
 
 
+class Cause(Said, frozen=True, kw_only=True):
+    """Something is away, and many lines will say so: `cause` names it (a stream, a book, the ban). `until_ns`: it is over by itself then."""
+
+    cause: str
+    until_ns: int = 0
+
+
+class Over(Said, frozen=True, kw_only=True):
+    """What was away is back."""
+
+    cause: str
+
+
 class Sent(Notice, frozen=True, kw_only=True):
     """An order command, at its place in the story of the step."""
 

@@ -16,12 +16,23 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal, TextIO
 
-import msgspec
-
 from core.commands import AnyCommand
 from core.notices import Fresh, Notice
 from runtime.config import Config
-from runtime.console_lines import COMMAND_TAGS, LEVELS, NEVER_DROPPED, SHOWN_WHEN_QUIET, Line, Redactor, Repeats, command_words, level_of, one_row
+from runtime.console_lines import (
+    COMMAND_TAGS,
+    LEVELS,
+    NEVER_DROPPED,
+    SHOWN_WHEN_QUIET,
+    Entry,
+    Line,
+    Redactor,
+    Repeats,
+    command_words,
+    level_of,
+    one_row,
+)
+from runtime.folding import Outages, SameLights, causes_first
 from runtime.logfiles import LogFiles
 from runtime.terminal import Terminal, is_tty
 from runtime.worker import Worker
@@ -31,18 +42,6 @@ POLL_S = 0.05
 BATCH_MAX = 1_000
 BEAT_EVERY_NS = 30_000_000_000
 TRACE_MAX = 16_000
-Payload = str | Notice | AnyCommand | logging.LogRecord
-
-
-class Entry(msgspec.Struct, frozen=True):
-    """What a hot thread leaves: facts, not words."""
-
-    at_ns: int
-    tag: str
-    symbol: str
-    order_id: str
-    level: int
-    payload: Payload
 
 
 class Console(Worker):
@@ -81,7 +80,9 @@ class Console(Worker):
         self._skipped: dict[str, int] = {}
         self._skipped_told = 0
         self._skipped_lock = threading.Lock()  # guards _skipped, memory only
-        self._repeats = Repeats()
+        self._repeats, self._file_repeats = Repeats(), Repeats()  # of what is said, and of what an outage leaves to the file
+        self._lights, self._outages = SameLights(), Outages()
+        self._folds = said != "verbose" and ui != "json"
         self._redactor = Redactor()
         self._handler = LogHandler(self)
         self._beat_at_ns = 0
@@ -164,7 +165,7 @@ class Console(Worker):
             if not self._waiting:
                 break
             self._turn()
-        for line in self._repeats.due(self._clock_ns(), ends_all=True):
+        for line in (*self._outages.close(self._clock_ns()), *self._repeats.due(self._clock_ns(), ends_all=True)):
             self._write(line)
         self._files.close()
 
@@ -173,14 +174,16 @@ class Console(Worker):
             self._fault_said = self._files.fault
             text = f"the log files cannot be written: {self._fault_said}"
             self._say(Line(at_ns=self._clock_ns(), tag="LOG", text=text, level=logging.WARNING))
-        for _ in range(min(len(self._waiting), BATCH_MAX)):
-            entry = self._waiting.popleft()
-            self._say(self._words(entry))
+        entries = [self._waiting.popleft() for _ in range(min(len(self._waiting), BATCH_MAX))]
+        for entry in causes_first(entries) if self._folds else entries:
+            self._take(entry)
             if isinstance(entry.payload, Notice):
                 self.on_notice(entry.payload)
         now_ns = self._clock_ns()
-        for line in self._repeats.due(now_ns):
+        for line in (*self._lights.flush(), *self._outages.due(now_ns), *self._repeats.due(now_ns)):
             self._write(line)
+        for line in self._file_repeats.due(now_ns):
+            self._files.write_text(line.dated())
         self._tell_skipped(now_ns)
         if now_ns >= self._beat_at_ns:
             self._beat_at_ns = now_ns + BEAT_EVERY_NS
@@ -212,10 +215,34 @@ class Console(Worker):
             is_fresh=isinstance(entry.payload, Fresh),
         )
 
+    def _take(self, entry: Entry) -> None:
+        """Say it, or fold it with others of its cause."""
+        line = self._words(entry)
+        if not self._folds:
+            self._say(line)
+        elif self._outages.folds(line, entry.payload):
+            self._files.write_event(line.json())
+            if self._file_repeats.admits(line):
+                self._files.write_text(line.dated())
+            for told in (*self._lights.flush(), *self._outages.due(line.at_ns)):
+                self._write(told)
+        else:
+            self._hold_or_say(line, entry.payload)
+
+    def _hold_or_say(self, line: Line, payload: object) -> None:
+        """A light waits for those that turn with it; whatever else comes is said after them."""
+        if not self._lights.takes(line, payload):
+            for held in self._lights.flush():
+                self._write(held)
+            if not self._lights.takes(line, payload):
+                self._say(line)
+                return
+        self._files.write_event(line.json())
+
     def _say(self, line: Line) -> None:
         self._files.write_event(line.json())
         if line.tag == "EXIT":  # the last line is the last: what was still being counted is told before it
-            for told in self._repeats.due(line.at_ns, ends_all=True):
+            for told in (*self._outages.close(line.at_ns), *self._repeats.due(line.at_ns, ends_all=True)):
                 self._write(told)
         if self._repeats.admits(line):
             self._write(line)

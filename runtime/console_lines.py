@@ -12,6 +12,7 @@ import msgspec
 
 from core.commands import Amend, AnyCommand, Cancel, CancelAll, Place, PlaceOco, Query, Reconnect, Replace, Request
 from core.money import at_least
+from core.notices import Notice
 
 # The documented set (docs: console). A line with another tag is shown as LOG.
 LEVELS = {
@@ -58,6 +59,17 @@ _CONTROLS = dict.fromkeys((*range(32), *range(127, 160)), "?") | {10: " | ", 13:
 
 def level_of(tag: str) -> int:
     return LEVELS.get(tag, logging.INFO)
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """What a hot thread leaves: facts, not words."""
+
+    at_ns: int
+    tag: str
+    symbol: str
+    order_id: str
+    level: int
+    payload: str | Notice | AnyCommand | logging.LogRecord
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
