@@ -214,7 +214,11 @@ class Run:
 
     def _status_line(self) -> str:
         snapshot = self.loop.snapshot
-        return summary.status_line(snapshot, time.monotonic() - self.begun_s) if snapshot is not None else "starting"
+        if snapshot is None:
+            return "starting"
+        config = self.reload.loaded.config
+        caps = {symbol: config.inventory_of(symbol).cap for symbol in config.symbols[:1]} if config.strategy == "market_maker" else {}
+        return summary.status_line(snapshot, time.monotonic() - self.begun_s, caps)
 
     def _verbs(self) -> Mapping[str, Callable[[dict[str, object]], dict[str, object]]]:
         return {

@@ -81,6 +81,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     light_seconds: dict[str, float]
     positions: dict[str, dict[str, Any]] = {}  # by symbol, of a strategy that keeps them
     config_versions: tuple[ConfigShown, ...] = ()  # the newest last
+    ack_ms: tuple[float, float] = (0.0, 0.0)  # p50 and p99 from the decision of a place to the venue's word
 
 
 def picture(engine: Engine) -> Snapshot | None:
@@ -116,6 +117,7 @@ def picture(engine: Engine) -> Snapshot | None:
         light_seconds=light_seconds(engine),
         positions=engine.strategy.shown() if isinstance(engine.strategy, Remembering) else {},
         config_versions=tuple(ConfigShown(version=version, since_ns=since_ns) for version, since_ns in books.config_versions),
+        ack_ms=(books.figures.place_ms.percentile_ms(50), books.figures.place_ms.percentile_ms(99)),
     )
 
 

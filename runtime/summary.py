@@ -189,28 +189,33 @@ def why_lines(snapshot: Snapshot) -> list[str]:
     return lines
 
 
-def status_line(snapshot: Snapshot, up_s: float) -> str:
-    """The pinned line of a terminal: one symbol in full, the others by colour; a halt first."""
+def status_line(snapshot: Snapshot, up_s: float, caps: Mapping[str, Decimal]) -> str:
+    """The pinned line of a terminal: one symbol in full, the others by colour; a halt first. `caps`: of the inventory, where it has one."""
     parts = [f"HALTED by {snapshot.halted}"] if snapshot.halted else []
-    parts += [_in_full(snapshot, shown) for shown in snapshot.symbols[:1]]
+    first = snapshot.symbols[0] if snapshot.symbols else None
+    parts += [_in_full(snapshot, first, caps.get(first.symbol))] if first else []
     pending = sum(side.pending_places for side in snapshot.sides), sum(side.pending_cancels for side in snapshot.sides)
     unknown = sum(side.unknown for side in snapshot.sides)
     quoting = Decimal(snapshot.pnl_quote) - Decimal(snapshot.pnl_hold_quote)
     parts.append(f"quoting {quoting:+.2f}  fills {snapshot.fills}  pend {pending[0]}p {pending[1]}c {unknown}?")
+    if snapshot.ack_ms[1]:
+        parts.append(f"ack {snapshot.ack_ms[0]:.0f}/{snapshot.ack_ms[1]:.0f}ms")
+    if first:
+        parts.append(f"book {first.book_age_ms / 1000:.1f}s" if first.book_age_ms >= 0 else "book -")
     parts += [f"{_colours(snapshot, shown)} {shown.symbol}" for shown in snapshot.symbols[1:4]]
     parts.append(f"weight {snapshot.weight_used}/{snapshot.weight_limit}  up {timedelta(seconds=int(up_s))}")
     return "  ".join(parts)
 
 
-def _in_full(snapshot: Snapshot, shown: SymbolShown) -> str:
-    """Touch, our best prices and how far they are apart, inventory, age of the book."""
+def _in_full(snapshot: Snapshot, shown: SymbolShown, cap: Decimal | None) -> str:
+    """Touch, our best prices and how far they are apart, inventory."""
     prices = {side.side: [Decimal(order["price"]) for order in side.orders] for side in snapshot.sides if side.symbol == shown.symbol}
     bid, ask = max(prices["BUY"], default=None), min(prices["SELL"], default=None)
     touch = "/".join(at_least(Decimal(price), 2) for price in (shown.bid, shown.ask))
     mine = "/".join("-" if price is None else at_least(price, 2) for price in (bid, ask))
     spread = f" {(ask - bid) / bid * BPS:.1f}bp" if bid and ask else ""
-    book = f"{shown.book_age_ms / 1000:.1f}s" if shown.book_age_ms >= 0 else "-"
-    return f"{_colours(snapshot, shown)} {shown.symbol} {touch}  mine {mine}{spread}  inv {Decimal(shown.inventory).normalize():+f}  book {book}"
+    held = f"{Decimal(shown.inventory).normalize():+f}{'' if cap is None else '/' + plain(cap)}"
+    return f"{_colours(snapshot, shown)} {shown.symbol} {touch}  mine {mine}{spread}  inv {held}"
 
 
 def _colours(snapshot: Snapshot, shown: SymbolShown) -> str:

@@ -1,5 +1,7 @@
 """The pinned line of a terminal: what a person glances at."""
 
+from decimal import Decimal
+
 import msgspec
 
 from core.snapshot import SideShown, Snapshot, SymbolShown
@@ -31,15 +33,17 @@ def test_the_pinned_line_shows_our_best_prices_and_every_symbol() -> None:
             side("BTCUSDT", Side.BUY, "59973.95", "59985.5"), side("BTCUSDT", Side.SELL, "60027", "60009.36"),
             side("ETHUSDT", Side.BUY, colour="red"), side("ETHUSDT", Side.SELL, colour="amber"),
         ),
-        symbols=(symbol("BTCUSDT", "59987.3", "60000"), symbol("ETHUSDT", "3000", "3001")),
+        symbols=(symbol("BTCUSDT", "59987.3", "60000"), symbol("ETHUSDT", "3000", "3001")), ack_ms=(12.4, 41.6),
     )  # fmt: skip
-    line = status_line(shown, 3725.9)
-    assert line.startswith("green BTCUSDT 59987.30/60000.00  mine 59985.50/60009.36 4.0bp  inv +0.01  book 0.1s  quoting +0.50")
-    assert "red/amber ETHUSDT" in line and line.endswith("up 1:02:05")
+    line = status_line(shown, 3725.9, {"BTCUSDT": Decimal("0.060")})
+    assert line == (
+        "green BTCUSDT 59987.30/60000.00  mine 59985.50/60009.36 4.0bp  inv +0.01/0.06  quoting +0.50  fills 0  pend 0p 0c 0?"
+        "  ack 12/42ms  book 0.1s  red/amber ETHUSDT  weight 0/0  up 1:02:05"
+    )
 
 
 def test_a_halt_comes_first_and_no_order_is_a_dash() -> None:
     """What keeps the bot from quoting is not lost at the end of a narrow terminal."""
     shown = snapshot(sides=(side("BTCUSDT", Side.BUY), side("BTCUSDT", Side.SELL)), symbols=(symbol("BTCUSDT", "1", "2"),), halted="cancel-all")
-    line = status_line(shown, 5)
-    assert line.startswith("HALTED by cancel-all  green BTCUSDT 1.00/2.00  mine -/-  inv")
+    line = status_line(shown, 5, {})
+    assert line.startswith("HALTED by cancel-all  green BTCUSDT 1.00/2.00  mine -/-  inv +0.01  quoting")
