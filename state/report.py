@@ -29,7 +29,7 @@ from state.rebuild import both_files, project
 from state.report_figures import figures_of
 from state.report_lots import exits_of, lots_of
 from state.report_positions import positions_of
-from state.report_words import lines
+from state.report_words import short
 from state.rows import OrderRow, ReportRow, Rows, RunRow, boot_of
 from state.schema import REVISION, exact, execution_reports, lot_exits, lots, orders, runs
 from state.store import FILE, connect_to, revision_of
@@ -50,7 +50,7 @@ def print_report(folder: Path, wanted: str | None, as_json: bool) -> bool:
     except NoReport as error:
         print(error, file=sys.stderr)
         return False
-    print(json.dumps(found) if as_json else "\n".join(lines(found)))
+    print(json.dumps(found) if as_json else "\n".join(short(found)))
     return True
 
 

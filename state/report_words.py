@@ -14,11 +14,34 @@ from core.types import Liquidity
 from state.report_lots import lines as lot_lines
 from state.report_positions import lines as position_lines
 
-ORDERS_SHOWN, SIDES_SHOWN = 20, 6
+LINES_MAX = 25  # of what a terminal shows
+ORDERS_SHOWN, UNDECIDED_SHOWN, NOTES_SHOWN, SIDES_SHOWN = 20, 5, 3, 6
+
+
+def short(report: Mapping[str, Any]) -> list[str]:
+    """At most 25 lines: what was counted and what is undecided always, of positions, lots and open orders what finds room."""
+    head, tail = _head(report), _listed("undecided", report["undecided"], UNDECIDED_SHOWN) + _notes(report)[:NOTES_SHOWN]
+    middle, room = _middle(report), LINES_MAX - len(head) - len(tail)
+    if len(middle) > room:
+        shown = max(0, room - 1)
+        middle = [*middle[:shown], f"         and {len(middle) - shown} lines more: python bot.py report {report['run_id']} --html"]
+    return [*head, *middle, *tail]
 
 
 def lines(report: Mapping[str, Any]) -> list[str]:
-    """The report for a person."""
+    """The whole report in words."""
+    return [*_head(report), *_middle(report), *_listed("undecided", report["undecided"], ORDERS_SHOWN), *_notes(report)]
+
+
+def _notes(report: Mapping[str, Any]) -> list[str]:
+    return [f"note     {note}" for note in report["notes"]]
+
+
+def _middle(report: Mapping[str, Any]) -> list[str]:
+    return position_lines(report["positions"]) + _listed("open", report["open_orders"], ORDERS_SHOWN) + lot_lines(report["lots"])
+
+
+def _head(report: Mapping[str, Any]) -> list[str]:
     figures = report["figures"]
     code = f" (exit {report['exit_code']})" if report["exit_code"] is not None else ""
     end = f"ended {report['ended']}{code}: {report['end_reason']}"
@@ -35,11 +58,9 @@ def lines(report: Mapping[str, Any]) -> list[str]:
     ]
     if report["config_versions"]:
         said.append("settings " + " · ".join(f"{one['version']} since {one['since']}" for one in report["config_versions"]))
-    said += position_lines(report["positions"]) + lot_lines(report["lots"])
     if report["recovered_fills"]:
         said.append(f"recovered {len(report['recovered_fills'])} fills from before this run's books begin")
-    said += _listed("open", report["open_orders"]) + _listed("undecided", report["undecided"])
-    return said + [f"note     {note}" for note in report["notes"]]
+    return said
 
 
 def _counted(figures: Mapping[str, Any]) -> list[str]:
@@ -62,7 +83,7 @@ def _pairs(values: Mapping[str, str]) -> str:
     return ", ".join(f"{value} {name}" for name, value in values.items()) or "none"
 
 
-def _listed(name: str, found: list[Any]) -> list[str]:
+def _listed(name: str, found: list[Any], most: int) -> list[str]:
     head = [f"{name:<8} {len(found) or 'none'}"]
-    shown = [f"    {one['symbol']} {one['side']:<4} {one['quantity']} @ {one['price']} · {one['client_order_id']}" for one in found[:ORDERS_SHOWN]]
-    return head + shown + ([f"    and {len(found) - ORDERS_SHOWN} more"] if len(found) > ORDERS_SHOWN else [])
+    shown = [f"    {one['symbol']} {one['side']:<4} {one['quantity']} @ {one['price']} · {one['client_order_id']}" for one in found[:most]]
+    return head + shown + ([f"    and {len(found) - most} more"] if len(found) > most else [])

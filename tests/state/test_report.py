@@ -20,7 +20,7 @@ from state.intents import Intents
 from state.keeper import Keeper
 from state.recorder import Recorder
 from state.report import NoReport, build, print_report
-from state.report_words import lines
+from state.report_words import LINES_MAX, lines, short
 from state.rows import RunStart
 from state.store import FILE, Store
 from tests.state.store_builders import AT_NS, BOOT, RUN, TAG, fill, filled, holdings, order_id, place, sent, standing
@@ -120,6 +120,18 @@ def test_figures_of_the_run(life: Life) -> None:
     assert life.report()["figures"] is None
 
 
+def test_a_terminal_gets_25_lines(life: Life) -> None:
+    """However much was open, undecided and noted: 25 lines, what was counted and the first of the undecided among them, and where the rest is."""
+    life.end()
+    told = life.report()
+    crowded = {**told, "figures": FIGURES, "open_orders": told["open_orders"] * 20, "undecided": told["undecided"] * 20, "notes": ["a note"] * 9}
+    said = short(crowded)
+    assert len(said) == LINES_MAX and len(lines(crowded)) > 50
+    assert sum("lines more: python bot.py report" in line for line in said) == 1
+    assert [line for line in said if line.startswith("undecided 40")] and said[-4:] == ["    and 35 more", *["note     a note"] * 3]
+    assert short(told) == lines(told), "a small one is shown whole"
+
+
 def test_undecided_places_are_named(life: Life) -> None:
     """A place without an answer is in the report by its id, price and quantity."""
     life.end()
@@ -207,6 +219,6 @@ def test_in_words(life: Life, capsys: pytest.CaptureFixture[str]) -> None:
     money = "+79.5000 USDT = quoting -20.5000 + holding +100.0000"
     for part in ("exit 0): 15 s are over", "fills    2 · maker 2", money, "undecided 2", order_id(3)):
         assert part in said
-    assert len(lines(life.report())) <= 25
+    assert len(short(life.report())) <= 25
     assert not print_report(life.folder / "none", None, as_json=True)
     assert "no run is recorded" in capsys.readouterr().err
