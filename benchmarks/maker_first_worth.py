@@ -30,7 +30,7 @@ from sim.recorded import RecordedWorld, rules_of
 from sim.setup import AMENDING, Setup, quoting
 from state.intents import FillRecord, IntentRecord, records_in
 from trading.chase import ENTRY, Chase, Task, task_of
-from trading.entry import EntrySettings, Recheck, slippage_bps
+from trading.entry import EntrySettings, Recheck
 from trading.exits import ExitSettings
 from trading.maker_first import MakerFirst
 from trading.recipe import MakerFirstSettings
@@ -109,7 +109,7 @@ class Sums:
                 number = int(task.reason.rpartition(" ")[2]) if task.is_taker else task.number
                 reference = first.get((task.symbol, task.side.value, number), task.reference)
                 worth = fill.price * fill.quantity
-                self.slipped += slippage_bps(task.side, worth, fill.quantity, reference) * worth / BPS
+                self.slipped += (1 if task.side is Side.BUY else -1) * (worth - reference * fill.quantity)
                 is_maker = fill.liquidity is Liquidity.MAKER
                 self.fees += worth * (MAKER_FEE if is_maker else TAKER_FEE)
                 self.maker += worth if is_maker else ZERO

@@ -130,10 +130,3 @@ def walk(levels: Iterable[Level], side: Side, price: Decimal, quantity: Decimal)
         part = min(amount, quantity - taken)
         taken, paid = taken + part, paid + part * level
     return taken, paid
-
-
-def slippage_bps(side: Side, paid: Decimal, quantity: Decimal, reference: Decimal) -> Decimal:
-    """How much dearer than the reference a fill was, in bps; negative for cheaper."""
-    gap = paid / quantity - reference
-    return (gap if side is Side.BUY else -gap) / reference * BPS
-

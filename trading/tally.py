@@ -10,9 +10,8 @@ from decimal import Decimal
 import msgspec
 
 from core.money import BPS, ZERO
-from core.types import Fill, Liquidity
+from core.types import Fill, Liquidity, Side
 from trading.chase import ENTRY, MS, Task
-from trading.entry import slippage_bps
 
 
 @dataclass(slots=True)
@@ -69,7 +68,8 @@ class Tally:
         else:
             one.commission += fee
         if task.reference:
-            slipped = slippage_bps(task.order_side, notional, fill.quantity, task.reference) * notional / BPS
+            dearer = notional - task.reference * fill.quantity
+            slipped = dearer if task.order_side is Side.BUY else -dearer
             if fill.liquidity is Liquidity.TAKER:
                 self.slippage_paid += slipped
             else:

@@ -35,10 +35,10 @@ class Hand:
     """The signal of a test: `side` is what it says."""
 
     def __init__(self, side: Side | None = None) -> None:
-        self.side = side
+        self.side, self.vol_bps = side, D(0)
 
     def read(self, symbol: str, mid: Decimal, now_ns: int) -> Reading:
-        return Reading(side=self.side, reason="by hand")
+        return Reading(side=self.side, reason="by hand", vol_bps=self.vol_bps)
 
     def save(self) -> object:
         return self.side and self.side.value

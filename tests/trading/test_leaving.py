@@ -9,6 +9,7 @@ from core.lots import Holding
 from core.notices import Remembered
 from core.types import Side
 from tests.trading.floor import ENTRY, EXITS, D, Floor
+from trading.exits import Why, deadline_ms, overtakes
 from trading.risk import Limits, RiskChecks
 from trading.trader import Trader
 
@@ -99,3 +100,51 @@ def test_an_exit_that_cannot_be_placed_does_not_hold_the_cancel_of_an_entry_up()
     desk.canceled(desk.one(Cancel))
     desk.touch("99.99", "100.01", after_ms=10)
     assert [place.slot for place in desk.ever(Place)][-1] == (1, 1)
+
+
+@pytest.mark.parametrize("why", list(Why))
+def test_stops_are_tried_as_a_maker_for_their_short_deadline_and_go_before_the_others(why: Why) -> None:
+    """Stop-loss and trailing stop: 300 ms of the 1000, and they end an exit under way for any other reason; those end a take-profit only."""
+    is_stop = why in (Why.STOP_LOSS, Why.TRAILING)
+    assert deadline_ms(why, EXITS) == (300 if is_stop else 1000)
+    overtaken = {other for other in Why if overtakes(why, other.value)}
+    lesser = set() if why is Why.TAKE_PROFIT else {Why.TAKE_PROFIT, Why.TIME, Why.OPERATOR} if is_stop else {Why.TAKE_PROFIT}
+    assert overtaken == lesser
+    assert not overtakes(None, why.value)
+
+
+def test_an_exit_asks_for_no_more_than_the_lot_has_by_now() -> None:
+    """Begun for 2; while its order is canceled to follow the price, a tenth is owed by the dust: the next order asks for 1.9."""
+    desk = floor(exits=replace(EXITS, deadline_ms=9000))
+    desk.held("2")
+    desk.touch("100.10", "100.12", after_ms=50)
+    desk.acknowledge(desk.one(Place))
+    desk.touch("100.11", "100.13", after_ms=700)
+    desk.trader.lots.dust[Side.BUY] = Holding(D("-0.1"))
+    desk.canceled(desk.one(Cancel))
+    assert desk.one(Place).quantity == D("1.9")
+
+
+def test_the_order_of_a_lot_that_is_closed_is_canceled() -> None:
+    """What is left of it would open the other side; the exit is forgotten after the venue's word, not before."""
+    desk = floor(exits=replace(EXITS, deadline_ms=9000))
+    desk.held("2")
+    desk.touch("100.10", "100.12", after_ms=50)
+    order = desk.acknowledge(desk.one(Place))
+    desk.trader.lots.open[Side.BUY].clear()
+    desk.touch("100.10", "100.12", after_ms=50)
+    cancel = desk.one(Cancel)
+    assert (cancel.client_order_id, cancel.reason, len(desk.trader.exits)) == (order.client_order_id, "BUY exit 1: the lot is closed", 1)
+    desk.canceled(cancel)
+    assert desk.trader.exits == {}
+
+
+def test_an_exit_at_the_market_is_limited_by_its_own_slippage() -> None:
+    """20 bps from the touch and from the last trade, whichever is stricter: of 99.60 and 99.61 no lower than 99.42; not the entry's 5."""
+    desk = floor()
+    desk.held("2")
+    desk.touch("99.60", "99.62", after_ms=50)
+    desk.acknowledge(desk.one(Place))
+    desk.touch("99.60", "99.62", after_ms=400)
+    desk.canceled(desk.one(Cancel))
+    assert desk.one(Place).price == D("99.42")

@@ -148,6 +148,76 @@ def test_a_fill_learned_only_at_the_restart_makes_the_lot_too(tmp_path: Path) ->
     assert [lot.quantity for lot in again.trader.lots.open[Side.BUY]] == [D(2)]
 
 
+def structure(trader: Trader) -> object:
+    """What a restart must find, whatever else has moved: tasks under way, flags, rests, lots, numbers."""
+    lots = trader.lots
+    tasks = [{key: chase.task for key, chase in chases.items()} for chases in (trader.entries, trader.exits)]
+    held = [(lot.number, lot.side, lot.quantity, lot.is_committed, lot.is_trailing) for side in Side for lot in lots.open[side]]
+    dust = {side: lots.dust[side].quantity for side in Side}
+    return tasks, dict(trader.recheck), dict(trader.rest_until_ns), held, dust, dict(lots.next_number), dict(lots.runner)
+
+
+class Watched(Floor):
+    """A floor that looks after every step whether what has changed is written down with that very step."""
+
+    def __init__(self, **given: object) -> None:
+        self.memory, self.changes_seen = "", 0
+        super().__init__(**given)  # type: ignore[arg-type]
+        self.before = structure(self.trader)
+
+    def step(self, *events: object, after_ms: int = 0):  # type: ignore[no-untyped-def]
+        step = super().step(*events, after_ms=after_ms)  # type: ignore[arg-type]
+        self.memory = next((notice.text for notice in (*step.notices, *step.facts) if isinstance(notice, Remembered)), self.memory)
+        if hasattr(self, "before") and (now := structure(self.trader)) != self.before:
+            self.before, self.changes_seen = now, self.changes_seen + 1
+            assert structure(msgspec.json.decode(self.memory, type=Trader)) == now
+        return step
+
+
+def test_every_change_is_written_down_in_its_own_step() -> None:
+    """Entry begun, timed out, thought over, taken; exit begun, in part, at the market, over; dust; a signal that turned: each is in the memory of its
+    step."""
+    desk = Watched()
+    desk.connect()
+    desk.enter()
+    desk.touch("99.99", "100.01", after_ms=2001)
+    desk.canceled(desk.one(Cancel))
+    desk.touch("99.99", "100.01", after_ms=50)
+    desk.trade(desk.acknowledge(desk.one(Place)), "2", "100.01", Liquidity.TAKER)
+    desk.hand.side = None
+    desk.touch("99.99", "100.01", after_ms=50)
+    desk.touch("99.60", "99.62", after_ms=50)
+    desk.trade(desk.acknowledge(desk.one(Place)), "0.5")
+    desk.touch("99.60", "99.62", after_ms=400)
+    desk.canceled(desk.one(Cancel))
+    desk.trade(desk.acknowledge(desk.one(Place)), "1.46", "99.60", Liquidity.TAKER)
+    desk.touch("99.60", "99.62", after_ms=1100)
+    desk.touch("99.60", "99.62", after_ms=1100)
+    desk.enter(Side.SELL)
+    desk.hand.side = Side.BUY
+    desk.touch("99.99", "100.01", after_ms=50)
+    desk.canceled(desk.one(Cancel))
+    assert desk.changes_seen >= 11
+    thin = Watched()  # the guard denies: the flag alone is what has changed
+    thin.connect()
+    thin.enter()
+    thin.touch("99.99", "100.01", after_ms=2001)
+    thin.canceled(thin.one(Cancel))
+    assert Side.BUY in thin.trader.recheck
+    thin.touch("99.99", "101.00", after_ms=50)
+    assert thin.trader.recheck == {}
+
+
+def test_a_side_that_rests_rests_on_after_a_restart(tmp_path: Path) -> None:
+    """Killed right after an entry was over: the next process has the same lot, runner, sums and rest."""
+    desk = Disk(tmp_path / "intents.log")
+    desk.connect()
+    desk.lot()
+    assert desk.trader.rest_until_ns[Side.BUY] > desk.books.now_ns
+    again = reborn(desk.recovery()).trader
+    assert (structure(again), again.tally) == (structure(desk.trader), desk.trader.tally)
+
+
 def test_a_fill_booked_by_a_run_of_another_strategy_is_told_to_the_next_trader(tmp_path: Path) -> None:
     """An entry rests at a kill, a market maker's run in between books its fill: the next maker-first run makes the lot of it, once."""
     desk = Disk(tmp_path / "intents.log")

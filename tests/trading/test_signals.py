@@ -59,3 +59,12 @@ def test_it_goes_on_from_what_it_saved() -> None:
     copy = EwmaCross(SETTINGS)
     copy.load(signal.save())
     assert copy.read("BTCUSDT", D("100.1"), 30 * S // 4) == signal.read("BTCUSDT", D("100.1"), 30 * S // 4)
+
+
+def test_each_symbol_has_its_own_averages() -> None:
+    """One that rises beside one that stands still: BUY for the one, nothing for the other."""
+    signal, readings = EwmaCross(SETTINGS), {}
+    for number, price in enumerate(["100"] * 17 + ["100.2"] * 3):
+        for symbol, at in (("BTCUSDT", price), ("ETHUSDT", "3000")):
+            readings[symbol] = signal.read(symbol, D(at), number * S // 4).side
+    assert readings == {"BTCUSDT": Side.BUY, "ETHUSDT": None}
