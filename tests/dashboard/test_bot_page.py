@@ -18,6 +18,7 @@ from tests.drills.harness import wait_until
 from tests.drills.process import BotProcess
 from tests.drills.test_second_bot import ended
 from tests.paper.exchange_client import ROOT
+from tests.timing import SOON_S
 
 OFF = """
 import sys
@@ -64,11 +65,11 @@ def test_a_bot_with_its_page(tmp_path: Path) -> None:
     """The address is on the console once and in run.json (0600); state, metrics and health answer; Pause needs its token."""
     home = tmp_path / "home"
     with ended(BotProcess("--set=dashboard.enabled=true", "--set=dashboard.port=0", *folders(home))) as bot:
-        wait_until(lambda: bot.first_s("FILL"), 20, "a fill")
+        wait_until(lambda: bot.first_s("FILL"), SOON_S, "a fill")
         page = page_of(home)
         assert stat.S_IMODE(os.stat(home / "run.json").st_mode) == 0o600
         assert sum(page["token"] in line for line in bot.lines) == 1 and not any(page["action_token"] in line for line in bot.lines)
-        wait_until(lambda: json.loads(read(page, "/api/state"))["snapshot"]["fills"], 5, "a picture with the fill")
+        wait_until(lambda: json.loads(read(page, "/api/state"))["snapshot"]["fills"], SOON_S, "a picture with the fill")
         state = json.loads(read(page, "/api/state"))
         assert state["settings"]["version"] and state["settings"]["caps"] == {"BTCUSDT": "0.06"}
         assert state["snapshot"]["orders_placed"] and state["detail"]["ladders"][0]["bids"] and state["place_latency"]["count"]
@@ -85,9 +86,9 @@ def test_a_bot_with_its_page(tmp_path: Path) -> None:
                 told = json.loads(client.recv(timeout=5))
                 answers += [told] if told["kind"] == "answer" else []
             assert [one["ok"] for one in answers] == [False, True]
-            wait_until(lambda: any("halted by the operator" in line for line in bot.lines), 5, "the halt")
+            wait_until(lambda: any("halted by the operator" in line for line in bot.lines), SOON_S, "the halt")
         bot.interrupt_group()
-        assert bot.wait(10) == 0, "\n".join(bot.lines[-5:])
+        assert bot.wait(SOON_S) == 0, "\n".join(bot.lines[-5:])
         assert page["action_token"] not in "\n".join(bot.lines) + (home / "logs" / "events.jsonl").read_text()
     assert not (home / "run.json").exists()
     command = [sys.executable, str(ROOT / "bot.py"), "report", "--html", *folders(home)]
@@ -103,11 +104,11 @@ def test_a_taken_port_costs_only_the_page(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = f"--set=dashboard.port={taken.getsockname()[1]}"
         with ended(BotProcess("--set=dashboard.enabled=true", port, *folders(home))) as bot:
-            wait_until(lambda: bot.first_s("PLACE"), 20, "the first quotes")
+            wait_until(lambda: bot.first_s("PLACE"), SOON_S, "the first quotes")
             (told,) = [line for line in bot.lines if "no page" in line]
             assert "cannot be had" in told and "page" not in json.loads((home / "run.json").read_text())
             bot.interrupt_group()
-            assert bot.wait(10) == 0, "\n".join(bot.lines[-5:])
+            assert bot.wait(SOON_S) == 0, "\n".join(bot.lines[-5:])
 
 
 @pytest.mark.side_by_side

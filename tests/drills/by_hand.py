@@ -19,13 +19,14 @@ from exchange.binance import socket_loop
 from exchange.binance.ws_api import WsVenue
 from tests.drills.harness import SYMBOL, Row, Venue, venue, wait_until
 from tests.drills.rig import Bot, Rig
+from tests.timing import SOON_S
 
 D = Decimal
 BID = D("30000.00")  # far below the market, inside the venue's percent range: nobody takes it
 WHOLE = D("0.00200")
 ORDER_TIMEOUT_MS = 300
 SETTINGS = (f"timing.order_timeout_ms={ORDER_TIMEOUT_MS}", "exchange.read_timeout_ms=1000", "exchange.silence_ms_max=1500")
-SETTLED_S = 6.0
+SETTLED_S = SOON_S
 Wish = Callable[[Sequence[Order]], Decision]
 
 
@@ -80,7 +81,7 @@ class Line:
         fault, self.fault = self.fault, ""
         if fault == "drop before":
             self._at.user_wire.reset_all()
-            wait_until(lambda: self._entry._session is None, 2, "the reader has seen the end of its socket")
+            wait_until(lambda: self._entry._session is None, SOON_S, "the reader has seen the end of its socket")
         elif fault == "drop after":
             self._at.user_wire.drop_after_apply(method.encode())
         elif fault == "5xx":

@@ -15,8 +15,9 @@ from core.engine import Step
 from core.notices import Sent
 from runtime.console import Console
 from state.intents import DiskFile, IntentRecord, read
-from tests.drills.harness import CREATES, Venue, venue, wait_until
+from tests.drills.harness import CREATES, LateClock, Venue, venue, wait_until
 from tests.drills.rig import Bot
+from tests.timing import SOON_S
 from trading.chase import ENTRY, task_of
 from trading.maker_first import MakerFirst
 
@@ -46,6 +47,7 @@ class Frozen:
 
     seconds: float
     pauses_ms: dict[str, int]
+    control_ms: float  # how late a control thread was meanwhile
     reprices: int
     exits: int
     on_disk: dict[str, str]  # client id -> memo
@@ -58,7 +60,7 @@ class Frozen:
         pauses = " · ".join(f"{name} {ms} ms" for name, ms in sorted(self.pauses_ms.items()))
         return [
             f"freeze: {self.seconds:.0f} s · disk {DISK_S * 1000:.0f} ms a write · venue {VENUE_MS} ms · stdout blocked",
-            f"  longest pause: {pauses}",
+            f"  longest pause: {pauses} · control thread {self.control_ms:.0f} ms",
             f"  orders {len(self.at_venue)} at the venue, {len(self.on_disk)} on disk · reprices {self.reprices} · exits {self.exits}",
         ]
 
@@ -94,23 +96,26 @@ def freeze(folder: Path, seconds: float) -> Frozen:
         assert isinstance(maker, MakerFirst)
         trader = maker.traders["BTCUSDT"]
         try:
-            wait_until(lambda: trader.tally.filled, 45.0, "the first lot")
+            wait_until(lambda: trader.tally.filled, 2 * SOON_S, "the first lot")
             SlowDisk.is_slow = True
             at.exchange.control("POST", "faults", {"kind": "delay", "delay_ms": VENUE_MS, "match": {}})
             for heart in trader.beats.values():
                 heart.pause_ns_max = 0
             before = trader.tally.exits
-            time.sleep(seconds)
+            with LateClock() as control:
+                time.sleep(seconds)
             pauses = {name: one.pause_ns_max // 1_000_000 for name, one in trader.beats.items()}
             exits = trader.tally.exits - before
         finally:
             SlowDisk.is_slow = False
             at.clear()
             proven = running.stop()
-        return _seen(folder, at, running, seconds, pauses, exits, proven)
+        return _seen(folder, at, running, seconds, pauses, control.worst_ms, exits, proven)
 
 
-def _seen(folder: Path, at: Venue, running: Bot, seconds: float, pauses: dict[str, int], exits: int, proven: bool) -> Frozen:
+def _seen(
+    folder: Path, at: Venue, running: Bot, seconds: float, pauses: dict[str, int], control_ms: float, exits: int, proven: bool
+) -> Frozen:
     on_disk: dict[str, str] = {}
     for record in read(folder / "bot" / "intents.log"):
         if isinstance(record, IntentRecord) and isinstance(record.command, Place | Replace):
@@ -125,6 +130,7 @@ def _seen(folder: Path, at: Venue, running: Bot, seconds: float, pauses: dict[st
     return Frozen(
         seconds=seconds,
         pauses_ms=pauses,
+        control_ms=control_ms,
         reprices=len(entries) - len({(task.side, task.number) for task in entries}),
         exits=exits,
         on_disk=on_disk,

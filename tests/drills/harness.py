@@ -18,11 +18,12 @@ from exchange.binance.urls import Urls
 from exchange.paper.wirefaults import WireFaults
 from runtime.keys import Keys
 from tests.paper.exchange_client import Exchange
+from tests.timing import SOON_S
 
 SYMBOL = "BTCUSDT"
 LONG = os.environ.get("GREENLIGHT_DRILLS") == "long"
 PING_PERIOD_S, PING_DEADLINE_S = 1, 2
-READY_S = 10.0
+READY_S = SOON_S
 CREATES = frozenset({"order.place", "order.cancelReplace"})
 POLL_S = 0.01
 Row = dict[str, Any]
@@ -33,20 +34,25 @@ class Late(AssertionError):
 
 
 def wait_until(condition: Callable[[], object], timeout_s: float, what: str = "") -> float:
-    """Wait for a true answer; returns the seconds it took. Raises Late."""
-    began_s = time.monotonic()
+    """Wait for a true answer; returns the seconds it took. Raises Late.
+
+    Seconds in which this thread was due and did not run are not counted: what it suffers, every thread of this process suffers.
+    """
+    began_s, stood_s = time.monotonic(), 0.0
     while not condition():
-        if time.monotonic() - began_s > timeout_s:
+        now_s = time.monotonic()
+        if now_s - began_s - stood_s > timeout_s:
             raise Late(f"not within {timeout_s:g} s: {what or condition}")
         time.sleep(POLL_S)
-    return time.monotonic() - began_s
+        stood_s += max(0.0, time.monotonic() - now_s - 2 * POLL_S)
+    return time.monotonic() - began_s - stood_s
 
 
 class LateClock:
     """The control thread: sleeps 1 ms in a loop and notes how late it wakes. What it suffers, every thread of this process suffers."""
 
     def __init__(self) -> None:
-        self.worst_ms = 0.0
+        self.worst_ms = self.late_s = 0.0  # the worst, and all together
         self._ends = threading.Event()
         self._kept: deque[tuple[int, float]] = deque(maxlen=200_000)
         self._thread = threading.Thread(target=self._run, name="control-thread", daemon=True)
@@ -67,6 +73,7 @@ class LateClock:
             late_ms = (ended_ns - began_ns) / 1e6 - 1.0
             self._kept.append((ended_ns, late_ms))
             self.worst_ms = max(self.worst_ms, late_ms)
+            self.late_s += max(0.0, late_ms - 1.0) / 1000  # a millisecond is how any thread wakes
 
     def near_ms(self, at_ns: int, around_ns: int = 250_000_000) -> float:
         """The worst lateness around a moment of time.monotonic_ns()."""
@@ -129,7 +136,7 @@ class Venue:
         """SIGTERM: serverShutdown to every client, then gone; needs `--state`, else the account is gone too."""
         self._earlier += self.exchange.log()
         self.exchange.process.send_signal(signal.SIGTERM)
-        self.exchange.process.wait(10)
+        self.exchange.process.wait(SOON_S)
         self.exchange.stop()
 
     def come_back(self, *arguments: str) -> None:

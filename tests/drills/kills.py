@@ -21,6 +21,7 @@ from tests.drills import tasks
 from tests.drills.harness import Late, Venue, venue, wait_until
 from tests.drills.process import BotProcess
 from tests.drills.truth import Tail, history, judge, known, undecided_left
+from tests.timing import SOON_S
 
 BOOKED_S = 10.0  # I17: after a restart
 DECIDED_S = 17.0  # DESIGN 4: max(2 x timeout, receive window + 10 s) + 2 x resolver interval, with a time-out below 6.5 s
@@ -28,7 +29,7 @@ LOADING_S = (0.3, 0.9)  # since the process began
 OPENING_S = (0.0, 0.12)  # since its first line: boot, resync, first orders; too short to be met by chance
 TRADING_S_MIN = 0.1  # since its first line
 HOW_OFTEN = (0.15, 0.2, 0.65)
-FIRST_LINE_S = 10.0
+FIRST_LINE_S = SOON_S
 ASK_S, POLL_STATUS_S = 1.0, 0.05
 OVERRIDES = ("timing.order_timeout_ms=1000", "exchange.read_timeout_ms=1000", "quoting.cooldown_ms=50")
 OPERATIONS = ["order.place", "order.cancel", "order.cancelReplace"]
@@ -175,7 +176,7 @@ class Lives:
         phase = _phase(life)
         if life.process.poll() is None:
             os.kill(life.process.pid, signal.SIGKILL)
-        life.wait(5)
+        life.wait(SOON_S)
         self.seen.phases[phase] += 1
         self.seen.boot_s += [at_s for at_s in [life.first_s("BOOT")] if at_s]
         self.seen.first_place_s += [at_s for at_s in [life.first_s("PLACE")] if at_s]
@@ -212,7 +213,7 @@ class Lives:
         except Late as late:
             self._violated(f"the last life: {late}: {wrong}", life)
         life.interrupt_group()
-        code = life.wait(10)
+        code = life.wait(SOON_S)
         if code != 0:
             self._violated(f"the last life ended with {code}", life)
         result = life.result()

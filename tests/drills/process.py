@@ -16,6 +16,7 @@ from typing import Any
 
 from tests.drills.harness import POLL_S, Late, Row
 from tests.paper.exchange_client import ROOT
+from tests.timing import SOON_S
 
 
 class BotProcess:
@@ -84,7 +85,7 @@ class BotProcess:
             self.process.wait()
             raise Late("\n".join(["the bot did not end", *self.lines[-20:]])) from None
         for reader in self._readers:
-            reader.join(2)
+            reader.join(SOON_S)
         return code
 
     def kept_waiting_s(self) -> float:

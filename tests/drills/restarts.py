@@ -18,6 +18,7 @@ from tests.drills.harness import SYMBOL, Row, wait_until
 from tests.drills.process import BotProcess
 from tests.drills.rig import config_of
 from tests.paper.exchange_client import ROOT, Exchange
+from tests.timing import SOON_S
 
 FIRST_FILL_S = 10.0
 NOT_CODE = (".git", "__pycache__", ".venv", ".*_cache", ".hypothesis", "logs", "reports", "tests", "benchmarks", "docs")
@@ -88,7 +89,7 @@ def three_starts(folder: Path, seconds: float, killed_after_s: float, *more: str
     wait_until(lambda: second.first_s("FILL") is not None, FIRST_FILL_S + 2, "the first FILL of run 2")
     time.sleep(killed_after_s)
     os.kill(second.process.pid, signal.SIGKILL)
-    codes.append(second.wait(5))
+    codes.append(second.wait(SOON_S))
     third = BotProcess("--json", "--run-for", str(seconds), *more, root=root)
     codes.append(third.wait(seconds + 30))
     at_venue, open_at_venue = truth(root)

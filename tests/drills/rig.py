@@ -22,9 +22,10 @@ from runtime.keys import Keys
 from runtime.lifecycle import Lifecycle
 from tests.drills.harness import POLL_S, READY_S, Late, Row, Venue, venue, wait_until
 from tests.paper.exchange_client import ROOT
+from tests.timing import SOON_S
 
 STOP_S = 5.0
-QUIET_S = 6.0
+QUIET_S = SOON_S
 RECV_WINDOW_MS, GRACE_MS, RESOLVER_MS = 3000, 10_000, 2000
 
 

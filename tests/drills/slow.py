@@ -6,7 +6,7 @@ Who calls it: test_slow_venue.py for a few seconds, benchmarks/drill_slow_venue.
 
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.drills.harness import LateClock, Venue, venue, wait_until
@@ -69,11 +69,19 @@ def slow_venue(folder: Path, seconds: float, from_start: bool) -> Seen:
             before = running.session.loop.step_times.count
             running.session.loop.step_times.worst_ms = 0.0
             placed, canceled = running.snapshot.orders_placed, running.snapshot.orders_canceled
+            start_ms = worst_pong_ms(at)  # no control thread beside it
             time.sleep(seconds)
             seen = _seen(at, running, control, seconds, first_quote_s, before, placed, canceled)
+            if seen.pong_ms_venue <= start_ms:
+                seen = replace(seen, pong_ms_venue=0.0)
         at.clear()
         Rig(at, running).check(bound_s=20.0)
         return seen
+
+
+def worst_pong_ms(at: Venue) -> float:
+    """Of all connections since they were opened."""
+    return max((row["pong_ms_max"] or 0.0 for row in at.exchange.control("GET", "stats")["connections"]), default=0.0)
 
 
 def _seen(at: Venue, running: Bot, control: LateClock, seconds: float, first_s: float, before: int, placed: int, canceled: int) -> Seen:
@@ -86,7 +94,7 @@ def _seen(at: Venue, running: Bot, control: LateClock, seconds: float, first_s: 
         disconnects=sum(not row["open"] for row in connections),
         pings=sum(row["pings"] for row in connections),
         pongs=sum(row["pongs"] for row in connections),
-        pong_ms_venue=max((row["pong_ms_max"] or 0.0 for row in connections), default=0.0),
+        pong_ms_venue=worst_pong_ms(at),
         pong_late_ms=control.worst_ms,
         pong_ms_bot=running.session.pong_ms_max,
         step_ms=steps.worst_ms,

@@ -9,6 +9,7 @@ from core.amendments import AmendmentResult, AmendOutcome, Routing
 from core.notices import Amended
 from tests.drills.harness import Venue, venue, wait_until
 from tests.drills.rig import Bot, Rig, bot
+from tests.timing import SOON_S
 
 BANDS = "quoting.bid_bands=[{min: 2, target: 4, max: 20, quantity: 0.01}, {min: 20, target: 30, max: 400, quantity: 0.02}]"
 AMEND = "order.amend.keepPriority"
@@ -42,14 +43,14 @@ class Watched:
             before(at_ns, step)  # type: ignore[arg-type]
 
         running.session._tell_person = tell
-        wait_until(lambda: running.is_quoting, 10, "the first quotes")
+        wait_until(lambda: running.is_quoting, SOON_S, "the first quotes")
 
     def squeeze(self, at: Venue) -> AmendmentResult:
         """Base arrives from outside: the bids could now pass the cap."""
-        wait_until(lambda: len(at.open_orders()) == 4, 10, "four quotes")
+        wait_until(lambda: len(at.open_orders()) == 4, SOON_S, "four quotes")
         at.pause(True)
         at.exchange.control("POST", "deposit", {"asset": "BTC", "delta": "0.00500000"})
-        wait_until(lambda: self.results, 10, f"an amendment; {self.bot.said}")
+        wait_until(lambda: self.results, SOON_S, f"an amendment; {self.bot.said}")
         return self.results[0]
 
 

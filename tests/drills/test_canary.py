@@ -14,6 +14,7 @@ from runtime.control import ask
 from tests.drills.harness import Venue, venue, wait_until
 from tests.drills.process import BotProcess
 from tests.drills.test_second_bot import TAG, ended
+from tests.timing import SOON_S
 
 API_KEY = "CANARYkeyQ7w2Zt9Lx4Vb8Nm3Hc6Jf1Rd5Gs0Pa" + "k" * 24
 API_SECRET = "CANARYsecretU8y3Xr7Kz2Wb6Mq1Te5Yn9Ld4Hf0" + "s" * 24
@@ -59,13 +60,13 @@ def troubled(at: Venue, bot: BotProcess) -> None:
     """Every kind of error that could quote a request: cut off, no answer, answered with an HTML page, refused by the venue, a lost stream."""
     at.rest_wire.refuse()
     at.rest_wire.reset_all()
-    wait_until(lambda: bot.first_s("TIMEOUT"), 10, "a request that was cut off")
+    wait_until(lambda: bot.first_s("TIMEOUT"), SOON_S, "a request that was cut off")
     at.rest_wire.clear()
     for fault in ({"kind": "drop_after"}, {"kind": "server_error", "status": 502, "html": True}, {"kind": "reject", "code": -1022, "text": "no"}):
         at.exchange.control("POST", "faults", {**fault, "match": {"transport": "rest"}, "count": 2})
-        wait_until(lambda: all(one["count"] == 0 for one in at.exchange.control("GET", "faults")["faults"]), 15, f"{fault} to strike twice")
+        wait_until(lambda: all(one["count"] == 0 for one in at.exchange.control("GET", "faults")["faults"]), SOON_S, f"{fault} to strike twice")
     at.user_wire.reset_all()
-    wait_until(lambda: any("DOWN" in line for line in bot.lines), 10, "a lost user stream")
+    wait_until(lambda: any("DOWN" in line for line in bot.lines), SOON_S, "a lost user stream")
 
 
 @pytest.mark.side_by_side
@@ -74,16 +75,16 @@ def test_planted_keys_are_nowhere(tmp_path: Path) -> None:
     home = tmp_path / "home"
     with venue("--api-key", API_KEY, "--api-secret", API_SECRET, wires=True) as at:
         with ended(started(at, home)) as bot:
-            wait_until(lambda: bot.first_s("PLACE"), 15, "the first quotes")
+            wait_until(lambda: bot.first_s("PLACE"), SOON_S, "the first quotes")
             troubled(at, bot)
             os.kill(bot.process.pid, signal.SIGQUIT)
-            wait_until(lambda: b"Thread 0x" in (home / "logs" / "stacks.txt").read_bytes(), 5, "the stacks")
+            wait_until(lambda: b"Thread 0x" in (home / "logs" / "stacks.txt").read_bytes(), SOON_S, "the stacks")
             answer = ask(home / "control.sock", {"verb": "status"}, 2.0)
             shown = seen_on_the_page(home)
             running = read_all(home)
         told = "\n".join(bot.lines).encode()
         refused = started(at, home, API_SECRET[::-1])
-        assert refused.wait(20) == 2, "\n".join(refused.lines)
+        assert refused.wait(SOON_S) == 2, "\n".join(refused.lines)
         kept = read_all(home)
     places = {**running, **shown, **{f"{name} after": data for name, data in kept.items()}, "console": told, "status": json.dumps(answer).encode()}
     places["a refused start"] = "\n".join(refused.lines).encode()

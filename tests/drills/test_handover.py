@@ -8,6 +8,7 @@ from exchange.binance import handover
 from tests.drills.harness import wait_until
 from tests.drills.rig import Rig
 from tests.drills.test_unplug_replies import stir
+from tests.timing import SOON_S
 
 MOVED = "user stream moved to a new connection"
 
@@ -37,7 +38,7 @@ def stays_well(drill: Rig, mark: int) -> None:
     rows = [row for row in drill.venue.log() if row["time_ns"] > mark and row["method"] in ("order.place", "order.cancel")]
     assert rows and {row["transport"] for row in rows} == {"ws"}
     drill.check()
-    wait_until(lambda: sessions(drill) == 1, 2.0, "the old connections are left")
+    wait_until(lambda: sessions(drill) == 1, SOON_S, "the old connections are left")
     assert drill.venue.exchange.control("GET", "stats")["user_subscriptions"] == 1
 
 
@@ -48,7 +49,7 @@ def test_the_end_of_a_long_life(mobile: Rig) -> None:
     mobile.bot.session.user._life_s_max = 0.8
     for seen in range(3):
         stir(mobile)
-        wait_until(lambda seen=seen: moves(mobile) > seen, 4.0, "the next connection has taken over")  # type: ignore[misc]
+        wait_until(lambda seen=seen: moves(mobile) > seen, SOON_S, "the next connection has taken over")  # type: ignore[misc]
     mobile.bot.session.user._life_s_max = None
     stays_well(mobile, mark)
 
@@ -57,7 +58,7 @@ def test_an_announced_end(mobile: Rig) -> None:
     """serverShutdown with two seconds of notice: a new connection takes over before the old one is closed."""
     mark = mobile.bot.mark()
     assert mobile.venue.exchange.control("POST", "disconnect", {"kind": "ws_api", "notice_s": 2})["dropped"] == 1
-    wait_until(lambda: moves(mobile) == 1, 1.5, "moved before the end")
+    wait_until(lambda: moves(mobile) == 1, SOON_S, "moved before the end")
     stir(mobile)
-    wait_until(lambda: sessions(mobile) == 1, 4.0, "the old one is gone")
+    wait_until(lambda: sessions(mobile) == 1, SOON_S, "the old one is gone")
     stays_well(mobile, mark)

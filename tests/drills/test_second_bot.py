@@ -13,6 +13,7 @@ from runtime.control import ask
 from tests.drills.harness import CREATES, LONG, Row, Venue, venue, wait_until
 from tests.drills.process import BotProcess
 from tests.drills.rig import bot as rig_bot
+from tests.timing import SOON_S
 
 LONG_ONLY = pytest.mark.skipif(not LONG, reason="8 s, in the long set")
 TAG = "gltwin"
@@ -34,13 +35,13 @@ def ended(process: BotProcess) -> Iterator[BotProcess]:
     finally:
         if process.process.poll() is None:
             process.interrupt_group()
-        process.wait(10)
+        process.wait(SOON_S)
 
 
 @contextmanager
 def trading(at: Venue, home: Path) -> Iterator[BotProcess]:
     with ended(bot(at, home)) as process:
-        wait_until(lambda: process.first_s("PLACE"), 15, "the first quotes")
+        wait_until(lambda: process.first_s("PLACE"), SOON_S, "the first quotes")
         yield process
 
 
@@ -55,14 +56,14 @@ def test_a_second_bot_is_refused(tmp_path: Path, is_copied: bool) -> None:
         if is_copied:
             shutil.copytree(tmp_path / "first", tmp_path / "second", ignore=shutil.ignore_patterns("*.sock", "logs", "tape"))
             count = len(created(at))
-            wait_until(lambda: len(created(at)) > count, 10, "an order that the copy does not know")
+            wait_until(lambda: len(created(at)) > count, SOON_S, "an order that the copy does not know")
         second = bot(at, tmp_path / "second")
-        assert second.wait(20) == 2, "\n".join(second.lines)
+        assert second.wait(SOON_S) == 2, "\n".join(second.lines)
         assert any(f"another bot trades on this account with the tag {TAG}" in line and "exchange.order_tag" in line for line in second.lines)
         placed = created(at)
         boots = {row["client_order_id"].split("-")[1] for row in placed}
         assert len(boots) == 1, "only the first one ever placed"
-        wait_until(lambda: len(created(at)) > len(placed), 10, "the first one trades on")
+        wait_until(lambda: len(created(at)) > len(placed), SOON_S, "the first one trades on")
         status = ask(tmp_path / "first" / "control.sock", {"verb": "status"}, 1.0)
         assert status is not None and status["snapshot"]["halted"] == ""  # type: ignore[index]
         assert first.process.poll() is None
@@ -82,10 +83,10 @@ def test_two_bots_of_one_second(tmp_path: Path) -> None:
     with venue() as at, ExitStack() as stack:
         both = [stack.enter_context(ended(bot(at, home))) for home in homes]
         for process in both:
-            wait_until(lambda process=process: process.first_s("PLACE") or process.process.poll() is not None, 20, "quotes, or refused")  # type: ignore[misc]
-        wait_until(lambda: sum(is_trading(process, home) for process, home in zip(both, homes, strict=True)) == 1, 10, "one of them gives way")
+            wait_until(lambda process=process: process.first_s("PLACE") or process.process.poll() is not None, SOON_S, "quotes, or refused")  # type: ignore[misc]
+        wait_until(lambda: sum(is_trading(process, home) for process, home in zip(both, homes, strict=True)) == 1, SOON_S, "one of them gives way")
         count = len(created(at))
-        wait_until(lambda: len(created(at)) > count, 10, "the other trades on")
+        wait_until(lambda: len(created(at)) > count, SOON_S, "the other trades on")
         assert at.created_twice() == []
 
 
@@ -101,12 +102,12 @@ def test_a_clock_that_was_set_back_is_no_second_bot(tmp_path: Path, monkeypatch:
     resting = {"type": "LIMIT_MAKER", "side": "BUY", "quantity": "0.001", "price": "50000"}
     with venue() as at:
         with rig_bot(at, tmp_path / "bot") as first:
-            wait_until(lambda: first.is_quoting, 10, "the first quotes")
+            wait_until(lambda: first.is_quoting, SOON_S, "the first quotes")
         left = f"gldril-{first.session.boot}-3"  # the first order it made; one like it stayed
         at.exchange.place(newClientOrderId=left, **resting)
         monkeypatch.setattr(assembly, "EngineClock", EarlierClock)
         with rig_bot(at, tmp_path / "bot") as second:
             assert int(second.session.boot, 36) > int(first.session.boot, 36)
-            wait_until(lambda: second.is_quoting, 10, "quotes after the clock was set back")
+            wait_until(lambda: second.is_quoting, SOON_S, "quotes after the clock was set back")
             assert second.snapshot.halted == ""
         assert at.open_orders() == {}, "what stayed was its own"

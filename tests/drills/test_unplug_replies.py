@@ -6,6 +6,7 @@ import pytest
 
 from tests.drills.harness import LONG, Late, wait_until
 from tests.drills.rig import Rig
+from tests.timing import SOON_S
 
 EVENTS_MS = 1600
 TRIES_MAX = 10
@@ -83,8 +84,8 @@ def test_reply_lost_with_its_socket(drill: Rig, what: str) -> None:
     before = wire.counts.get("drop_after_apply", 0)
     wire.drop_after_apply(REQUESTS["ws"][what])
     _stir_until(drill, lambda: wire.counts.get("drop_after_apply", 0) > before)
-    wait_until(lambda: any(f"no answer to the {what}" in said for said in list(drill.bot.said)), 2.5, "the outcome is unknown")
-    wait_until(lambda: any("user stream down" in reason for reason in drill.bot.reasons(mark)), 2.5, "red with its reason")
+    wait_until(lambda: any(f"no answer to the {what}" in said for said in list(drill.bot.said)), SOON_S, "the outcome is unknown")
+    wait_until(lambda: any("user stream down" in reason for reason in drill.bot.reasons(mark)), SOON_S, "red with its reason")
     drill.venue.clear()
     drill.check()
     if what == "cancel":  # an order found canceled, or still open and then canceled once more, but never while nobody knew
@@ -171,7 +172,8 @@ def test_equal_refusals_brake(drill: Rig) -> None:
     refusal = {"code": -2010, "text": "Account has insufficient balance for requested action."}
     drill.venue.exchange.fault("reject", match={"operation": "order.place"}, **refusal)
     stir(drill)
-    wait_until(lambda: any("brake: 2 equal refusals (-2010)" in reason for reason in drill.bot.reasons(mark, "amber")), 5.0, "amber, the brake, why")
+    brake = "brake: 2 equal refusals (-2010)"
+    wait_until(lambda: any(brake in reason for reason in drill.bot.reasons(mark, "amber")), SOON_S, "amber, the brake, why")
     stir(drill)
     time.sleep(0.5)  # within the first second of the brake that side asks for nothing
     places = [row for row in drill.door(after) if row["method"] == "order.place"]

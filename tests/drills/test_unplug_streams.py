@@ -6,6 +6,7 @@ import pytest
 
 from tests.drills.harness import LONG, wait_until
 from tests.drills.rig import Rig
+from tests.timing import SOON_S
 
 LONG_ONLY = pytest.mark.skipif(not LONG, reason="its twin runs in the quick set")
 ECHO_S = 5.0  # core.books.Timing.echo_ms_max
@@ -30,8 +31,8 @@ def test_stream_reset(drill: Rig, which: str) -> None:
     """A stream reset without a close frame: red with its reason, quotes pulled, reconnect, resync, quoting (hummingbot #8250, nautilus #4991)."""
     mark, after, working = drill.bot.mark(), drill.came(), set(drill.venue.open_orders())
     (drill.venue.stream_wire if which == "market" else drill.venue.user_wire).reset_all()
-    wait_until(lambda: shows(drill, mark, f"{which} stream down: connection lost"), 1.0, "red with its reason")
-    wait_until(lambda: pulled(drill, working, after), 2.0, "quotes pulled")
+    wait_until(lambda: shows(drill, mark, f"{which} stream down: connection lost"), SOON_S, "red with its reason")
+    wait_until(lambda: pulled(drill, working, after), SOON_S, "quotes pulled")
     drill.check()
 
 
@@ -44,9 +45,9 @@ def test_silent_stream(drill: Rig, which: str, direction: str) -> None:
     mark, after, working = drill.bot.mark(), drill.came(), set(drill.venue.open_orders())
     wire = drill.venue.stream_wire if which == "market" else drill.venue.user_wire
     wire.silence(direction)
-    wait_until(lambda: shows(drill, mark, f"{which} stream down: "), 5.0, "red with its reason")
+    wait_until(lambda: shows(drill, mark, f"{which} stream down: "), SOON_S, "red with its reason")
     wire.clear()
-    wait_until(lambda: pulled(drill, working, after), 2.0, "quotes pulled")
+    wait_until(lambda: pulled(drill, working, after), SOON_S, "quotes pulled")
     drill.check()
 
 
@@ -55,8 +56,8 @@ def test_half_frame(drill: Rig, then: str) -> None:
     """Half a frame and then nothing: the reader does not hang, the quotes are pulled, a new connection comes (websocket-client)."""
     mark, after, working = drill.bot.mark(), drill.came(), set(drill.venue.open_orders())
     drill.venue.stream_wire.half_frame("down", then)
-    wait_until(lambda: shows(drill, mark, "market stream down: "), 4.0, "red with its reason")
-    wait_until(lambda: pulled(drill, working, after), 2.0, "quotes pulled")
+    wait_until(lambda: shows(drill, mark, "market stream down: "), SOON_S, "red with its reason")
+    wait_until(lambda: pulled(drill, working, after), SOON_S, "quotes pulled")
     drill.check()
 
 
@@ -64,7 +65,7 @@ def test_depth_gap(drill: Rig) -> None:
     """A lost depth update: red until a new snapshot bridges; the quotes are held, for the book is out of step only for a moment (hummingbot book)."""
     mark, gaps = drill.bot.mark(), drill.bot.snapshot.symbols[0].book_gaps
     drill.venue.exchange.fault("depth_gap", count=1)
-    wait_until(lambda: shows(drill, mark, "book not in step"), 3.0, "red with its reason")
+    wait_until(lambda: shows(drill, mark, "book not in step"), SOON_S, "red with its reason")
     took_s = drill.check()
     assert took_s < 2.0
     assert drill.bot.snapshot.symbols[0].book_gaps == gaps + 1
@@ -78,7 +79,7 @@ def test_server_shutdown(drill: Rig) -> None:
     drill.venue.rest_wire.refuse()
     drill.venue.rest_wire.reset_all()
     drill.venue.terminate()
-    wait_until(lambda: shows(drill, mark, "stream down: "), 2.0, "red with its reason")
+    wait_until(lambda: shows(drill, mark, "stream down: "), SOON_S, "red with its reason")
     time.sleep(0.3)
     drill.venue.come_back()
     drill.venue.rest_wire.clear()
@@ -92,7 +93,7 @@ def test_connection_refused(drill: Rig) -> None:
     for wire in drill.venue.wires:
         wire.refuse()
         wire.reset_all()
-    wait_until(lambda: shows(drill, mark, "stream down: "), 2.0, "red with its reason")
+    wait_until(lambda: shows(drill, mark, "stream down: "), SOON_S, "red with its reason")
     time.sleep(3.0)
     assert {order["venue_order_id"] for order in drill.bot.books()["open_orders"]} >= set(drill.venue.open_orders()), "no order was forgotten"
     for wire in drill.venue.wires:
@@ -107,11 +108,11 @@ def test_muted_user_stream(drill: Rig) -> None:
     mark, after = drill.bot.mark(), drill.came()  # only an order placed from here on goes unmentioned
     touch = drill.venue.exchange.touch()
     drill.venue.exchange.take("SELL", f"{float(touch['bidPrice']) * 0.999:.2f}", "3")
-    wait_until(lambda: any(row["method"] == "order.place" for row in drill.door(after)), 10.0, "an order placed while the stream is mute")
+    wait_until(lambda: any(row["method"] == "order.place" for row in drill.door(after)), SOON_S, "an order placed while the stream is mute")
     drill.venue.pause(True)  # it rests long enough for its echo to be missed
     given_away = ("without a report", "no report of")
-    wait_until(lambda: any(words in said for said in drill.bot.said for words in given_away), ECHO_S + 2.0, "the deaf stream is noticed")
-    wait_until(lambda: shows(drill, mark, "resync running"), 2.0, "resync")
+    wait_until(lambda: any(words in said for said in drill.bot.said for words in given_away), ECHO_S + SOON_S, "the deaf stream is noticed")
+    wait_until(lambda: shows(drill, mark, "resync running"), SOON_S, "resync")
     drill.venue.clear()
     drill.venue.pause(False)
     drill.check()

@@ -11,6 +11,7 @@ from state.ledger import recover
 from tests.drills.harness import LONG, SYMBOL, Venue, venue, wait_until
 from tests.drills.process import BotProcess
 from tests.drills.rig import Rig, bot
+from tests.timing import SOON_S
 
 QUICK = ("timing.order_timeout_ms=1000", "exchange.read_timeout_ms=1000", "exchange.silence_ms_max=1500", "quoting.cooldown_ms=50")
 NOTICED_S = 60.0
@@ -29,13 +30,13 @@ def test_a_wipe_between_two_runs(own: Venue, tmp_path: Path, monkeypatch: pytest
     home = tmp_path / "bot"
     for _ in range(2):
         with bot(own, home, QUICK) as running:
-            wait_until(lambda: running.is_quoting, 10, "the first quotes")
+            wait_until(lambda: running.is_quoting, SOON_S, "the first quotes")
             first = running.session.recovery.instance
     own.wipe()
     with bot(own, home, QUICK) as running:
         assert running.session.recovery.instance == f"{first}.2"
         assert any(WHY in note for note in running.session.boot_notes)
-        wait_until(lambda: running.is_quoting, 10, "quotes on the new instance")
+        wait_until(lambda: running.is_quoting, SOON_S, "quotes on the new instance")
         Rig(own, running).check(bound_s=6.0)
     with bot(own, home, QUICK) as running:
         assert running.session.recovery.instance == f"{first}.2", "the new instance goes on"
@@ -53,14 +54,14 @@ def test_a_wipe_under_a_running_bot(own: Venue, tmp_path: Path) -> None:
         own.exchange.call("POST", "/api/v3/order", symbol=SYMBOL, side="BUY", type="LIMIT", timeInForce="GTC", price="50000.00", quantity="0.001")
         own.exchange.call("DELETE", "/api/v3/openOrders", symbol=SYMBOL)
     process = BotProcess("--set", f"state.dir={home}", *urls, env=keys)
-    wait_until(lambda: process.first_s("PLACE"), 15, "quotes")
-    wait_until(lambda: len(own.open_orders()) >= 2, 15, "resting orders")
+    wait_until(lambda: process.first_s("PLACE"), SOON_S, "quotes")
+    wait_until(lambda: len(own.open_orders()) >= 2, SOON_S, "resting orders")
     ids = max(own.open_orders())
     own.wipe()
     assert ids > FOREIGN_ORDERS
     wait_until(lambda: any(WHY in line for line in process.lines), NOTICED_S, "\n".join(process.lines[-5:]))
-    wait_until(lambda: len(own.open_orders()) >= 2, 20, "quotes on the new instance")
+    wait_until(lambda: len(own.open_orders()) >= 2, SOON_S, "quotes on the new instance")
     process.interrupt_group()
-    assert process.wait(10) == 0, "\n".join(process.lines[-20:])
+    assert process.wait(SOON_S) == 0, "\n".join(process.lines[-20:])
     assert recover(home / "intents.log", str(own.exchange.ready["instance"])).instance.endswith(".2")
     assert own.open_orders() == {}

@@ -1,6 +1,7 @@
 """Rows marked W over real sockets: the bot in this process, the paper exchange in another, faults between and inside. Rows 1, 4, 7, 10, 17, 21,
 27, 32, 36, 38, 39 of the field cases."""
 
+import threading
 import time
 from collections.abc import Callable
 from decimal import Decimal
@@ -8,10 +9,13 @@ from decimal import Decimal
 from core.events import Operator, OperatorAction
 from core.types import Side
 from state.intents import IntentRecord, read
-from tests.drills.harness import SYMBOL, Late, wait_until
+from tests.drills.harness import SYMBOL, Late, LateClock, Row, wait_until
+from tests.drills.limits import banned_until_ns
 from tests.drills.rig import Rig
+from tests.timing import SOON_S
 
 D = Decimal
+TRIES = 5
 
 
 def stir(live: Rig) -> None:
@@ -21,8 +25,8 @@ def stir(live: Rig) -> None:
         live.venue.exchange.take(side, f"{bid * factor:.2f}", "1.5")
 
 
-def stir_until(live: Rig, struck: Callable[[], object], seconds: float = 8) -> None:
-    for _ in range(int(seconds / 0.3)):
+def stir_until(live: Rig, struck: Callable[[], object]) -> None:
+    for _ in range(int(SOON_S / 0.3)):
         stir(live)
         try:
             wait_until(struck, 0.3)
@@ -54,8 +58,8 @@ def test_row_01_lost_create_and_cancel_all(live: Rig) -> None:
     before = wire.counts.get("drop_after_apply", 0)
     wire.drop_after_apply(b'"order.place"')
     stir_until(live, lambda: wire.counts.get("drop_after_apply", 0) > before)
-    wait_until(lambda: any("no answer to the place" in said for said in list(live.bot.said)), 2.5, "the place is unknown")
-    wait_until(lambda: shows(live, mark, "outcome unknown") or shows(live, mark, "user stream down"), 1.5, "red: the socket of both is gone")
+    wait_until(lambda: any("no answer to the place" in said for said in list(live.bot.said)), SOON_S, "the place is unknown")
+    wait_until(lambda: shows(live, mark, "outcome unknown") or shows(live, mark, "user stream down"), SOON_S, "red: the socket of both is gone")
     live.bot.session.inbox.post(Operator(action=OperatorAction.CANCEL_ALL))
     wait_until(lambda: not live.venue.open_orders() and not live.bot.books()["open_orders"], live.bound_known_s, "nothing rests")
     live.bot.session.inbox.post(Operator(action=OperatorAction.RESUME))
@@ -70,7 +74,7 @@ def test_row_04_a_fill_behind_not_open(live: Rig) -> None:
     live.venue.exchange.fault("cancel_race", fraction=1, count=2)
     before = struck(live, "cancel_race")
     stir_until(live, lambda: struck(live, "cancel_race") > before)
-    wait_until(lambda: shows(live, mark, "outcome unknown"), 2.0, "red until asked")
+    wait_until(lambda: shows(live, mark, "outcome unknown"), SOON_S, "red until asked")
     live.check()
     assert len(live.venue.trades()) > fills
 
@@ -82,21 +86,22 @@ def test_row_07_no_hammering(live: Rig) -> None:
     text = "Account has insufficient balance for requested action."
     live.venue.exchange.fault("reject", code=-2010, text=text, match={"operation": "order.place"})
     began_s = time.monotonic()
-    while time.monotonic() - began_s < 0.9:
+    while time.monotonic() - began_s < 0.9 or not shows(live, mark, "equal refusals (-2010)", "amber"):
+        assert time.monotonic() - began_s < SOON_S, "amber, with its reason"
         stir(live)
         time.sleep(0.1)
     tries = [row for row in live.door(after) if row["method"] == "order.place"]
     assert 2 <= len(tries) <= 12, len(tries)
-    assert shows(live, mark, "equal refusals (-2010)", "amber")
     live.venue.clear()
     live.check(bound_s=8.0)
     mark = live.bot.mark()
     live.venue.exchange.fault("banned", count=1, ban_s=1, match={"transport": "rest"})
     live.bot.session.inbox.post(Operator(action=OperatorAction.PROVE))
-    wait_until(lambda: shows(live, mark, "banned by the venue"), 3.0, "red, banned")
-    quiet_from = live.came()
-    time.sleep(0.6)
-    assert live.door(quiet_from) == [], "something left during the ban"
+    wait_until(lambda: shows(live, mark, "banned by the venue"), SOON_S, "red, banned")
+    quiet_ns, quiet_from = live.bot.mark(), live.came()
+    ends_ns = banned_until_ns(live)
+    wait_until(lambda: live.bot.mark() > ends_ns, SOON_S, "the end of the ban")
+    assert [row for row in live.door(quiet_from) if quiet_ns < row["time_ns"] < ends_ns] == [], "something left during the ban"
     live.check(bound_s=8.0)
 
 
@@ -118,7 +123,7 @@ def test_row_10_close_after_close(live: Rig) -> None:
         live.bot.said.clear()
         for wire in (live.venue.user_wire, live.venue.stream_wire):
             wire.reset_all()
-        wait_until(lambda mark=mark: shows(live, mark, "stream down: "), 1.5, "red with its reason")  # type: ignore[misc]
+        wait_until(lambda mark=mark: shows(live, mark, "stream down: "), SOON_S, "red with its reason")  # type: ignore[misc]
         live.check()
         assert read_before_placing(live)
         for stream in (live.bot.session.market, live.bot.session.user):
@@ -136,7 +141,7 @@ def test_row_17_unknown_then_asked(live: Rig) -> None:
     live.venue.exchange.fault("unknown", executed=True, count=1, match={"operation": "order.place"})
     before = struck(live, "unknown")
     stir_until(live, lambda: struck(live, "unknown") > before)
-    wait_until(lambda: shows(live, mark, "outcome unknown"), 2.0, "red, outcome unknown")
+    wait_until(lambda: shows(live, mark, "outcome unknown"), SOON_S, "red, outcome unknown")
     took_s = live.check()
     placed = [row for row in live.door(after) if row["method"] == "order.place"]
     victim = next(row for row in placed if row["outcome"] != "200" or row["reply"] != "sent")
@@ -157,10 +162,14 @@ def test_row_21_an_outage_of_the_private_stream(live: Rig) -> None:
     """nautilus #4991: updates during a private-stream outage are lost for ever. Ours: quotes fill while nobody can hear; after the reconnect every
     trade, balance and order is in the books (I2)."""
     before = len(live.venue.trades())
-    live.bot.said.clear()
-    live.venue.user_wire.silence("down")  # first deaf, so that the quotes still stand when they are taken
-    stir(live)
-    stir(live)
+    for _ in range(TRIES):  # on a slow machine the deafness may be noticed, and the quotes pulled, before they are taken
+        live.bot.said.clear()
+        live.venue.user_wire.silence("down")  # first deaf, so that the quotes still stand when they are taken
+        stir(live)
+        stir(live)
+        if len(live.venue.trades()) > before:
+            break
+        live.settle()
     assert len(live.venue.trades()) > before, "the row needs fills nobody reported"
     live.venue.user_wire.refuse()
     live.venue.user_wire.reset_all()
@@ -175,7 +184,7 @@ def test_row_27_a_stale_book_and_post_only(live: Rig) -> None:
     asked a handful of times, not thousands."""
     mark = live.bot.mark()
     live.venue.stream_wire.silence("down")
-    wait_until(lambda: shows(live, mark, "market stream down: "), 4.0, "red with its reason")
+    wait_until(lambda: shows(live, mark, "market stream down: "), SOON_S, "red with its reason")
     after = live.came()
     time.sleep(0.7)
     assert not [row for row in live.door(after) if row["method"] == "order.place"]
@@ -184,12 +193,17 @@ def test_row_27_a_stale_book_and_post_only(live: Rig) -> None:
     after = live.came()
     text = "Order would immediately match and take."
     live.venue.exchange.fault("reject", code=-2010, text=text, match={"operation": "order.place"})
+
+    def tries() -> int:
+        return len([row for row in live.door(after) if row["method"] == "order.place"])
+
     for _ in range(4):
         stir(live)
         time.sleep(0.1)
-    tries = [row for row in live.door(after) if row["method"] == "order.place"]
+    stir_until(live, lambda: tries() >= 2)
+    made = tries()
     live.venue.clear()
-    assert 2 <= len(tries) <= 10, len(tries)
+    assert made <= 10, made
     live.check(bound_s=8.0)
 
 
@@ -201,8 +215,8 @@ def test_row_32_after_a_lost_update_the_books_agree(live: Rig) -> None:
     gaps = market.depth.gaps
     for number in range(1, 4):
         live.venue.exchange.fault("depth_gap", count=1)
-        wait_until(lambda number=number: market.depth.gaps >= gaps + number, 10.0, "the gap is noticed")  # type: ignore[misc]
-        wait_until(lambda: live.bot.is_quoting, 10.0, "in step again")
+        wait_until(lambda number=number: market.depth.gaps >= gaps + number, SOON_S, "the gap is noticed")  # type: ignore[misc]
+        wait_until(lambda: live.bot.is_quoting, SOON_S, "in step again")
     live.venue.pause(True)
 
     def equal() -> bool:
@@ -211,7 +225,7 @@ def test_row_32_after_a_lost_update_the_books_agree(live: Rig) -> None:
         theirs = tuple(tuple((D(price), D(size)) for price, size in said[side]) for side in ("bids", "asks"))
         return market.depth.in_step and market.depth.update_id == said["lastUpdateId"] and ours == theirs
 
-    wait_until(equal, 4.0, "every level equal at the same update id")
+    wait_until(equal, SOON_S, "every level equal at the same update id")
     assert market.depth.crossed == 0
     live.venue.pause(False)
     live.check()
@@ -220,10 +234,11 @@ def test_row_32_after_a_lost_update_the_books_agree(live: Rig) -> None:
 def test_row_36_a_new_socket_is_subscribed(live: Rig) -> None:
     """python-binance: the user socket reconnects without resubscribing: events stop silently. Ours: after the reconnect exactly one subscription
     lives at the venue, and new orders are reported by the stream."""
+    mark = live.bot.mark()
     live.venue.user_wire.reset_all()
-    time.sleep(0.2)
+    wait_until(lambda: shows(live, mark, "user stream down: "), SOON_S, "red with its reason")
     live.check()
-    assert live.venue.exchange.control("GET", "stats")["user_subscriptions"] == 1
+    wait_until(lambda: live.venue.exchange.control("GET", "stats")["user_subscriptions"] == 1, SOON_S, "the old subscription is gone")
     assert live.bot.session.engine.books is not None
     known = set(live.bot.session.engine.books.orders.by_client_id)
     stir(live)
@@ -233,7 +248,7 @@ def test_row_36_a_new_socket_is_subscribed(live: Rig) -> None:
         fresh = [order for name, order in list(live.bot.session.engine.books.orders.by_client_id.items()) if name not in known]
         return bool(fresh) and all(order.reported for order in fresh)
 
-    wait_until(reported, 3.0, "new orders are reported by the stream")
+    wait_until(reported, SOON_S, "new orders are reported by the stream")
 
 
 def test_row_38_half_a_private_frame(live: Rig) -> None:
@@ -242,35 +257,38 @@ def test_row_38_half_a_private_frame(live: Rig) -> None:
     mark = live.bot.mark()
     live.venue.user_wire.half_frame("down", "stall")
     stir(live)
-    wait_until(lambda: shows(live, mark, "user stream down: "), 5.0, "red with its reason")
+    wait_until(lambda: shows(live, mark, "user stream down: "), SOON_S, "red with its reason")
     live.check()
 
 
 def test_row_39_a_stuck_save_stops_nobody(live: Rig) -> None:
     """The lock convoy: one mutex shared by the step and the state save froze SELL and EXIT while ticks went on. Ours: with the recorder stuck in a
-    save for a second both sides place and cancel on, and no step waits; every place is in the intents before it reached the door."""
+    save both sides place and cancel on, and no step waits; every place is in the intents before it reached the door."""
     recorder, steps = live.bot.session.recorder, live.bot.session.loop.step_times
-    real, held_s = recorder._intents.fill, 1.0
+    real, is_stuck, may_go_on = recorder._intents.fill, threading.Event(), threading.Event()
 
     def stuck(fill: object) -> None:
-        time.sleep(held_s)
+        is_stuck.set()
+        may_go_on.wait(2 * SOON_S)
         real(fill)  # type: ignore[arg-type]
 
-    after = live.came()
     recorder._intents.fill = stuck  # type: ignore[method-assign]
     try:
+        stir_until(live, is_stuck.is_set)
+        after = live.came()
         steps.worst_ms, count = 0.0, steps.count
-        began_s = time.monotonic()
-        while time.monotonic() - began_s < held_s:
-            stir(live)
-            time.sleep(0.1)
-        rows = live.door(after)
+
+        def placed() -> list[Row]:
+            return [row for row in live.door(after) if row["method"] == "order.place"]
+
+        with LateClock() as control:
+            stir_until(live, lambda: {row["params"]["side"] for row in placed()} == {side.value for side in Side} and steps.count - count > 10)
+        rows = placed()
+        assert steps.worst_ms - control.worst_ms < 300, "a step waited for the save"
     finally:
+        may_go_on.set()
         recorder._intents.fill = real  # type: ignore[method-assign]
-    assert steps.count - count > 10
-    assert steps.worst_ms < 300, "a step waited for the save"
-    assert {row["params"]["side"] for row in rows if row["method"] == "order.place"} == {side.value for side in Side}
     kept = {record.command.client_order_id for record in read(live.bot.session.intents.path) if isinstance(record, IntentRecord)
             and hasattr(record.command, "client_order_id")}
-    assert {row["client_order_id"] for row in rows if row["method"] == "order.place"} <= kept
+    assert {row["client_order_id"] for row in rows} <= kept
     live.check(bound_s=10.0)
