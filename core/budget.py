@@ -19,7 +19,7 @@ from core.types import RateLimit, VenueError
 WEIGHT, ORDERS = "REQUEST_WEIGHT", "ORDERS"
 PLACES_SHARE_PERCENT = 80  # of the weight, for places and routine reads
 READS_SHARE_PERCENT = 95  # for queries and resyncs; what is left is for cancels
-SHORT_S = 60  # what a rate counts over; a longer window is for the day to reach
+SHORT_S = 60  # what a rate counts over; a longer window is for the day to reach, at first
 BAN_FALLBACK_S = 60  # a ban without Retry-After
 DOUBT_NS = 15 * NS_PER_S  # so long a place without an answer may still reach the venue (recvWindow + 10 s), unseen by a counter that is heard
 
@@ -156,10 +156,18 @@ class Budget:
         if isinstance(meter, Window) and meter.roll(now_ns + self.ahead_ns, self.ahead_ns):
             meter.used = self.weight_asked if meter.kind == WEIGHT else 0
 
-    def orders_per_s(self) -> Decimal:
-        """Places a second that the tightest short window allows; zero where there is none. (The day's limit is for the day to reach.)"""
-        short = (window for window in self._meters() if window.kind == ORDERS and window.interval_s <= SHORT_S)
-        return min((Decimal(window.limit) / window.interval_s for window in short), default=Decimal(0))
+    def orders_per_s(self, now_ns: int) -> Decimal:
+        """Places a second that the tightest window allows; zero where there is none. A day's limit is for the day to reach, until half of it is
+        used: what then follows the price shares what is left with what must be left at the market."""
+        rates = []
+        for window in (one for one in self._meters() if one.kind == ORDERS):
+            self._roll(window, now_ns)
+            left = window.limit - window.used_at(now_ns)
+            if window.interval_s <= SHORT_S:
+                rates.append(Decimal(window.limit) / window.interval_s)
+            elif isinstance(window, Window) and 2 * left < window.limit:
+                rates.append(Decimal(max(left, 1) * NS_PER_S) / max(window.ends_ns() - now_ns, NS_PER_S))
+        return min(rates, default=Decimal(0))
 
     def _orders_clear_ns(self, now_ns: int, retry_after_ms: int) -> int:
         """Without Retry-After: the end of the windows that are full by our count, else of the shortest."""

@@ -153,8 +153,8 @@ class View:
         return self._books.market[symbol].depth.levels(side)
 
     def orders_per_s(self) -> Decimal:
-        """How many orders a second the venue's short windows allow; zero where it states no limit."""
-        return self._books.budget.orders_per_s()
+        """How many orders a second the venue's windows allow; zero where it states no limit."""
+        return self._books.budget.orders_per_s(self._books.now_ns)
 
     def best(self, symbol: str, side: Side) -> Decimal | None:
         """The best price of that side that is not ours alone: chasing our own quote would walk the market."""

@@ -12,7 +12,7 @@ from core.view import View
 from tests.core.builders import NoRisk, diff, fill, report
 from tests.trading.floor import ENTRY, EXITS, D, Floor
 from trading.chase import Task
-from trading.entry import protect
+from trading.entry import interval_ms, protect
 from trading.risk import Limits, RiskChecks
 
 
@@ -101,6 +101,19 @@ def test_an_order_that_no_task_has_made_is_canceled() -> None:
     desk.touch("99.99", "100.01", after_ms=50)
     cancel = desk.one(Cancel)
     assert (cancel.client_order_id, cancel.reason) == (order.client_order_id, "no entry and no exit wants it")
+
+
+def test_what_follows_the_price_leaves_the_day_its_orders() -> None:
+    """160,000 a day: until half are used the ten-second window tells the pace; with 150,000 used at noon 30 % of the rest is one change in 14 s."""
+    budget, noon_ns = floor().books.budget, (20_834 * 86_400 + 43_200) * 1_000_000_000
+    assert budget.orders_per_s(noon_ns) == 5
+    budget.spend(noon_ns, orders=80_000)
+    assert interval_ms(400, D("0.3"), budget.orders_per_s(noon_ns), 1) == 666
+    budget.spend(noon_ns, orders=70_000)
+    assert interval_ms(400, D("0.3"), budget.orders_per_s(noon_ns), 1) == 14_400
+    budget.spend(noon_ns, orders=10_000)
+    assert interval_ms(400, D("0.3"), budget.orders_per_s(noon_ns), 1) > 3_600_000, "none is left"
+    assert budget.orders_per_s(noon_ns + 43_200 * 1_000_000_000) == 5, "another day"
 
 
 # -- the gates of a fallback ---------------------------------------------------------------------
