@@ -241,7 +241,7 @@ class Engine:
             return
         replies.hear_limits(books, command, event)
         if event.error is not None:
-            self._on_refusal(books, event)
+            replies.hear_refusal(books, event.error)
         if heard := replies.HEARERS.get(type(command)):
             heard(books, command, event)
         elif isinstance(command, ReadAccount):
@@ -251,13 +251,6 @@ class Engine:
             self.audit.want(Purpose.PROOF, books.now_ns)
         symbol = getattr(command, "symbol", None)
         self._changed.update({symbol: None} if symbol else dict.fromkeys(books.rules))
-
-    def _on_refusal(self, books: Books, reply: Reply) -> None:
-        assert reply.error is not None
-        if books.budget.on_refusal(reply.error, books.now_ns):
-            left_s = (books.budget.banned_until_ns - books.now_ns) // 1_000_000_000
-            text = f"the venue says {reply.error.http_status} ({reply.error.code}): nothing leaves for {left_s} s, then cancels first"
-            books.notices.append(Cause(tag="RISK", symbol="all", text=text, cause="ban", until_ns=books.budget.banned_until_ns))
 
     def _on_account(self, books: Books, command: ReadAccount, reply: Reply) -> None:
         if isinstance(reply.answer, AccountSnapshot):

@@ -10,6 +10,8 @@ from core import hearing, market, pairing, replacing
 from core.books import Books
 from core.commands import Amend, AnyCommand, Cancel, Place, PlaceOco, Query, ReadDepth, Replace, Request, places_of
 from core.events import OcoAnswer, Outcome, ReplaceAnswer, Reply
+from core.notices import Cause
+from core.types import VenueError
 from core.weights import weight_of
 
 HEARERS: dict[type, Callable[[Books, Any, Reply], None]] = {
@@ -32,3 +34,11 @@ def hear_limits(books: Books, command: AnyCommand, reply: Reply) -> None:
     is_unknown = Outcome.UNKNOWN in (reply.outcome, getattr(answer, "outcome", None))
     books.budget.answered(books.now_ns, weight_of(command, len(books.rules)), len(places_of(command)), is_unknown)
     books.budget.count(reply.limits, books.now_ns, reply.sent_ns or None, venue_ms)
+
+
+def hear_refusal(books: Books, error: VenueError) -> None:
+    """A ban holds everything back, and is told."""
+    if books.budget.on_refusal(error, books.now_ns):
+        left_s = (books.budget.banned_until_ns - books.now_ns) // 1_000_000_000
+        text = f"the venue says {error.http_status} ({error.code}): nothing leaves for {left_s} s, then cancels first"
+        books.notices.append(Cause(tag="RISK", symbol="all", text=text, cause="ban", until_ns=books.budget.banned_until_ns))
