@@ -99,7 +99,7 @@ class Acked(Notice, frozen=True, kw_only=True):
 
     def words(self) -> str:
         where = "waits for its stop price" if self.is_waiting else "on the book"
-        return f"{self.side:<4} {plain(self.quantity)} @ {plain(self.price)} · {where} after {self.elapsed_ms:.0f} ms"
+        return f"{self.side:<4} {at_least(self.quantity, 5)} @ {at_least(self.price, 2)} · {where} after {self.elapsed_ms:.0f} ms"
 
 
 class Ended(Notice, frozen=True, kw_only=True):
@@ -112,7 +112,7 @@ class Ended(Notice, frozen=True, kw_only=True):
     is_complete: bool = True
 
     def words(self) -> str:
-        return f"{self.side:<4} @ {plain(self.price)} {self.status} · evidence: {self.evidence}"
+        return f"{self.side:<4} @ {at_least(self.price, 2)} {self.status} · evidence: {self.evidence}"
 
 
 class Filled(Notice, frozen=True, kw_only=True):
@@ -148,7 +148,7 @@ class Refusal(Notice, frozen=True, kw_only=True):
     what_next: str
 
     def words(self) -> str:
-        head = f"{self.side:<4} {plain(self.quantity)} @ {plain(self.price)}"
+        head = f"{self.side:<4} {at_least(self.quantity, 5)} @ {at_least(self.price, 2)}"
         return f"{head} · {self.error.message.rstrip('.')} ({self.error.code}) · {self.what_next}"
 
 

@@ -48,14 +48,19 @@ def test_a_state_folder_that_cannot_be_used_is_named(tmp_path: Path, how: str) -
 
 
 def test_a_bot_without_log_files_trades_and_says_so(tmp_path: Path) -> None:
-    """A log folder that cannot be made is told once; stdout, stacks and report do without. An ASCII terminal gets its report too."""
-    (tmp_path / "logs").write_text("in the way")
+    """A log folder that cannot be made is told once; stdout, stacks and report do without. An ASCII terminal gets its report too.
+
+    A report that cannot be written as a file is said on the last line, and is no fault of the run.
+    """
+    for folder in ("logs", "reports"):
+        (tmp_path / folder).write_text("in the way")
     done = bot("--run-for", "1", *settings(tmp_path))
     assert done.returncode == 0, done.stdout[-500:]
     assert f"the log files cannot be written: {tmp_path / 'logs'}: File exists" in done.stdout and "logs in" not in done.stdout
     command = [sys.executable, str(ROOT / "bot.py"), "report", *settings(tmp_path)]
     said = done.stdout.splitlines()
     assert "the log files" in said[0] and " EXIT " in said[-1], "first of all, so that the last line stays the last"
+    assert said[-1].endswith(f"no report: {tmp_path / 'reports'}: File exists · exit 0")
     report = subprocess.run(command, capture_output=True, env={"PYTHONIOENCODING": "ascii"}, timeout=60, check=False)
     assert report.returncode == 0 and report.stdout.startswith(b"run "), report.stderr[-500:]
 
