@@ -42,6 +42,7 @@ from runtime.pace import Pace
 from runtime.paper_process import PaperProcess
 from runtime.reload import Reload
 from runtime.stopping import Stopper
+from runtime.sweep import sweep
 from runtime.watchdog import Watchdog
 from runtime.worker import Worker
 from state.identity import order_tag
@@ -260,6 +261,10 @@ class Run:
         reason = self.stopper.reason or RESET
         self.session.inbox.post(StopRequested(reason=reason))
         proven = self._wait_for_proof(deadline_s - SOCKETS_SHUT_BEFORE_END_S)
+        if not self.loop.is_running and not self.loop.finished.is_set():  # it died, and with it everybody who cancels
+            session = self.session
+            told = sweep(session.lanes[0], session.venue.cancel_all, session.tag, deadline_s - SOCKETS_SHUT_BEFORE_END_S)
+            self.console.line("RISK", "all", told)
         self.session.rest.shut()
         self.loop.stop(deadline_s - LAST_LINE_BEFORE_END_S)
         snapshot = picture(self.session.engine)
