@@ -181,7 +181,7 @@ OPERATIONS = (
     Operation("depth", "GET", "/api/v3/depth", depth, _depth_weight, names("symbol limit symbolStatus")),
     Operation("trades.recent", "GET", "/api/v3/trades", trades, fixed(25), names("symbol limit")),
     Operation(
-        "trades.historical", "GET", "/api/v3/historicalTrades", trades, fixed(25), names("symbol limit fromId"),
+        "trades.historical", "GET", "/api/v3/historicalTrades", trades, fixed(25), names("symbol limit fromId apiKey"),
     ),
     Operation(
         "trades.aggregate", "GET", "/api/v3/aggTrades", aggregate_trades, fixed(4),

@@ -117,6 +117,13 @@ def test_exchange_info_over_ws_lists_connections(exchange: Exchange) -> None:
     assert [row["rateLimitType"] for row in limits] == ["REQUEST_WEIGHT", "ORDERS", "ORDERS", "CONNECTIONS"]
 
 
+def test_old_trades_may_be_asked_for_with_a_key(exchange: Exchange) -> None:
+    """binance-connector names its key with trades.historical, which needs none; other unread parameters are still refused."""
+    with exchange.ws_api() as socket:
+        assert socket.request("trades.historical", params={"symbol": "BTCUSDT", "limit": 1, "apiKey": exchange.ready["api_key"]})["status"] == 200
+        assert socket.request("trades.historical", params={"symbol": "BTCUSDT", "postOnly": True})["error"]["code"] == -1104
+
+
 def test_user_events_of_a_resting_order(exchange: Exchange) -> None:
     """NEW, TRADE, CANCELED, each followed by the balances it touched; c and C as on the wire (binance-wire 7)."""
     with exchange.ws_api() as socket:
