@@ -330,6 +330,8 @@ class Run:
         report = self._write_report(deadline_s)
         if left_out := self.session.recorder.left_out + self.session.keeper.left_out:
             self.console.line("RISK", "all", f"{left_out} records found the recorder full: the report lacks them, the venue's history has them")
+        if unwritten := self.session.manager.unwritten_results:
+            self.console.line("RISK", "all", f"{unwritten} answers found no worker to write them: the next start asks what became of their orders")
         self.console.line("EXIT", "", summary.last_line(snapshot, reason, self.shutdown_ms, code, report))
         if self.arguments.json and code != RUN_AGAIN:
             try:

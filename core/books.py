@@ -21,7 +21,7 @@ from core.figures import Figures
 from core.light import Light, Lights, Session, SymbolState, Verdict, judge
 from core.money import ZERO
 from core.notices import Holdings, LightChanged, Notice
-from core.orders import Order, Orders
+from core.orders import Orders
 from core.types import Balance, Connection, Fill, Side, SymbolRules
 
 FILLS_KEPT_MAX = 20_000  # the newest; the store has all of them
@@ -205,9 +205,6 @@ class Books:
 
     def touch_private(self) -> None:
         self.touched_ns = self.now_ns
-
-    def order_of(self, symbol: str, venue_order_id: int | None, client_order_id: str) -> Order | None:
-        return self.orders.find(symbol, venue_order_id, client_order_id)
 
     def count_refusal(self, symbol: str, side: Side, what: str) -> int:
         before, times = self.refusals.get((symbol, side), ("", 0))

@@ -21,7 +21,6 @@ NS_PER_MS = 1_000_000
 LOTS_CLOSED_MAX = 400  # kept until the next memory
 EXITS_KEPT_MAX = 400  # the same of exit records
 LOTS_MAX = 200  # per symbol and side; beyond it nothing is entered
-FEE_ASSETS_MAX = 8  # of one lot: quote, base, and what the venue takes instead
 
 
 @dataclass(slots=True)

@@ -12,7 +12,7 @@ from enum import StrEnum
 from core.commands import Slot
 from core.money import ZERO
 from core.queue import QueuePlace
-from core.types import Fill, OrderFacts, OrderStatus, OrderType, Side
+from core.types import Fill, OrderStatus, OrderType, Side
 
 S = OrderStatus
 SHORTFALL_GRACE_NS = 150_000_000
@@ -327,10 +327,6 @@ class Orders:
         self.open_ids[order.client_order_id] = order
         self.changed[order.client_order_id] = None
         return True
-
-    def hear_facts(self, order: Order, facts: OrderFacts, evidence: Evidence, now_ns: int) -> bool:
-        self.learn_venue_id(order, facts.venue_order_id)
-        return self.hear(order, facts.status, facts.executed, evidence, now_ns)
 
     def want_attention(self, order: Order, now_ns: int, soon: bool = True) -> None:
         """Put it on the resolve list; the engine queries it with back-off."""

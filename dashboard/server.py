@@ -56,7 +56,6 @@ class PageServer:
         self._thread: threading.Thread | None = None
         self._clients: set[Client] = set()
         self._point_s = 0.0
-        self._accept_from_s = 0.0
         self.port = 0
 
     # -- Resource --------------------------------------------------------------------------------

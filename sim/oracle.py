@@ -222,12 +222,12 @@ class Oracle:
             self.check("I22", silent_ms <= limit_ms + SILENCE_GRACE_MS, f"{command.client_order_id} after {silent_ms} ms of silence")
             for place in places_of(command):
                 self._judge_place(place, command, now_ns)
-            self.requests.emit(command, now_ns)
+            self.requests.emit(command)
             if isinstance(command, Replace):
                 self._judge_change(command.cancel)
         elif isinstance(command, Cancel | Amend):
             self._judge_change(command)
-            self.requests.emit(command, now_ns)
+            self.requests.emit(command)
         elif isinstance(command, CancelAll):
             self._cancel_alls -= 1
             self.check("FOREIGN", self._cancel_alls >= 0, "nobody asked for a cancel-all")

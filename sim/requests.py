@@ -32,7 +32,6 @@ class Sent:
     """One request about an order on its way to the venue."""
 
     command: Request
-    emitted_ns: int
     expires_ns: int | None = None  # after this the venue refuses it; None while it waits in a lane
     is_orphaned: bool = False  # its process is dead; the next one cannot know of it
     is_settled: bool = False  # lost, refused or executed: it can change nothing any more
@@ -66,8 +65,8 @@ class Requests:
     arrivals: dict[str, int] = field(default_factory=dict)  # how often each client id reached the create endpoint
     venue_ids: dict[str, int] = field(default_factory=dict)  # client id -> order id, for executed places
 
-    def emit(self, command: Request, now_ns: int) -> None:
-        request = Sent(command, now_ns)
+    def emit(self, command: Request) -> None:
+        request = Sent(command)
         self.unsettled[name_of(command)] = request
         for place in places_of(command):
             self.places[place.client_order_id] = self.alive[place.client_order_id] = request

@@ -20,7 +20,6 @@ from trading.recipe import MakerFirstSettings
 D = Decimal
 RECV_WINDOW_MS = 3000
 START_MS = 1_800_000_000_000
-FILL_HEAVY_KINDS = tuple(Kind)
 WEIGHT_PER_MINUTE = 6000
 CAN = Capabilities(ws_amend=True, cancel_replace=True)
 AMENDING = Amending(can=CAN)

@@ -40,3 +40,12 @@ def test_settle_leaves_the_writing_to_a_lane(bench: Bench, make: Callable[[], Pl
     for pool in bench.pools:
         pool.shutdown(wait=True)
     assert bench.diary.count(written) == 1
+
+
+def test_an_answer_that_no_lane_writes_is_counted(bench: Bench) -> None:
+    """A full or stopped lane costs the record of an answer, never its Reply; the count is told at the end of a run."""
+    for pool in bench.pools:
+        pool.shutdown(wait=True)
+    bench.manager.settle(place(), TimeoutError("lost"), 1, 2)
+    assert bench.reply().outcome is Outcome.UNKNOWN
+    assert bench.manager.unwritten_results == 1

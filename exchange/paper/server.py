@@ -43,7 +43,6 @@ class Addresses:
     """Where clients connect: through the wire fault proxy when there is one."""
 
     port: int
-    direct_port: int
 
     def as_json(self) -> dict[str, object]:
         """The addresses of the ready line."""
@@ -90,7 +89,7 @@ class Server:
             self._tasks.append(asyncio.create_task(self.saver.run(), name="saver"))
         for task in self._tasks:
             task.add_done_callback(self._on_task_end)
-        return Addresses(self.wire.port if self.wire is not None else direct, direct)
+        return Addresses(self.wire.port if self.wire is not None else direct)
 
     @staticmethod
     def _on_task_end(task: asyncio.Task[None]) -> None:

@@ -13,7 +13,6 @@ from core.engine import Step
 from core.light import Colour
 from core.notices import Notice
 from core.orders import Order
-from core.types import Side
 from sim.faults import Kind
 from sim.scheduler import MS
 from sim.setup import Setup, ticks
@@ -149,10 +148,6 @@ def listed(order: Order, status: str = "NEW", executed: str = "0", **more: objec
 def ready(strategy: object = None, **changed: object) -> Desk:
     """A desk with every light green."""
     return Desk(strategy, **changed).connect()  # type: ignore[arg-type]
-
-
-def side_buy_sell() -> tuple[Side, Side]:
-    return Side.BUY, Side.SELL
 
 
 __all__ = ["BAND", "BTC", "MS", "SECOND", "Stage", "acknowledge", "listed", "maker", "ready", "setup"]
