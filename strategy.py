@@ -29,7 +29,9 @@ NS_PER_S = 1_000_000_000
 
 def strategy_of(recipe: Recipe) -> "MarketMaker | MakerFirst":
     """The one that a run, or its replay, is made of."""
-    return MakerFirst(recipe.maker_first, recipe.amending) if recipe.maker_first is not None else MarketMaker(recipe.quoting, recipe.amending)
+    if recipe.maker_first is None:
+        return MarketMaker(recipe.quoting, recipe.amending)
+    return MakerFirst(recipe.maker_first, recipe.amending, notional_max=recipe.limits.order_notional_max)
 
 
 class MarketMaker:

@@ -8,7 +8,7 @@ from core.events import ConfigChanged, Timer
 from core.ports import Capabilities
 from core.snapshot import picture
 from core.types import Side
-from strategy import MarketMaker
+from strategy import MarketMaker, strategy_of
 from tests.core.builders import D, Desk
 from tests.core.builders import want as wanted
 from tests.test_strategy import BAND, OUTER, answer, confirm, maker, move
@@ -169,6 +169,15 @@ def test_the_built_in_signal_takes_its_settings_and_keeps_its_averages() -> None
     new = MakerFirstSettings(signal=msgspec.structs.replace(MakerFirstSettings().signal, slow_s=D(90)))
     made.adopt(Recipe(quoting={}, limits=Limits(), timing=Timing(), maker_first=new).written)
     assert made.signal.settings.slow_s == 90 and made.signal.save() == saved  # type: ignore[attr-defined]
+
+
+def test_the_trader_knows_the_largest_order_from_the_start_and_when_it_changes() -> None:
+    """Its exits go in parts of it (tests/trading/test_leaving.py): from the recipe a run is made of, and from the one it takes."""
+    recipe = Recipe(quoting={}, limits=Limits(order_notional_max=D(300)), timing=Timing(), maker_first=MakerFirstSettings())
+    made = strategy_of(recipe)
+    assert isinstance(made, MakerFirst) and made.notional_max == 300
+    made.adopt(msgspec.structs.replace(recipe, limits=Limits(order_notional_max=D(100))).written)
+    assert made.notional_max == 100
 
 
 # -- risk and timing -----------------------------------------------------------------------------

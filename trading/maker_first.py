@@ -36,8 +36,12 @@ CENT = Decimal("0.01")
 
 
 class MakerFirst:
-    def __init__(self, settings: MakerFirstSettings, amending: Amending | None = None, signal: Signal | None = None) -> None:
+    def __init__(
+        self, settings: MakerFirstSettings, amending: Amending | None = None, signal: Signal | None = None, notional_max: Decimal = ZERO
+    ) -> None:
+        """`notional_max` is the person's largest single order (trading.risk denies a larger one); zero for none."""
         self.settings = settings
+        self.notional_max = notional_max
         self.amending = amending or Amending()
         self.signal = signal or EwmaCross(settings.signal)
         self.traders: dict[str, Trader] = {}
@@ -46,6 +50,7 @@ class MakerFirst:
         """Lots, entries and exits go on: a task under way keeps what its memo says."""
         recipe = Recipe.read(settings)
         self.settings, self.amending = recipe.maker_first or self.settings, recipe.amending
+        self.notional_max = recipe.limits.order_notional_max
         if isinstance(self.signal, EwmaCross):
             self.signal.settings = self.settings.signal
 
@@ -90,7 +95,7 @@ class MakerFirst:
 
     # -- a decision ------------------------------------------------------------------------------
     def decide(self, view: View, symbol: str) -> Decision:
-        trader, wanted, mid = self.traders[symbol], Wanted(self.amending, view, symbol), view.mid(symbol)
+        trader, wanted, mid = self.traders[symbol], Wanted(self.amending, view, symbol, self.notional_max), view.mid(symbol)
         reading = self.signal.read(symbol, mid, view.now_ns) if mid is not None else Reading(side=None, reason="no touch known yet")
         wanted.leave_nobodys({chase.memo for chase in (*trader.entries.values(), *trader.exits.values())})
         Leaving(view, trader, wanted, self.settings.exits, partial(self._interval_ms, view)).advance(mid)

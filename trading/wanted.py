@@ -9,7 +9,7 @@ from decimal import Decimal
 import msgspec
 
 from core.amendments import OnReject, Routing
-from core.money import plain
+from core.money import ONE, ZERO, ceil_to, plain
 from core.notices import Fresh, Notice
 from core.orders import Order
 from core.types import SIDES, Side
@@ -17,6 +17,7 @@ from core.view import View, WantAmend, WantCancel, WantPlace
 from trading import story
 from trading.amend import Amending
 from trading.chase import EXIT, Act, Chase, Move
+from trading.quoting import fit_quantity
 from trading.trader import Trader
 
 
@@ -27,6 +28,7 @@ class Wanted:
     amending: Amending
     view: View
     symbol: str
+    notional_max: Decimal = ZERO  # the person's largest single order; zero for none
     cancels: list[WantCancel] = field(default_factory=list)
     amends: list[WantAmend] = field(default_factory=list)
     places: list[WantPlace] = field(default_factory=list)
@@ -68,12 +70,18 @@ class Wanted:
         is_exit = chase.task.task == EXIT
         if not move.quantity or side in self.changing or not self.view.light(self.symbol, side).is_green:
             return
+        move = msgspec.structs.replace(move, quantity=self._part(move))
         has_twin = self._has_twin(side, move.price, move.quantity)
         if is_exit and (has_twin or not chase.is_tried):
             self.urgent.add(side)
         if not has_twin:
             chase.is_tried = True
             self.places.append(msgspec.structs.replace(chase.wish(move), reduce_only=is_exit and self.amending.can.reduce_only))
+
+    def _part(self, move: Move) -> Decimal:
+        """What is worth more than the person's largest order goes in equal parts, one after the other: else its exit would be denied for ever."""
+        parts = ceil_to(move.quantity * move.price / self.notional_max, ONE) if self.notional_max else ONE
+        return fit_quantity(move.quantity / parts, move.price, self.view.rules(self.symbol)) or move.quantity
 
     def cancel(self, order: Order, reason: str) -> None:
         """A place of that side would be denied beside it."""

@@ -61,6 +61,14 @@ def test_an_entry_follows_the_volatility_too() -> None:
     assert (order.price, desk.one(Place).price) == (D("99.96"), D("99.94"))
 
 
+def test_an_entry_is_sized_at_the_price_where_it_will_stand() -> None:
+    """Four per cent below the touch 200 USDT buy 2.083, not the 2.000 of the touch."""
+    desk = floor(entry=replace(ENTRY, offset_per_vol=D(100)))
+    desk.hand.vol_bps, desk.hand.side = D(4), Side.BUY
+    desk.touch("99.99", "100.01")
+    assert (desk.one(Place).price, desk.one(Place).quantity) == (D("95.99"), D("2.083"))
+
+
 # -- the gates of an entry -----------------------------------------------------------------------
 def test_a_side_with_its_lots_enters_no_more() -> None:
     """lots_max 1 and one lot: no entry is begun, and the side says why."""

@@ -148,3 +148,20 @@ def test_an_exit_at_the_market_is_limited_by_its_own_slippage() -> None:
     desk.touch("99.60", "99.62", after_ms=400)
     desk.canceled(desk.one(Cancel))
     assert desk.one(Place).price == D("99.42")
+
+
+@pytest.mark.parametrize("side", list(Side))
+def test_a_lot_worth_more_than_the_largest_order_leaves_in_equal_parts(side: Side) -> None:
+    """Entered for 200 under a limit of 200; the price has moved and its exit is worth more: two orders of half of it, one after the other."""
+    desk = floor(exits=replace(EXITS, deadline_ms=9000))
+    desk.engine.risk, desk.maker.notional_max = RiskChecks(Limits(order_notional_max=D(200))), D(200)
+    desk.held("2", side, "99.50" if side is Side.BUY else "99.00")  # a profit, or a loss beyond the stop
+    desk.touch("100.10", "100.12", after_ms=50)
+    for _ in range(2):
+        place = desk.ever(Place)[-1]
+        assert (place.side, place.quantity) == (side.opposite, D(1))
+        desk.trade(desk.acknowledge(place), "1")
+        desk.touch("100.10", "100.12", after_ms=50)
+        desk.touch("100.10", "100.12", after_ms=700)
+    assert (desk.trader.lots.open[side], len(desk.ever(Place))) == ([], 2)
+    assert "denied" not in desk.words()
