@@ -345,13 +345,14 @@ class Engine:
                 return
             self.decided_on[symbol] = basis
             books.budget.carry(books.now_ns, (order.created_ns for order in books.orders.open() if order.place_asked is not None))
-            decision = self.strategy.decide(view, symbol)
-        except Exception as error:  # a fault in a strategy halts quoting; orders are canceled and the bot stays up
+            self._carry_out(books, symbol, self.strategy.decide(view, symbol))
+        except Exception as error:  # a fault in a strategy, or in what it wants, halts quoting; orders are canceled and the bot stays up
             if not books.session.halted:  # said once, not at every step
                 self._halt(books, f"an error in the strategy: {type(error).__name__}: {error} ({where(error)})")
             asking.pull_quotes(books)
             asking.send_cancels(books)
-            return
+
+    def _carry_out(self, books: Books, symbol: str, decision: Decision) -> None:
         for want in decision.cancels:
             order = books.orders.by_client_id[want.client_order_id]
             if order.is_open and not order.is_leaving:

@@ -1,13 +1,14 @@
-"""When core.engine asks the strategy: what of the market a decision rests on, lights that turn, and time."""
+"""When core.engine asks the strategy: what of the market a decision rests on, lights that turn, and time; and wishes that cannot be carried out."""
 
 from decimal import Decimal
 
 import pytest
+from msgspec.structs import replace
 
-from core.commands import Place
+from core.commands import Cancel, Place
 from core.events import AnyEvent, Operator, OperatorAction, Timer
 from core.types import Side
-from core.view import View
+from core.view import View, WantCancel
 from tests.core.builders import BTC, Desk, Script, diff, error, ticker, want
 
 
@@ -82,3 +83,22 @@ def test_the_whole_house_waits_for_more_than_market_data() -> None:
     assert desk.engine.uptime.last_ns == advanced_ns
     desk.step(Timer(), after_ms=50)
     assert desk.engine.uptime.last_ns > advanced_ns
+
+
+WRONG = (
+    {"cancels": [WantCancel(client_order_id="gltest-m0-99", reason="never placed")]},
+    {"places": [replace(want(slot=(0, 5)), price="99")]},
+    {"places": [replace(want(slot=(0, 5)), quantity=None)]},
+)
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=["cancel of nobody", "a text for a price", "no quantity"])
+def test_what_a_strategy_wants_wrongly_is_its_error(wrong: dict[str, list[object]]) -> None:
+    """A wish that cannot be carried out halts quoting and cancels, as an error in the strategy does; the engine goes on (I27)."""
+    desk = Desk().connect()
+    desk.rest()
+    for name, wishes in wrong.items():
+        setattr(desk.script, name, wishes)
+    desk.step(Timer())
+    assert desk.one(Cancel).venue_order_id == 11
+    assert desk.light().reason.startswith("halted by an error in the strategy: ")
