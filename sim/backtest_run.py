@@ -30,7 +30,7 @@ from runtime.logfiles import in_words
 from runtime.summary import figures_of, run_json
 from sim.backtest import Backtest, Latency, Plot
 from sim.backtest_words import facts, lines, when
-from sim.shelf import Shelf, ShelfFull
+from sim.shelf import KEPT_MAX, Shelf, ShelfFull, forget_oldest
 from state.store import StoreRefused
 
 EXIT_OK, EXIT_USAGE, EXIT_RISK, EXIT_UNCLEAN, EXIT_INTERRUPTED = 0, 2, 4, 5, 130
@@ -140,8 +140,11 @@ def _whole(test: Backtest, folder: Path, name: str, arguments: Namespace, interr
     code = EXIT_RISK if code == EXIT_OK and snapshot.halted.startswith("risk") else code
     shelf[0].finish(code, reason, last_facts(test))
     shelf[0].close()
+    gone = forget_oldest(folder.parent)
     say(f"{pace.speed(test)} · {test.steps} steps · peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MB")
     say(f"its books are in {name}: python bot.py report --set state.dir={name} (--html, --json)")
+    if gone:
+        say(f"the newest {KEPT_MAX} are kept; gone: {', '.join(gone)}")
     _tell(test, snapshot, code, early, name, arguments)
     if test.broken:
         print(f"backtest: {early}", file=sys.stderr)

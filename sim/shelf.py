@@ -5,6 +5,7 @@ written at once. A later backtest of the same name takes the place of the earlie
 Never: the books of a bot that trades; a fault of the disk that passes for one of the market.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from core.commands import AnyCommand
 from core.engine import Step
 from core.events import Boot, Reply
 from core.notices import Notice
+from runtime.instance_lock import LOCK_NAME, InstanceLock, LockHeld
 from state.intents import Intents
 from state.keeper import Keeper
 from state.recorder import Recorder, recorded
@@ -19,11 +21,34 @@ from state.rows import RunStart
 from state.store import FILE, Store
 
 INTENTS = "intents.log"
+FILES = (INTENTS, FILE, f"{FILE}-wal", f"{FILE}-shm")
 GROUP = 500  # notices of one transaction
+KEPT_MAX = 20
+NAME = re.compile(r"\d{4}-\d\d-\d\dT\d{6}-[A-Z0-9-]+-[0-9a-f]{8}")
 
 
 class ShelfFull(Exception):
     """The books cannot be written; the text says why."""
+
+
+def forget_oldest(shelves: Path) -> list[str]:
+    """Of the folders of backtests the newest KEPT_MAX stay, and those one works on; the names of the others. Files that are none of ours stay too."""
+    found = [path for path in shelves.iterdir() if NAME.fullmatch(path.name) and (path / INTENTS).is_file()]
+    found.sort(key=lambda path: (path / INTENTS).stat().st_mtime_ns, reverse=True)
+    gone = []
+    for folder in found[KEPT_MAX:]:
+        lock = InstanceLock(folder)
+        try:
+            lock.start()
+        except LockHeld:
+            continue
+        for name in (*FILES, LOCK_NAME):
+            (folder / name).unlink(missing_ok=True)
+        lock.stop(0.0)
+        if not any(folder.iterdir()):
+            folder.rmdir()
+        gone.append(folder.name)
+    return gone
 
 
 class Shelf:
@@ -33,7 +58,7 @@ class Shelf:
         """Raises OSError, StoreRefused, ShelfFull."""
         self.is_dead = False
         self._clock_ns = clock_ns
-        for name in (INTENTS, FILE, f"{FILE}-wal", f"{FILE}-shm"):
+        for name in FILES:
             (folder / name).unlink(missing_ok=True)
         self._intents = Intents(folder / INTENTS)
         self._keeper = Keeper(Store(folder / FILE), self._intents.path, lambda reason: None)

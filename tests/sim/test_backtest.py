@@ -13,6 +13,7 @@ import pytest
 
 from runtime.command_line import parse
 from runtime.config import load
+from runtime.instance_lock import InstanceLock
 from sim import backtest_run
 from sim.backtest import Backtest
 from state.report import build
@@ -130,6 +131,23 @@ def test_its_books_are_its_own_and_the_report_reads_them(btc: Path, tmp_path: Pa
     found = build(kept / STORE_FILE, kept / "intents.log", None)
     assert found["fills"] == whole["books"]["fills"] and found["end_reason"] == "the recording is over" and found["exit_code"] == 0
     assert found["undecided"] == [] and found["notes"] == []
+
+
+def test_the_newest_books_are_kept(btc: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Disk has a limit: beyond it the oldest go, but not what somebody works on, nor a file that is none of ours."""
+    monkeypatch.setattr("sim.shelf.KEPT_MAX", 1)
+    seen: list[Path] = []
+    for number in range(4):
+        run(tmp_path, str(btc), "-q", f"--set=risk.loss_quote_max={100 + number}")
+        seen.append(next(path for path in (tmp_path / "state" / "backtest").iterdir() if path not in seen))
+        if number == 0:
+            (seen[0] / "mine.txt").write_text("a note")
+        if number == 1:
+            lock = InstanceLock(seen[1])
+            lock.start()
+    assert [path.exists() for path in seen] == [True, True, False, True]
+    assert [path.name for path in seen[0].iterdir()] == ["mine.txt"] and (seen[1] / "intents.log").exists()
+    lock.stop(0.0)
 
 
 @pytest.mark.side_by_side
