@@ -131,9 +131,9 @@ class Rest:
         if not getattr(self._mine, "is_warm", False):
             self._call("get", "time", {}, ends_s, signed=False)
             self._mine.is_warm = True
-        sent_ms = time.time() * 1000
+        sent_ms = self.clock.local_ms()
         answer = self._call("get", "time", {}, ends_s, signed=False)
-        self.clock.learn(wire.server_time_ms(answer.body), sent_ms, time.time() * 1000)
+        self.clock.learn(wire.server_time_ms(answer.body), sent_ms, self.clock.local_ms())
         return self.clock.offset_ms
 
     def know_limits(self, limits: Iterable[RateLimit]) -> None:
@@ -179,7 +179,7 @@ class Rest:
     def _exchange(self, method: str, path: str, params: Mapping[str, str], left_s: float, *, signed: bool, sapi: bool) -> requests.Response:
         client = self._client()
         client._requests_params = {"timeout": (min(self._connect_timeout_s, left_s), left_s), "allow_redirects": False}
-        client.timestamp_offset = self.clock.offset_ms
+        client.timestamp_offset = self.clock.now_ms() - int(time.time() * 1000)  # it adds the wall clock of this moment
         begin_call(left_s)
         request = client._request_margin_api if sapi else client._request_api
         version = 1 if sapi else client.PRIVATE_API_VERSION

@@ -7,7 +7,6 @@ Source: binance-wire 6 (session.logon, userDataStream.subscribe.signature, what 
 """
 
 import random
-import time
 from collections.abc import Callable
 from typing import Protocol
 
@@ -207,7 +206,7 @@ class ApiSession(Feed):
     def _on_time(self, reply: frames.ApiReply) -> Leave | None:
         if reply.status != 200:
             return self._refused(reply)
-        self._clock.learn(wire.server_time_ms(reply.result), self._time_sent_ms, time.time() * 1000)
+        self._clock.learn(wire.server_time_ms(reply.result), self._time_sent_ms, self._clock.local_ms())
         self._begin()
         return None
 
@@ -242,7 +241,7 @@ class ApiSession(Feed):
 
     def _ask_time(self) -> None:
         self._clock_tries += 1
-        self._time_sent_ms = time.time() * 1000
+        self._time_sent_ms = self._clock.local_ms()
         self._ask(TIME, lambda number: self._requests.plain(number, "time", {}))
 
     def _ask(self, what: str, text_of: Callable[[str], str]) -> None:

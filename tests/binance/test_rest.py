@@ -189,6 +189,20 @@ def test_clock_offset() -> None:
     assert measured_ms - 2 <= signed_ms <= time.time() * 1000 + 2
 
 
+@pytest.mark.parametrize("step_s", [3600, -3600])
+def test_a_wall_clock_that_is_put_right_changes_nothing(monkeypatch: pytest.MonkeyPatch, step_s: int) -> None:
+    """The computer's clock is set by an hour while the bot runs: timestamps stay right without a new measurement, and a new one finds the same
+    offset, so that "since" in the engine's time still means the same moment to the venue (a search would else begin after the order it seeks)."""
+    wall = time.time
+    with FakeHttp({("GET", TIME): lambda request: Reply({"serverTime": int(wall() * 1000) + 5000}), ("POST", ORDER): Reply()}) as server:
+        rest = rest_of(server)
+        before_ms = rest.sync_clock()
+        monkeypatch.setattr(time, "time", lambda: wall() + step_s)
+        rest.send("post", "order", PARAMS, 1)
+        assert abs(int(server.requests[-1].params["timestamp"]) - wall() * 1000 - 5000) < 1000
+        assert abs(rest.sync_clock() - before_ms) < 1000
+
+
 def test_a_refused_timestamp_mends_itself() -> None:
     """-1021 on a read: the clock is measured and the read repeated. On an order: refused once, measured before the next."""
     refusal = Reply({"code": -1021, "msg": "Timestamp for this request is outside of the recvWindow."}, 400)
