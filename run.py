@@ -271,7 +271,7 @@ class Run:
         self.shutdown_ms = round((time.monotonic() - begun_s) * 1000)
         code = RUN_AGAIN if self._was_reset and not self.stopper.asked.is_set() else self._exit_code(proven, snapshot)
         guard = threading.Timer(max(0.1, deadline_s - time.monotonic()), self._end_now)
-        guard.daemon = True
+        guard.name, guard.daemon = "last-resort", True
         guard.start()
         self._last_words(code, reason, snapshot, seconds, deadline_s)
         self.parts.stop()

@@ -9,11 +9,13 @@ import importlib.util
 import re
 import stat
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from runtime.config_source import FILE_BYTES_MAX, read_file
+from runtime.worker import Worker
 
 KEY, SECRET, PEM = "GREENLIGHT_API_KEY", "GREENLIGHT_API_SECRET", "GREENLIGHT_PRIVATE_KEY_FILE"
 FILE, NAMES = "keys.yaml", ("api_key", "api_secret", "private_key_file")
@@ -61,17 +63,17 @@ def ask_keyring() -> dict[str, str]:
         return {}
     found: dict[str, str] = {}
 
-    def look() -> None:
+    def look(stopping: threading.Event) -> None:
         try:
             keyring = importlib.import_module("keyring")
             found.update({name: str(text).strip() for name in NAMES if (text := keyring.get_password(SERVICE, name))})
         except Exception as error:  # a backend's own; its text may hold anything
             found["fault"] = type(error).__name__
 
-    thread = threading.Thread(target=look, name="keyring", daemon=True)
-    thread.start()
-    thread.join(KEYRING_S)
-    if thread.is_alive():
+    asked = Worker("keyring", look)
+    asked.start()
+    asked.stop(time.monotonic() + KEYRING_S)
+    if asked.is_running:
         raise KeysError(f"the keyring gives no answer in {KEYRING_S:.0f} s; unlock it, or set {KEY} and {SECRET}")
     return {} if "fault" in found else found
 

@@ -18,20 +18,20 @@ CROSSES = Reject(-2010, "Order would immediately match and take.")
 
 def enter(matching: Matching, command: Place, now_ms: int) -> OrderFacts:
     """Raises Reject."""
-    made = matching.place(_request_of(command), now_ms)
+    made = matching.place(request_of(command), now_ms)
     return facts_of(made.order, tuple(fill_of(trade, command.client_order_id) for trade in made.trades))
 
 
 def enter_list(matching: Matching, command: PlaceOco, now_ms: int) -> OcoAnswer:
     """Raises Reject."""
-    _, (stop, profit) = matching.place_pair(ListRequest(command.list_id, _request_of(command.stop), _request_of(command.profit)), now_ms)
+    _, (stop, profit) = matching.place_pair(ListRequest(command.list_id, request_of(command.stop), request_of(command.profit)), now_ms)
     return OcoAnswer(stop=facts_of(stop), profit=facts_of(profit))
 
 
 def check_filters(matching: Matching, command: Replace, now_ms: int) -> None:
     """Before the cancel the venue judges filters and counts; balance and touch only after it. Raises Reject."""
     try:
-        matching.check(_request_of(command.place), now_ms)
+        matching.check(request_of(command.place), now_ms)
     except Reject as no:
         if no.code != -2010 or no.message.startswith("Filter failure"):
             raise
@@ -70,7 +70,7 @@ def half_refused(answers: Sequence[Answer]) -> VenueError | None:
     return answers[0].placed.error if answers and isinstance(answers[0], ReplaceAnswer) else None
 
 
-def _request_of(command: Place) -> PlaceRequest:
+def request_of(command: Place) -> PlaceRequest:
     return PlaceRequest(
         symbol=command.symbol,
         side=command.side.value,

@@ -132,7 +132,7 @@ def _watch_stdin(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
 def _read_faults(server: Server, path: Path) -> None:
     try:
         server.apply_faults(json.loads(path.read_bytes()))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise BuildError(f"--faults {path}: {error.strerror if isinstance(error, OSError) else error}") from error
 
 

@@ -78,13 +78,13 @@ def build(options: Options) -> Parts:
     try:
         folder = StateFolder(options.state) if options.state is not None else None
         state = folder.load() if folder is not None and not options.fresh else None
+        if state is not None and not _continues(state, options, rules):
+            notes.append("the market changed: a new account begins")
+            state = None
+        if folder is not None and state is None:
+            folder.forget()
     except StateError as error:
         raise BuildError(str(error)) from error
-    if state is not None and not _continues(state, options, rules):
-        notes.append("the market changed: a new account begins")
-        state = None
-    if folder is not None and state is None:
-        folder.forget()
     matching = _matching(options, rules, state)
     uid = int(str(state["instance"])) if state is not None else options.uid or new_instance()
     desk = _desk(options, rules, matching, uid)

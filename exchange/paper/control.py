@@ -58,7 +58,7 @@ class Control:
             text = await request.read()
             body = json.loads(text) if text else {}
             return self._response(200, route(body, query))
-        except (ControlError, ValueError, Reject) as error:
+        except (ControlError, ValueError, RecursionError, Reject) as error:
             return self._response(400, {"error": str(error)})
 
     @staticmethod

@@ -80,7 +80,7 @@ class StateFolder:
             return None
         except OSError as error:
             raise StateError(f"cannot read {self.account_path}: {error.strerror}") from error
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise StateError(f"{self.account_path} is not valid JSON ({error}); start with --fresh") from error
         if not isinstance(state, dict) or state.get("version") != VERSION:
             raise StateError(f"{self.account_path} is not a paper account of version {VERSION}; start with --fresh")

@@ -43,7 +43,7 @@ def given_rules(path: Path) -> dict[str, SymbolRules]:
     try:
         body = json.loads(path.read_bytes())
         return {str(entry["symbol"]): SymbolRules.from_exchange_info(entry) for entry in body["symbols"]}
-    except (OSError, ValueError, KeyError, TypeError, ArithmeticError, AssertionError) as error:
+    except (OSError, ValueError, RecursionError, KeyError, TypeError, ArithmeticError, AssertionError) as error:
         why = error.strerror if isinstance(error, OSError) else f"not in Binance's form ({error!r})"
         raise RecordingError(f"--exchange-info {path}: {why}") from error
 
@@ -58,7 +58,7 @@ def _beside(group: SymbolFiles) -> tuple[SymbolRules, str] | None:
             entry = next((one for one in entries if one["symbol"] == group.symbol), None)
             if entry is not None:
                 return SymbolRules.from_exchange_info(entry), f"{group.symbol}: rules from {path.name} beside the recording"
-        except (ValueError, KeyError, TypeError, ArithmeticError, AssertionError) as error:
+        except (ValueError, RecursionError, KeyError, TypeError, ArithmeticError, AssertionError) as error:
             raise RecordingError(f"{path.name}:0: not an exchangeInfo answer ({error!r}); mend it or move it away") from error
     return None
 

@@ -86,7 +86,7 @@ class Session(Connection):
         """One request."""
         try:
             request = json.loads(text, parse_float=_Fraction)
-        except ValueError:
+        except (ValueError, RecursionError):  # brackets without end
             request = None
         if not isinstance(request, dict):
             self._reply(None, Answer(400, {"code": _BAD_REQUEST.code, "msg": _BAD_REQUEST.message}), True, False)

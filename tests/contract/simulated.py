@@ -39,8 +39,9 @@ from core.ports import Answered, Capabilities, NotSent, Refused, Strategy
 from core.types import Balance, Connection, OrderFacts, RateLimit, Side, SymbolRules, VenueError
 from exchange.paper.lists import ListRequest
 from exchange.paper.matching import Matching
-from exchange.paper.model import ListReport, OrderReport, PaperOrder, PlaceRequest, Reject
+from exchange.paper.model import ListReport, OrderReport, PaperOrder, Reject
 from order_book_manager import OrderBookManager
+from sim.entries import request_of
 from sim.facts import account_position, execution_report, facts_of, fill_of, paper_rules
 
 T = TypeVar("T")
@@ -199,20 +200,6 @@ class SimulatedVenue:
             return DepthSnapshot(symbol=command.symbol, last_update_id=last_id, bids=tuple(bids), asks=tuple(asks))
 
         return self._answer(command, call)
-
-
-def request_of(command: Place) -> PlaceRequest:
-    return PlaceRequest(
-        symbol=command.symbol,
-        side=command.side.value,
-        type=command.type.value,
-        time_in_force=None if command.time_in_force is None else command.time_in_force.value,
-        quantity=command.quantity,
-        quote_quantity=None,
-        price=command.price,
-        client_order_id=command.client_order_id,
-        stop_price=command.stop_price,
-    )
 
 
 class AtOnce:

@@ -241,7 +241,7 @@ def test_fresh_and_changed_markets_begin_a_new_instance(tmp_path: Path) -> None:
 
 
 @BESIDE
-@pytest.mark.parametrize("text", ["{", "[]", '{"version": 99}', '{"version": 1, "market": "synthetic"}'])
+@pytest.mark.parametrize("text", ["{", "[" * 60_000, "[]", '{"version": 99}', '{"version": 1, "market": "synthetic"}'], ids=lambda text: text[:20])
 def test_a_broken_state_is_said(tmp_path: Path, text: str) -> None:
     """One line naming the file, exit code 2; --fresh starts anyway."""
     (tmp_path / "account.json").write_text(text)

@@ -65,10 +65,12 @@ def test_half_done_replace_is_409_with_data(exchange: Exchange) -> None:
 
 
 def test_bad_requests(exchange: Exchange) -> None:
-    """Not JSON, no method, an unknown method, a bad signature: each is a refusal, the connection stays."""
+    """Not JSON, brackets without end, no method, an unknown method, a bad signature: each is a refusal, the connection stays."""
     with exchange.ws_api() as socket:
-        socket.send("{")
-        assert socket.wait(lambda message: message["id"] is None)["error"]["code"] == -1135
+        for text in ("{", "[" * 60_000):
+            socket.send(text)
+            assert socket.wait(lambda message: message["id"] is None)["error"]["code"] == -1135
+            socket.messages.clear()
         assert socket.request("no.such.method")["error"]["code"] == -1020
         bad = socket.request("account.status", {**socket.with_signature(), "signature": "00"})
         assert (bad["status"], bad["error"]["code"]) == (400, -1022)
