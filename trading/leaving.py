@@ -10,6 +10,7 @@ from decimal import Decimal
 
 import msgspec
 
+from core.light import Colour
 from core.lots import Lot
 from core.money import BPS, ZERO, floor_to, plain
 from core.types import SIDES
@@ -21,6 +22,7 @@ from trading.quoting import fit_quantity
 from trading.trader import Trader, key_of
 from trading.wanted import Wanted
 
+SHUT = "no order may leave"
 REMEMBER_BEST = Decimal("0.25")  # a trailing stop's best price is written down again after moving by this part of the trail
 
 
@@ -50,6 +52,10 @@ class Leaving:
         self._watch(lot, price)
         key = key_of(lot.side, lot.number)
         chase = self.trader.exits.get(key)
+        if self._is_shut(lot, chase):
+            if chase is None:
+                return
+            chase.ending = chase.ending or SHUT
         if chase is None:
             why = self._why_leave(lot, price)
             if why is None:
@@ -65,13 +71,18 @@ class Leaving:
         self.trader.is_changed = True
         self._over(lot, chase, price, mid)
 
+    def _is_shut(self, lot: Lot, chase: Chase | None) -> bool:
+        """The side is red and the exit has no order at the venue: an outage or a halt is no time in which nobody took it."""
+        is_red = self.view.light(self.trader.lots.symbol, lot.side.opposite).colour is Colour.RED
+        return is_red and (chase is None or not (self.view.orders_of(chase.memo) or self.view.is_undecided(chase.memo)))
+
     def _over(self, lot: Lot, chase: Chase, price: Decimal, mid: Decimal) -> None:
         """No order of it is left. A maker exit that is late goes on at the market, unless it is a take-profit that no longer pays."""
         task, now_ns, most, rest = chase.task, self.view.now_ns, plain(self.settings.slippage_bps_max), "the rest" if chase.filled else "it"
         took_ns = now_ns - task.created_ns
         if chase.filled:
             self.wanted.say("FILL", chase, story.parted(chase.filled, task.is_taker, chase.reprices, took_ns, lot.quantity))
-        elif task.is_taker:
+        elif task.is_taker and chase.ending != SHUT:
             self.wanted.say("TIMEOUT", chase, f"nothing could be taken within {most} bps in {story.seconds(took_ns)} · begins anew as a maker")
         late = chase.ending == "deadline" and not task.is_taker and bool(fit_quantity(chase.left, price, self.view.rules(task.symbol)))
         if late and not exits.may_take(Why(task.reason), lot, price):

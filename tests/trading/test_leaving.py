@@ -1,13 +1,16 @@
 """trading/leaving.py under the engine: an exit is begun only where its order can be, remembered as far as it has come, and holds nobody up."""
 
+from collections.abc import Callable
+
 import msgspec
 import pytest
 from msgspec.structs import replace
 
 from core.commands import Cancel, Place
+from core.events import Operator, OperatorAction, StreamDown
 from core.lots import Holding
 from core.notices import Remembered
-from core.types import Side
+from core.types import Connection, Side
 from tests.trading.floor import ENTRY, EXITS, D, Floor
 from trading.exits import Why, deadline_ms, overtakes
 from trading.risk import Limits, RiskChecks
@@ -165,3 +168,36 @@ def test_a_lot_worth_more_than_the_largest_order_leaves_in_equal_parts(side: Sid
         desk.touch("100.10", "100.12", after_ms=700)
     assert (desk.trader.lots.open[side], len(desk.ever(Place))) == ([], 2)
     assert "denied" not in desk.words()
+
+
+def halted(desk: Floor) -> None:
+    desk.step(Operator(action=OperatorAction.HALT))
+
+
+def unplugged(desk: Floor) -> None:
+    desk.step(StreamDown(connection=Connection.USER, reason="reset"))
+
+
+@pytest.mark.parametrize("stop", [halted, unplugged])
+@pytest.mark.parametrize("is_begun", [True, False])
+def test_an_outage_or_a_halt_is_no_time_in_which_nobody_took_it(stop: Callable[[Floor], None], is_begun: bool) -> None:
+    """Twenty seconds of red below the stop: no exit is begun, told, counted or written down again and again; when the side is green it begins."""
+    desk = floor()
+    desk.held("2")
+    if is_begun:
+        desk.touch("99.60", "99.62", after_ms=50)
+        desk.acknowledge(desk.one(Place))
+    stop(desk)
+    for cancel in desk.sent(Cancel):
+        desk.canceled(cancel)
+    begun, memories, told = desk.trader.tally.exits, 0, 0
+    for _ in range(200):
+        desk.touch("99.60", "99.62", after_ms=100)
+        told += sum(" exit " in notice.words() for notice in desk.last.notices)
+        memories += sum(isinstance(notice, Remembered) for notice in desk.last.notices + desk.last.facts)
+    assert (desk.trader.tally.exits, told) == (begun, 0)
+    assert memories <= 1 and not desk.trader.exits
+    if stop is halted:
+        desk.step(Operator(action=OperatorAction.RESUME))
+        desk.touch("99.60", "99.62", after_ms=100)
+        assert desk.ever(Place)[-1].quantity == D(2) and desk.trader.tally.exits == begun + 1

@@ -62,7 +62,7 @@ def test_each_class_has_its_fill_ratio() -> None:
     tally = desk.trader.tally.shown()
     assert tally["fill_ratios"] == {"entry maker": "0.0000", "entry taker": "1.0000", "exit maker": "0.0000", "exit taker": "1.0000"}
     assert (tally["entries"], tally["fallbacks"], tally["exits"]) == (1, 1, 1)
-    assert (tally["filled"], tally["timeouts"], tally["wait_ms_mean"]) == (0, 1, None), "what was taken is no maker's fill"
+    assert (tally["filled"], tally["timeouts"], tally["waited_ns"]) == (0, 1, 0), "what was taken is no maker's fill"
     words = tally_lines("BTCUSDT", tally)
     assert words[1] == "opens    BTCUSDT maker 0 of 1 filled (0%) · taker 1 of 1 filled (100%), 2 at 0.0 bp commission"
     assert words[2].startswith("closes   BTCUSDT maker 0 of 1")
