@@ -259,9 +259,9 @@ DATA = next((one for one in (ROOT.parent / "shared/data/binance_spot_l2", Path("
 @pytest.mark.skipif(DATA is None, reason="no recordings beside the project")
 @pytest.mark.parametrize("strategy", ["market_maker", "maker_first"])
 def test_both_strategies_over_a_real_recording(strategy: str, tmp_path: Path, capsys: Told) -> None:
-    """Twenty seconds of BTCUSDT with the settings of config.yaml: orders, and a proof."""
+    """Ten seconds of BTCUSDT with the settings of config.yaml: orders, and a proof."""
     settings = (f"strategy={strategy}", "maker_first.signal={sample_ms: 100, fast_s: 1, slow_s: 3, trend_bps_min: 0}")
-    code = run(tmp_path, str(DATA / "btcusdt_20240808.gz"), "--run-for=20", "--json", "-q", settings=settings)  # type: ignore[operator]
+    code = run(tmp_path, str(DATA / "btcusdt_20240808.gz"), "--run-for=10", "--json", "-q", settings=settings)  # type: ignore[operator]
     whole = json.loads(capsys.readouterr().out)
     assert code == 0 and whole["orders_placed"] > 0 and whole["proof"]["equal"]
 
