@@ -53,7 +53,8 @@ class PaperProcess:
         )
         first: queue.SimpleQueue[str] = queue.SimpleQueue()
         threading.Thread(target=self._read_stdout, args=(first,), name="paper-stdout", daemon=True).start()
-        threading.Thread(target=self._read_stderr, name="paper-stderr", daemon=True).start()
+        errors = threading.Thread(target=self._read_stderr, name="paper-stderr", daemon=True)
+        errors.start()
         try:
             line = first.get(timeout=READY_TIMEOUT_S)
         except queue.Empty:
@@ -61,7 +62,7 @@ class PaperProcess:
             raise PaperFailed(f"the paper exchange was not ready within {READY_TIMEOUT_S:g} s", is_usage=False) from None
         if not line:
             code = self._child.wait(timeout=5)
-            time.sleep(0.05)  # let the stderr reader take the last line
+            errors.join(1.0)  # it ends once it has taken the last line
             self.stop(time.monotonic() + 1.0)
             raise PaperFailed("\n".join(self._errors) or f"the paper exchange ended with code {code}", is_usage=code == 2)
         self.ready = json.loads(line)
