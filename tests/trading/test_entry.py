@@ -50,6 +50,7 @@ def test_a_fill_commits_the_lot_and_nothing_before_it() -> None:
     desk.trade(order, "1.5")
     (lot,) = desk.trader.lots.open[Side.BUY]
     assert (lot.number, lot.quantity, lot.price, lot.is_committed) == (1, D(2), D("99.99"), True)
+    assert (lot.take_profit_bps, lot.reason, lot.opened_ns) == (D(10), "by hand", order.created_ns)
     assert desk.trader.entries == {}
 
 

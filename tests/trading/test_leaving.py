@@ -10,7 +10,7 @@ from core.commands import Cancel, Place
 from core.events import Operator, OperatorAction, StreamDown
 from core.lots import Holding
 from core.notices import Remembered
-from core.types import Connection, Side
+from core.types import Connection, Side, TimeInForce
 from tests.trading.floor import ENTRY, EXITS, D, Floor
 from trading.exits import Why, deadline_ms, overtakes
 from trading.risk import Limits, RiskChecks
@@ -85,6 +85,9 @@ def test_the_best_price_of_a_trailing_stop_is_on_disk_as_it_moves(side: Side) ->
             again = msgspec.json.decode(memory, type=Trader).lots.open[side][0]
             assert (again.is_trailing, abs(again.best - lot.best) / lot.best * 10_000 < 1) == (True, True)
     assert lot.is_trailing
+    for _ in range(3):
+        desk.touch(str(bid), str(bid + D("0.02")), after_ms=100)
+        assert not [notice for notice in desk.last.notices + desk.last.facts if isinstance(notice, Remembered)], "what stands still is not written"
 
 
 def test_an_exit_that_cannot_be_placed_does_not_hold_the_cancel_of_an_entry_up() -> None:
@@ -151,6 +154,18 @@ def test_an_exit_at_the_market_is_limited_by_its_own_slippage() -> None:
     desk.touch("99.60", "99.62", after_ms=400)
     desk.canceled(desk.one(Cancel))
     assert desk.one(Place).price == D("99.42")
+
+
+def test_a_late_part_takes_what_is_left_of_the_part_and_no_more() -> None:
+    """Half of a lot of 2 is to leave at its take-profit; half of that was taken by makers: at the market goes 0.5, the other 1 stays."""
+    desk = floor(exits=replace(EXITS, share=D("0.5")))
+    desk.held("2")
+    desk.touch("100.10", "100.12", after_ms=50)
+    desk.trade(desk.acknowledge(desk.one(Place)), "0.5")
+    desk.touch("100.10", "100.12", after_ms=1001)
+    desk.canceled(desk.one(Cancel))
+    place = desk.one(Place)
+    assert (place.time_in_force, place.quantity, desk.trader.lots.quantity(Side.BUY)) == (TimeInForce.IOC, D("0.5"), D("1.5"))
 
 
 @pytest.mark.parametrize("side", list(Side))
