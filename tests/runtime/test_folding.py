@@ -7,9 +7,12 @@ import pytest
 from core.commands import ReadAccount, ReadDepth, Request
 from core.engine import Step
 from core.events import Outcome, Reply, StoreHealth, StreamDown, StreamUp, Timer
-from core.notices import Sent
+from core.light import Colour, Light
+from core.notices import LightChanged, Sent
 from core.types import Connection, Side
 from runtime.console import Console
+from runtime.console_lines import Line
+from runtime.folding import SameLights
 from tests.core.builders import BTC, ETH, MS, Desk, depth_snapshot, diff, error, report, want
 from tests.runtime.bench import Bench
 
@@ -188,3 +191,13 @@ def test_details_show_every_line(tmp_path: Path) -> None:
     lose(told)
     said = told.turn()
     assert sum(line.startswith("LIGHT") for line in said) == 4 and sum(line.startswith("CANCEL") for line in said) == 2
+
+
+def test_lights_of_two_steps_are_two_lines() -> None:
+    """The same turn a step later is another fact."""
+    red, green = (Light(colour, "halted" if colour is Colour.RED else "fresh", 0, "") for colour in (Colour.RED, Colour.GREEN))
+    change = LightChanged(tag="LIGHT", symbol="BTCUSDT", side=Side.BUY, before=green, light=red, waited_ms=0)
+    first, second = (Line(at_ns=at_ns, tag="LIGHT", symbol="BTCUSDT", text=change.words(), level=20) for at_ns in (1, 2))
+    lights = SameLights()
+    assert lights.takes(first, change) and not lights.takes(second, change)
+    assert lights.flush() == [first] and lights.flush() == []
