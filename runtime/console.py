@@ -78,7 +78,7 @@ class Console(Worker):
         self.on_notice: Callable[[Notice], None] = lambda notice: None  # and what the engine noticed, as facts
         self._waiting: deque[Entry] = deque()
         self._skipped: dict[str, int] = {}
-        self._skipped_told = 0
+        self._skipped_told = self._unshown_told = 0
         self._skipped_lock = threading.Lock()  # guards _skipped, memory only
         self._repeats, self._file_repeats = Repeats(), Repeats()  # of what is said, and of what an outage leaves to the file
         self._lights, self._outages = SameLights(), Outages()
@@ -264,6 +264,11 @@ class Console(Worker):
             so_far = ", ".join(f"{count} {tag}" for tag, count in skipped.items())
             text = f"{total - self._skipped_told} lines skipped, the console's queue was full ({so_far} so far)"
             self._skipped_told = total
+            self._say(Line(at_ns=now_ns, tag="LOG", text=text, level=logging.WARNING))
+        unshown = self._terminal.dropped - self._unshown_told
+        if unshown and self._terminal.has_room:
+            self._unshown_told += unshown
+            text = f"{unshown} lines were not shown here, nobody took them in time; the log files have them"
             self._say(Line(at_ns=now_ns, tag="LOG", text=text, level=logging.WARNING))
 
     def _status_text(self) -> str:

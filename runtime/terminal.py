@@ -44,6 +44,11 @@ class Terminal(Worker):
         if not self.pinned:
             self._wake.set()
 
+    @property
+    def has_room(self) -> bool:
+        """Somebody reads, and most of the queue is free."""
+        return not self.gone and len(self._waiting) < WAITING_MAX // 2
+
     def stop(self, deadline: float) -> None:
         """Write what waits, clear the pinned line; a blocked stdout is given up after 1 s or at `deadline` (time.monotonic())."""
         self._stopping.set()

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from runtime import terminal
 from runtime.logfiles import LogFiles
 from tests.runtime.bench import NS, Bench, wait_for
 from tests.timing import SOON_S, quickest_s
@@ -45,6 +46,29 @@ def blocked_stop_s(tmp_path: Path) -> float:
     assert wait_for(lambda: not bench.console.is_blocked)
     bench.stream.close()
     return took_s
+
+
+def test_what_a_slow_reader_missed_is_told_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines that a full terminal queue lost are counted, and said once somebody reads again; the log file has them."""
+    monkeypatch.setattr(terminal, "WAITING_MAX", 20)
+    reader, writer = os.pipe()
+    bench = Bench(tmp_path, stream=open(writer, "w", encoding="utf-8"))  # noqa: SIM115 - closed below
+    bench.console.start()
+    for number in range(2_000):
+        bench.console.line("PLACE", "BTCUSDT", f"place {number} " + "x" * 200)
+    assert wait_for(lambda: not bench.console._waiting and bench.console._terminal.dropped > 0, 30)
+    shown: list[bytes] = []
+    reading = threading.Thread(target=lambda: shown.extend(iter(lambda: os.read(reader, 65_536), b"")))
+    reading.start()
+    assert wait_for(lambda: b"lines were not shown here" in b"".join(shown), 30)
+    bench.stop()
+    bench.stream.close()
+    reading.join(30)
+    os.close(reader)
+    text = b"".join(shown).decode()
+    (told,) = re.findall(r"LOG +(\d+) lines were not shown here, nobody took them in time; the log files have them", text)
+    assert int(told) == bench.console._terminal.dropped == 2_000 - text.count(" PLACE ")
+    assert bench.text_log.count(" PLACE ") == 2_000
 
 
 @pytest.mark.parametrize("how", ["blocked", "closed", "gone"])
