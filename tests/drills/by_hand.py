@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from core.amendments import OnReject, Routing
 from core.orders import Order
@@ -112,6 +113,18 @@ class Stage:
     def do(self, wish: Wish) -> None:
         self.hand.wish = wish
         wait_until(lambda: self.hand.wish is None, SETTLED_S, "a green side")
+
+    @contextmanager
+    def patient(self) -> Iterator[None]:
+        """What is asked meanwhile may take its time."""
+        engine = self.bot.session.engine
+        assert engine.books is not None
+        before = engine.timing
+        engine.timing = engine.books.timing = replace(before, order_timeout_ms=int(SOON_S * 1000))
+        try:
+            yield
+        finally:
+            engine.timing = engine.books.timing = before
 
     def door(self, after: int, method: str) -> list[Row]:
         return [row for row in self.rig.door(after) if row["method"] == method]

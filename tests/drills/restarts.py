@@ -84,26 +84,35 @@ def three_starts(folder: Path, seconds: float, killed_after_s: float, *more: str
         path = root / "state" / name
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
     first = BotProcess("--json", "--run-for", str(seconds), *more, root=root)
+    first_fills_s = [first_fill_s(first)]
     codes = [first.wait(seconds + 30)]
     second = BotProcess("--json", *more, root=root)
-    wait_until(lambda: second.first_s("FILL") is not None, FIRST_FILL_S + 2, "the first FILL of run 2")
+    first_fills_s.append(first_fill_s(second))
     time.sleep(killed_after_s)
     os.kill(second.process.pid, signal.SIGKILL)
     codes.append(second.wait(SOON_S))
     third = BotProcess("--json", "--run-for", str(seconds), *more, root=root)
+    first_fills_s.append(first_fill_s(third))
     codes.append(third.wait(seconds + 30))
     at_venue, open_at_venue = truth(root)
     return Restarts(
         first=first.result(),
         third=third.result(),
         codes=(codes[0], codes[1], codes[2]),
-        first_fill_s=tuple(run.first_s("FILL") for run in (first, second, third)),
+        first_fill_s=tuple(first_fills_s),
         recorded=recorded_by_run(root, 2),
         at_venue=at_venue,
         open_at_venue=open_at_venue,
         refusals=[line for run in (first, second, third) for line in run.refusals],
         lines=[*second.lines[-20:], *third.lines],
     )
+
+
+def first_fill_s(run: BotProcess) -> float | None:
+    """Since the start, without the time in which its main thread was due and got no core; None where it ended before."""
+    wait_until(lambda: run.first_s("FILL") is not None or run.process.poll() is not None, 2 * SOON_S, "the first FILL")
+    kept_waiting_s, at_s = run.kept_waiting_s(), run.first_s("FILL")
+    return None if at_s is None else at_s - kept_waiting_s
 
 
 def recorded_by_run(root: Path, run: int) -> list[TradeId]:
