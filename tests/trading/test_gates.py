@@ -125,6 +125,22 @@ def test_what_follows_the_price_leaves_the_day_its_orders() -> None:
 
 
 # -- the gates of a fallback ---------------------------------------------------------------------
+def test_without_the_fallback_a_timeout_earns_no_flag() -> None:
+    """The line says so, and nothing is left to be forgotten later."""
+    desk = floor(entry=replace(ENTRY, fallback=False))
+    timed_out(desk)
+    assert (desk.trader.recheck, "no fallback" in desk.words()) == ({}, True)
+
+
+def test_a_stop_loss_that_is_off_ends_no_entry() -> None:
+    """Half filled, and the price far below it: with a stop of 0 the entry follows on."""
+    desk = floor(entry=replace(ENTRY, deadline_ms=9000), exits=replace(EXITS, stop_loss_bps=D(0)))
+    order = desk.enter()
+    desk.trade(order, "1")
+    desk.touch("98.00", "98.02", after_ms=50)
+    assert (desk.changes(), desk.trader.entries[Side.BUY].ending) == ([], "")
+
+
 def test_a_flag_is_as_old_as_its_deadline_not_as_the_venues_word() -> None:
     """The word on the cancel took 1.5 s of the 1 s in which the timeout may be thought over: nothing is taken."""
     desk = floor(entry=replace(ENTRY, recheck_ms_max=1000))

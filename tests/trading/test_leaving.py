@@ -154,6 +154,8 @@ def test_an_exit_at_the_market_is_limited_by_its_own_slippage() -> None:
     desk.touch("99.60", "99.62", after_ms=400)
     desk.canceled(desk.one(Cancel))
     assert desk.one(Place).price == D("99.42")
+    (chase,) = desk.trader.exits.values()
+    assert chase.task.deadline_ns - chase.task.created_ns == 1_000_000_000, "then it is tried as a maker again"
 
 
 def test_a_late_part_takes_what_is_left_of_the_part_and_no_more() -> None:
