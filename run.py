@@ -52,6 +52,7 @@ EXIT_OK, EXIT_USAGE, EXIT_RISK, EXIT_UNCLEAN = 0, 2, 4, 5
 RUN_AGAIN = -1  # no exit code: the venue was reset, the next run begins at once
 SOCKETS_SHUT_BEFORE_END_S = 1.0
 LAST_LINE_BEFORE_END_S = 0.5
+DEAF_MS = 1500
 REPORT_S_MAX, REPORT_BEFORE_END_S = 2.0, 0.7
 POLL_S = 0.05
 TRADING_STALL_S, INBOX_AGE_MS_MAX = 2.0, 1000.0
@@ -261,10 +262,11 @@ class Run:
         reason = self.stopper.reason or RESET
         self.session.inbox.post(StopRequested(reason=reason))
         proven = self._wait_for_proof(deadline_s - SOCKETS_SHUT_BEFORE_END_S)
-        if not self.loop.is_running and not self.loop.finished.is_set():  # it died, and with it everybody who cancels
+        if not proven and self._is_deaf:
             session = self.session
             told = sweep(session.lanes[0], session.venue.cancel_all, session.tag, deadline_s - SOCKETS_SHUT_BEFORE_END_S)
             self.console.line("RISK", "all", told)
+            proven = self._wait_for_proof(deadline_s - SOCKETS_SHUT_BEFORE_END_S)
         self.session.rest.shut()
         self.loop.stop(deadline_s - LAST_LINE_BEFORE_END_S)
         snapshot = picture(self.session.engine)
@@ -295,9 +297,14 @@ class Run:
         while time.monotonic() < until_s:
             if self.loop.finished.wait(POLL_S):
                 return True
-            if not self.loop.is_running:
+            if self._is_deaf:
                 return False
         return False
+
+    @property
+    def _is_deaf(self) -> bool:
+        """The trading thread has died, or has not taken the stop for so long that it hangs in a step: nobody cancels."""
+        return not self.loop.is_running or self.session.inbox.age_ms > DEAF_MS
 
     def _exit_code(self, proven: bool, snapshot: Snapshot | None) -> int:
         if not proven or snapshot is None or snapshot.proof is None or not snapshot.proof.equal or snapshot.orders_open:

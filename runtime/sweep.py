@@ -1,4 +1,4 @@
-"""When the trading thread has died: what is open with our tag is canceled all the same, by the venue's own list, for nobody else will.
+"""When the trading thread has died or hangs: what is open with our tag is canceled all the same, by the venue's own list, for nobody else will.
 
 Who calls it: run.py in its stop, on the main thread; the calls run on a lane. It knows nothing of the books: fills and endings are read by the
 next start, and the exit says that nothing was proven (DESIGN 7).
@@ -39,7 +39,7 @@ def sweep(
         if left_s <= 0:
             break
         sleep(BETWEEN_S * bool(number))
-        command = CancelAll(command_id=number + 1, reason="the trading thread failed", timeout_ms=int(left_s * 1000), symbol=None, tag=tag)
+        command = CancelAll(command_id=number + 1, reason="the trading thread is gone", timeout_ms=int(left_s * 1000), symbol=None, tag=tag)
         try:
             answer = lane.submit(partial(_call, cancel_all, left_s), command).result(left_s).answer
         except FutureTimeout:
