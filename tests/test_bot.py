@@ -28,7 +28,7 @@ WAIT_S = 30.0
 
 def bot(*arguments: str, cwd: Path = ROOT) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, str(ROOT / "bot.py"), *arguments]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=180, check=False)
 
 
 def settings(folder: Path) -> list[str]:

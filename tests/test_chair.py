@@ -61,7 +61,7 @@ def test_a_bot_without_log_files_trades_and_says_so(tmp_path: Path) -> None:
     said = done.stdout.splitlines()
     assert "the log files" in said[0] and " EXIT " in said[-1], "first of all, so that the last line stays the last"
     assert said[-1].endswith(f"no report: {tmp_path / 'reports'}: File exists · exit 0")
-    report = subprocess.run(command, capture_output=True, env={"PYTHONIOENCODING": "ascii"}, timeout=60, check=False)
+    report = subprocess.run(command, capture_output=True, env={"PYTHONIOENCODING": "ascii"}, timeout=180, check=False)
     assert report.returncode == 0 and report.stdout.startswith(b"run "), report.stderr[-500:]
 
 
@@ -89,7 +89,7 @@ def test_an_output_on_a_full_disk_is_told(tmp_path: Path, arguments: list[str]) 
     """What could not be printed is said on stderr, with exit 2; a run still ends in order."""
     with open("/dev/full", "w", encoding="utf-8") as full:
         command = [sys.executable, str(ROOT / "bot.py"), *arguments, *settings(tmp_path)]
-        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=180, check=False)
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1] == "stdout: No space left on device" and "Traceback" not in done.stderr
     assert arguments[-1] != "--json" or "no order of ours is left" in done.stderr
@@ -99,7 +99,7 @@ def test_cancel_all_without_a_tag_says_that_it_knows_no_orders(tmp_path: Path) -
     """From a folder in which no bot ever ran nothing can be named as ours: that is no `0 canceled`, and no new tag is drawn for it."""
     environ = {"GREENLIGHT_API_KEY": "not-a-key-at-all", "GREENLIGHT_API_SECRET": "not-a-secret-at-all"}
     command = [sys.executable, str(ROOT / "bot.py"), "cancel-all", "--set", "venue=binance_testnet", *settings(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, env=environ, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, env=environ, timeout=180, check=False)
     assert done.returncode == 2 and "no tag" in done.stderr
     assert not (tmp_path / "state").exists()
 

@@ -49,7 +49,7 @@ class Running:
         return [sys.executable, str(ROOT / "bot.py"), "--config", str(self.file), *overlay, *more]
 
     def ask(self, *verb: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(self.command(*verb), cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+        return subprocess.run(self.command(*verb), cwd=ROOT, capture_output=True, text=True, timeout=180, check=False)
 
     def _read(self) -> None:
         assert self.process.stdout is not None

@@ -92,7 +92,7 @@ def test_a_bot_with_its_page(tmp_path: Path) -> None:
         assert page["action_token"] not in "\n".join(bot.lines) + (home / "logs" / "events.jsonl").read_text()
     assert not (home / "run.json").exists()
     command = [sys.executable, str(ROOT / "bot.py"), "report", "--html", *folders(home)]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=180, check=True)
     written = tmp_path / "reports" / f"{state['snapshot']['boot']}.html"
     assert done.stdout.strip() == str(written) and "Fills by class" in written.read_text() and stat.S_IMODE(written.stat().st_mode) == 0o600
 
@@ -116,6 +116,6 @@ def test_off_is_off(tmp_path: Path) -> None:
     """By default a whole run imports nothing of the page (nor of the simulator), listens nowhere for it and says nothing of it."""
     home = tmp_path / "home"
     command = [sys.executable, "-c", OFF, *folders(home), "--run-for=2"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=180, check=False)
     assert "LOADED 0 []" in done.stdout, done.stdout + done.stderr
     assert "page" not in done.stdout.split("LOADED")[0]

@@ -12,6 +12,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 from exchange.binance.urls import Urls
@@ -148,6 +149,10 @@ class Venue:
         uid = self.exchange.ready["instance"]
         self.terminate()
         self.come_back("--fresh", "--uid", str(uid))
+
+    def kept_waiting_ms(self) -> float:
+        """How long its process was due and got no core, since its start: it answers and measures by so much later."""
+        return int(Path(f"/proc/{self.exchange.process.pid}/schedstat").read_text().split()[1]) / 1e6
 
     def log(self) -> list[Row]:
         """Every request at the door that could change an order, over all lives of this venue."""

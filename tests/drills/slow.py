@@ -26,7 +26,7 @@ class Seen:
     pings: int
     pongs: int
     pong_ms_venue: float
-    pong_late_ms: float
+    venue_late_ms: float
     pong_ms_bot: float
     step_ms: float
     step_late_ms: float
@@ -38,7 +38,7 @@ class Seen:
 
     @property
     def pong_beyond_ms(self) -> float:
-        return max(0.0, self.pong_ms_venue - self.control_ms)
+        return max(0.0, self.pong_ms_venue - self.control_ms - self.venue_late_ms)
 
     @property
     def step_beyond_ms(self) -> float:
@@ -50,7 +50,7 @@ class Seen:
             f"  disconnects {self.disconnects} · pings {self.pings} · pongs {self.pongs}",
             f"  worst pong {self.pong_ms_venue:.1f} ms as the venue sees it, {self.pong_ms_bot:.2f} ms from reading the ping to sending the pong",
             f"  worst step {self.step_ms:.2f} ms (control thread at that moment late by {self.step_late_ms:.2f} ms), {self.steps} steps",
-            f"  control thread: worst lateness {self.control_ms:.1f} ms",
+            f"  control thread: worst lateness {self.control_ms:.1f} ms · the venue was kept waiting for {self.venue_late_ms:.0f} ms",
             f"  beyond the control thread: pong {self.pong_beyond_ms:.1f} ms, step {self.step_beyond_ms:.2f} ms",
             f"  orders placed {self.placed} · canceled {self.canceled} · fills {self.fills}",
         ]
@@ -70,10 +70,13 @@ def slow_venue(folder: Path, seconds: float, from_start: bool) -> Seen:
             running.session.loop.step_times.worst_ms = 0.0
             placed, canceled = running.snapshot.orders_placed, running.snapshot.orders_canceled
             start_ms = worst_pong_ms(at)  # no control thread beside it
+            kept_ms = at.kept_waiting_ms()
             time.sleep(seconds)
+            kept_ms = at.kept_waiting_ms() - kept_ms
             seen = _seen(at, running, control, seconds, first_quote_s, before, placed, canceled)
             if seen.pong_ms_venue <= start_ms:
                 seen = replace(seen, pong_ms_venue=0.0)
+            seen = replace(seen, venue_late_ms=kept_ms)
         at.clear()
         Rig(at, running).check(bound_s=20.0)
         return seen
@@ -95,7 +98,7 @@ def _seen(at: Venue, running: Bot, control: LateClock, seconds: float, first_s: 
         pings=sum(row["pings"] for row in connections),
         pongs=sum(row["pongs"] for row in connections),
         pong_ms_venue=worst_pong_ms(at),
-        pong_late_ms=control.worst_ms,
+        venue_late_ms=0.0,
         pong_ms_bot=running.session.pong_ms_max,
         step_ms=steps.worst_ms,
         step_late_ms=control.near_ms(step_at_ns),

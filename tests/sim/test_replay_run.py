@@ -26,13 +26,13 @@ def command(folder: Path, *more: str) -> list[str]:
 @pytest.mark.side_by_side
 def test_a_run_replays_equal(tmp_path: Path) -> None:
     """A whole run, stop and proof included, gives the same commands and the same final state; the verb prints it; a killed run replays to its end."""
-    done = subprocess.run(command(tmp_path, "--run-for", str(RUN_S), "--json"), cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(command(tmp_path, "--run-for", str(RUN_S), "--json"), cwd=ROOT, capture_output=True, text=True, timeout=180, check=True)
     (path,) = segments(tmp_path / "state" / "tape")
     verdict = replay(path)
     assert verdict.different == "" and verdict.ended == "its end"
     assert verdict.hashes >= 3, "the checkpoint, the first step, the proven stop"
     assert verdict.commands >= json.loads(done.stdout)["orders_placed"] + json.loads(done.stdout)["orders_canceled"] > 0
-    told = subprocess.run(command(tmp_path, "tape", str(path)), cwd=ROOT, capture_output=True, text=True, timeout=60, check=True).stdout
+    told = subprocess.run(command(tmp_path, "tape", str(path)), cwd=ROOT, capture_output=True, text=True, timeout=180, check=True).stdout
     assert told.count(" step ") == verdict.steps and "StopRequested" in told and "ExecutionReport" in told
     intents = subprocess.run(command(tmp_path, "tape", str(tmp_path / "state" / "intents.log")), cwd=ROOT, capture_output=True, text=True, check=True)
     assert "intent 3: place BTCUSDT" in intents.stdout
@@ -55,7 +55,7 @@ def _killed(folder: Path) -> None:
     killed = segments(folder / "state" / "tape")[before]
     verdict = replay(killed)
     assert verdict.different == "" and verdict.commands > 0 and verdict.ended == "the last whole record"
-    subprocess.run(command(folder, "--run-for", "2"), cwd=ROOT, capture_output=True, timeout=60, check=True)
+    subprocess.run(command(folder, "--run-for", "2"), cwd=ROOT, capture_output=True, timeout=180, check=True)
     paths = segments(folder / "state" / "tape")
     assert len(paths) == before + 2
     assert replay(paths[-1]).different == ""

@@ -41,7 +41,7 @@ class Bot:
             self.process = None
 
     def ask(self, *arguments: str) -> Any:
-        done = subprocess.run(self.command(*arguments, "--json"), cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(self.command(*arguments, "--json"), cwd=ROOT, capture_output=True, text=True, timeout=180, check=False)
         assert done.returncode == 0, done.stderr[-2000:]
         return json.loads(done.stdout)
 
