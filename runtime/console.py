@@ -41,6 +41,7 @@ DEBUG_WAITING_MAX, INFO_WAITING_MAX, WARNING_WAITING_MAX, KEPT_WAITING_MAX = 2_5
 POLL_S = 0.05
 BATCH_MAX = 1_000
 BEAT_EVERY_NS = 30_000_000_000
+UNSHOWN_EVERY_NS = 10_000_000_000
 TRACE_MAX = 16_000
 
 
@@ -78,7 +79,7 @@ class Console(Worker):
         self.on_notice: Callable[[Notice], None] = lambda notice: None  # and what the engine noticed, as facts
         self._waiting: deque[Entry] = deque()
         self._skipped: dict[str, int] = {}
-        self._skipped_told = self._unshown_told = 0
+        self._skipped_told = self._unshown_told = self._unshown_next_ns = 0
         self._skipped_lock = threading.Lock()  # guards _skipped, memory only
         self._repeats, self._file_repeats = Repeats(), Repeats()  # of what is said, and of what an outage leaves to the file
         self._lights, self._outages = SameLights(), Outages()
@@ -266,10 +267,11 @@ class Console(Worker):
             self._skipped_told = total
             self._say(Line(at_ns=now_ns, tag="LOG", text=text, level=logging.WARNING))
         unshown = self._terminal.dropped - self._unshown_told
-        if unshown and self._terminal.has_room:
+        if unshown and self._terminal.has_room and now_ns >= self._unshown_next_ns:
             self._unshown_told += unshown
+            self._unshown_next_ns = now_ns + UNSHOWN_EVERY_NS
             text = f"{unshown} lines were not shown here, nobody took them in time; the log files have them"
-            self._say(Line(at_ns=now_ns, tag="LOG", text=text, level=logging.WARNING))
+            self._say(Line(at_ns=now_ns, tag="LOG", text=text, level=logging.WARNING, is_fresh=True))
 
     def _status_text(self) -> str:
         if self._status is None:
