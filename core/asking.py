@@ -7,6 +7,7 @@ Never: a network call; a command that the books do not already show as asked.
 from decimal import Decimal
 from typing import Protocol
 
+from core import refusing
 from core.account import hold_of
 from core.amendments import Amendment
 from core.books import MS, Books
@@ -67,7 +68,7 @@ def send_cancels(books: Books) -> None:
     for order in books.orders.open():
         if not order.cancel_wanted or order.place_asked is not None or order.venue_order_id is None:
             continue
-        if order.cancel_asked is not None or books.now_ns < order.cancel_not_before_ns or _is_ending_with_its_list(books, order):
+        if order.cancel_asked is not None or refusing.is_put_off(books, order) or _is_ending_with_its_list(books, order):
             continue
         leave(books, mark_cancel(books, order, order.cancel_wanted, books.number()), "CANCEL")
 

@@ -17,7 +17,6 @@ from core.notices import Acked, Ended, Reported, Said, TimedOut
 from core.orders import Evidence, Order
 from core.types import Fill, OrderFacts, OrderStatus, OrderType
 
-CANCEL_RETRY_MS = 250
 STANDS = (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED)  # only of these an answer says whether the order works
 NOT_OPEN = "Unknown order sent"  # of an amendment: perhaps filled
 
@@ -254,7 +253,7 @@ def on_cancel_reply(books: Books, command: Cancel, reply: Reply) -> None:
     else:
         order.cancel_asked = None
         order.cancel_wanted = order.why_cancel
-        order.cancel_not_before_ns = books.now_ns + CANCEL_RETRY_MS * MS
+        refusing.put_off_cancel(books, order, reply.error if reply.outcome is Outcome.REFUSED else None)
 
 
 def mark_unknown(books: Books, order: Order, what: str, note: str) -> None:

@@ -97,6 +97,7 @@ class Order:
     grown_ms: int = 0  # venue time of the word that an amendment had made it larger
     cancel_wanted: str = ""  # the reason, as long as a cancel is wanted and none is under way
     cancel_not_before_ns: int = 0  # a refused cancel is tried again, not at once
+    cancel_refusals: int = 0
     why_cancel: str = ""
     refusal: str = ""  # the venue's no to its place, where that is an error: neither a limit reached nor a post-only price that would take
     evidence: Evidence | None = None

@@ -1,6 +1,8 @@
 """A place that came to nothing: refused by the venue, or never sent. Its order ends, and after two equal refusals in a row its side waits.
 
-Who calls it: core.hearing and core.replacing, on the trading thread, with the reply to a place.
+And a cancel that came to nothing: its order stands, and the cancel is tried again, later each time the venue says no (a failed call costs weight).
+
+Who calls it: core.hearing and core.replacing, on the trading thread, with the reply to a place or a cancel.
 Never: an ending for an order that the venue has spoken of.
 """
 
@@ -11,6 +13,7 @@ from core.types import OrderStatus, Side, VenueError
 
 BRAKE_AFTER_EQUAL_REJECTS = 2
 BRAKE_MS_FIRST, BRAKE_MS_MAX = 1000, 8_000  # inside the liveness bound of DESIGN 4
+CANCEL_RETRY_MS = 250
 COUNT_MAX = 64
 WOULD_TAKE = "immediately match"  # of a post-only order (-2010, binance-wire 5)
 
@@ -45,6 +48,23 @@ def refuse(books: Books, order: Order, error: VenueError) -> None:
             what_next=what_next,
         )
     )
+
+
+def put_off_cancel(books: Books, order: Order, error: VenueError | None) -> None:
+    """In a moment again where it never left or a limit was in the way; another no of the venue (`error`) will be heard again, and puts it off."""
+    wait_ms = CANCEL_RETRY_MS
+    if error is not None and error.http_status not in (418, 429):
+        wait_ms = min(BRAKE_MS_MAX, CANCEL_RETRY_MS << min(order.cancel_refusals, 10))
+        order.cancel_refusals += 1
+        text = f"{order.side:<4} cancel refused: {error.message.rstrip('.')} ({error.code}) · again in {wait_ms / 1000:g} s"
+        books.notices.append(Said(tag="REJECT", symbol=order.symbol, text=text, order_id=order.client_order_id))
+    order.cancel_not_before_ns = books.now_ns + (CANCEL_RETRY_MS if books.session.stopping else wait_ms) * MS
+
+
+def is_put_off(books: Books, order: Order) -> bool:
+    """A stop does not wait out what was put off before it."""
+    left_ns = order.cancel_not_before_ns - books.now_ns
+    return left_ns > 0 and not (books.session.stopping and left_ns > CANCEL_RETRY_MS * MS)
 
 
 def would_take(error: VenueError | None) -> bool:
