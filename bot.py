@@ -26,6 +26,7 @@ if __name__ == "__main__":  # loading the rest takes about a second; a Ctrl-C in
 import report_file
 from assembly import KeyTooPowerful, cancel_at_venue, in_settings, paper_arguments, urls_of
 from core.ports import NotSent, Refused
+from core.printable import printable
 from exchange.binance.errors import UnknownOutcome
 from exchange.binance.signing import Signer
 from run import EXIT_OK, EXIT_UNCLEAN, EXIT_USAGE, ROOT, RUN_AGAIN, Run
@@ -204,7 +205,7 @@ def cancel_all(loaded: Loaded, state_dir: Path, arguments: Namespace) -> int:
     """Through the running bot (a halt plus cancels); without one, at the venue directly: only orders with our tag."""
     answer = ask(state_dir / "control.sock", {"verb": "cancel-all"}, timeout_s=3.0)
     if answer is not None:
-        print(json.dumps(answer) if arguments.json else answer.get("text"))
+        print(json.dumps(answer) if arguments.json else printable(answer.get("text")))
         return EXIT_OK
     config = loaded.config
     if config.venue == "paper" and not config.exchange.urls.rest:
@@ -223,7 +224,7 @@ def cancel_all(loaded: Loaded, state_dir: Path, arguments: Namespace) -> int:
         return EXIT_USAGE
     except (Refused, NotSent, UnknownOutcome) as error:
         text, code = told(error, config.venue, urls_of(config, {}).rest, config.symbols)
-        print(text, file=sys.stderr)
+        print(printable(text), file=sys.stderr)
         return code
     if hung := verbs.no_answer(state_dir):
         print(f"{hung}, and may place again when it moves", file=sys.stderr)

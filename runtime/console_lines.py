@@ -13,6 +13,7 @@ import msgspec
 from core.commands import Amend, AnyCommand, Cancel, CancelAll, Place, PlaceOco, Query, Reconnect, Replace, Request
 from core.money import at_least
 from core.notices import Notice
+from core.printable import printable
 
 # The documented set (docs: console). A line with another tag is shown as LOG.
 LEVELS = {
@@ -54,7 +55,6 @@ FOLDS_MAX = 500
 CANCELS_MAX = 2_000  # orders whose cancel is remembered as said
 SECRET_LENGTH_MIN = 8
 _DIGITS = re.compile(r"\d+(?:\.\d+)?")
-_CONTROLS = dict.fromkeys((*range(32), *range(127, 160)), "?") | {10: " | ", 13: None, 9: " "}
 
 
 def level_of(tag: str) -> int:
@@ -112,7 +112,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
 
 def one_row(text: str) -> str:
     """Text of others (the venue, a library) as one row: no line breaks, no terminal codes, at most TEXT_MAX characters."""
-    return text[:TEXT_MAX].translate(_CONTROLS)
+    return printable(text[:TEXT_MAX])
 
 
 def command_words(command: AnyCommand) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from core.printable import printable
 from core.snapshot import Snapshot
 from runtime.config import Loaded, schema, show_config
 from runtime.config_docs import config_yaml
@@ -74,9 +75,9 @@ def ask_bot(verb: str, state_dir: Path, as_json: bool) -> int:
         print(json.dumps(answer))
     elif "snapshot" in answer:
         snapshot = msgspec.convert(answer["snapshot"], Snapshot)
-        print("\n".join(why_lines(snapshot) if verb == "why" else [*status_lines(snapshot), *_settings(answer)]))
+        print("\n".join(map(printable, why_lines(snapshot) if verb == "why" else [*status_lines(snapshot), *_settings(answer)])))
     else:
-        print(answer.get("text", answer))
+        print(printable(answer.get("text", answer)))
     return EXIT_OK if answer.get("ok", True) else EXIT_USAGE
 
 

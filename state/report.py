@@ -19,6 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from core.account import Account
 from core.money import ZERO, plain
+from core.printable import printable
 from core.snapshot import fill_data
 from core.types import Fill, Liquidity, Side, SymbolRules
 from state import settings
@@ -50,7 +51,7 @@ def print_report(folder: Path, wanted: str | None, as_json: bool) -> bool:
     except NoReport as error:
         print(error, file=sys.stderr)
         return False
-    print(json.dumps(found) if as_json else "\n".join(short(found)))
+    print(json.dumps(found) if as_json else "\n".join(map(printable, short(found))))
     return True
 
 

@@ -112,7 +112,7 @@ def read(path: Path) -> Iterator[Record]:
                 raise TapeCorrupt(f"{path}: byte {at}: a record does not match its checksum")
             try:
                 yield decoder.decode(payload)
-            except msgspec.DecodeError as error:
+            except (msgspec.DecodeError, RecursionError) as error:  # the second: brackets without end in a field nobody knows
                 raise TapeCorrupt(f"{path}: byte {at}: a record of another version ({error})") from error
             at = end
 

@@ -12,6 +12,7 @@ import msgspec
 from core.commands import Amend, Cancel, CancelAll, OrderCommand, Place, PlaceOco, Replace
 from core.events import AccountSnapshot, AnyEvent, Boot, DepthSnapshot, Reply
 from core.money import plain
+from core.printable import printable
 from core.types import OrderFacts
 from state import intents, tape_file
 from state.intents import BootRecord, EndRecord, FillRecord, IntentRecord, ResultRecord
@@ -33,14 +34,14 @@ def print_tape(path: Path) -> int:
     """The verb `tape`; returns the exit code: 0, or 2 where the file cannot be read."""
     try:
         for line in lines(path):
-            print(line)
+            print(printable(line))
     except OSError as error:
         if error.filename is None:
             raise  # our own output cannot be written: bot.py knows what to do
         print(f"{error.filename}: {error.strerror}", file=sys.stderr)
         return EXIT_USAGE
     except (tape_file.TapeCorrupt, intents.IntentsCorrupt) as error:
-        print(error, file=sys.stderr)
+        print(printable(error), file=sys.stderr)
         return EXIT_USAGE
     return 0
 
