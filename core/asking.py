@@ -137,7 +137,7 @@ def deny_entry(books: Books, want: WantPlace, risk: Risk, freed: Decimal = ZERO,
     available = books.account.available(asset, books.orders) + freed
     if amount > available:
         held, first = books.account.held_by_leaving(asset, books.orders)
-        if first is not None and held > 0:
+        if first is not None and amount <= available + held:
             return f"{plain(held)} {asset} held by a pending cancel, {first.symbol} {first.side}", "that cancel's answer"
         return f"needs {plain(amount)} {asset}, {plain(available)} available", "funds are freed"
     return _deny_twin(books, want)

@@ -9,7 +9,7 @@ from core.commands import Cancel, Place
 from core.events import AnyEvent, Operator, OperatorAction, Timer
 from core.types import Side
 from core.view import View, WantCancel
-from tests.core.builders import BTC, Desk, Script, diff, error, ticker, want
+from tests.core.builders import BTC, ETH, Desk, Script, diff, error, ticker, want
 
 
 class Rests(Script):
@@ -102,3 +102,20 @@ def test_what_a_strategy_wants_wrongly_is_its_error(wrong: dict[str, list[object
     desk.step(Timer())
     assert desk.one(Cancel).venue_order_id == 11
     assert desk.light().reason.startswith("halted by an error in the strategy: ")
+
+
+@pytest.mark.parametrize(
+    ("quantity", "reason", "clears"),
+    [
+        ("100", "8910 USDT held by a pending cancel, ETHUSDT BUY", "that cancel's answer"),
+        ("102", "needs 10098 USDT, 1090 available", "funds are freed"),
+    ],
+)
+def test_a_cancel_is_waited_for_only_where_it_frees_enough(quantity: str, reason: str, clears: str) -> None:
+    """A place that would not fit even with what pending cancels free is denied by name, and not told to wait for them (DESIGN 3)."""
+    desk = Desk(symbols=(BTC, ETH)).connect()
+    order = desk.rest(want(price="99", quantity="90", symbol="ETHUSDT"))
+    desk.cancel(order)
+    desk.script.places = [want(price="99", quantity=quantity)]
+    desk.step(Timer())
+    assert desk.engine.denials["BTCUSDT", Side.BUY] == (reason, clears)
