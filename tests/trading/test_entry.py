@@ -267,6 +267,7 @@ def test_a_fill_that_races_the_deadline_cancel_is_kept() -> None:
     desk.touch("99.99", "100.01", after_ms=50)
     (lot,) = desk.trader.lots.open[Side.BUY]
     assert (lot.quantity, lot.is_committed, desk.trader.recheck) == (D(2), True, {})
+    assert (desk.trader.tally.filled, desk.trader.tally.timeouts) == (1, 0), "it was no timeout"
 
 
 def test_a_remainder_below_the_minimum_ends_the_entry_with_what_was_filled() -> None:

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from core.commands import Cancel, Place
-from core.events import Operator, OperatorAction, Told
+from core.events import Operator, OperatorAction, Timer, Told
 from core.types import OrderType, Side
 from core.view import View
 from tests.core.builders import NoRisk, diff, fill, report
@@ -59,6 +59,18 @@ def test_an_entry_follows_the_volatility_too() -> None:
     desk.touch("99.99", "100.01", after_ms=700)
     desk.canceled(desk.one(Cancel))
     assert (order.price, desk.one(Place).price) == (D("99.96"), D("99.94"))
+
+
+def test_an_entry_does_not_follow_its_own_price() -> None:
+    """The others have gone nine ticks down, and the best bid is our own order: the entry follows them, not itself."""
+    desk = floor(entry=replace(ENTRY, deadline_ms=9000))
+    order = desk.enter()
+    desk.touch("99.90", "100.01")
+    desk.step(diff(desk.update + 1, desk.update + 1, bids=(("99.99", str(order.quantity)),)))
+    desk.update += 1
+    assert View(desk.books).touch_price("BTCUSDT", Side.BUY) == order.price
+    desk.step(Timer(), after_ms=700)
+    assert desk.one(Cancel).reason == "entry 1 repriced from 99.99" and "99.99 -> 99.9: canceled first" in desk.words()
 
 
 def test_an_entry_is_sized_at_the_price_where_it_will_stand() -> None:

@@ -47,6 +47,12 @@ def test_volatility_outside_its_gate_asks_for_nothing() -> None:
         assert (reading.side, "outside its gate" in reading.reason) == (None, True)
 
 
+def test_a_single_move_is_volatility_once() -> None:
+    """One jump of 100 bps, then ten seconds of rest: the volatility has come down, and the gate that the jump shut opens again."""
+    jumped, rested = fed(["100"] * 17 + ["101"])[1], fed(["100"] * 17 + ["101"] * 40)[1]
+    assert jumped.vol_bps > 5 and rested.vol_bps < 1
+
+
 def test_between_two_samples_nothing_changes() -> None:
     """A burst of ticks within one sample counts once, as its last price at the next sample."""
     signal, before = fed(["100"] * 17 + ["100.2"])

@@ -76,6 +76,14 @@ def test_each_promise_is_of_one_asset_and_lowers_it_for_every_symbol(what: Promi
             assert abs(less - due) < D("1e-20"), (rule.symbol, way)
 
 
+def test_without_a_price_what_is_owed_counts_at_its_own() -> None:
+    """No touch is known yet: a SELL lot at what it brought, a pending purchase at the mid of its decision."""
+    desk = floor()
+    held(desk, "BTCUSDT", Side.SELL, "0.5")
+    begun(desk, "BTCUSDT", Side.BUY, "0.2")
+    assert desk.trader.to_pay(None) == D("0.5") * 100 + D("0.2") * 100
+
+
 def test_two_entries_of_one_step_share_their_quote() -> None:
     """300 USDT: the first symbol's entry takes 200 and its fee, the second gets what is left after both fees, in the same step; nothing is denied."""
     desk = floor(fund="300")
