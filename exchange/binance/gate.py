@@ -65,7 +65,7 @@ class Gate:
             self._signed.hold(error, KEY_REFUSED_S)
 
     def hear_wall(self, error: VenueError) -> None:
-        """REST answered 403; the WS API has a door of its own."""
+        """REST answered 403, or 451 (not from here); the WS API has a door of its own."""
         self._rest.hold(error, WALL_S)
 
     def hear_overload(self) -> None:

@@ -168,7 +168,7 @@ class Rest:
             return Answer(body, limits)
         told = errors.from_answer(response.status_code, body, response.headers.get("Retry-After"), self.clock.now_ms(), limits, is_place=is_place)
         if isinstance(told, Refused):
-            hear = self._gate.hear_wall if response.status_code == 403 else self._gate.hear
+            hear = self._gate.hear_wall if response.status_code in (403, 451) else self._gate.hear
             hear(told.error)
             if errors.is_about_time(told.error.code, told.error.message):
                 self.clock.doubt()

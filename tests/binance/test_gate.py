@@ -173,18 +173,16 @@ def test_the_bucket_is_that_of_exchange_info() -> None:
 
 
 # -- what is held back without a ban -----------------------------------------------------------
-WALL = Reply("<html>Request blocked</html>", 403)
-
-
-def test_a_firewall_is_not_hammered(clock: Clock) -> None:
-    """403 with HTML (binance-wire 0, 8): one request, then REST rests for five seconds, orders and reads alike; the WS API goes on."""
+@pytest.mark.parametrize("status", [403, 451])
+def test_a_firewall_is_not_hammered(clock: Clock, status: int) -> None:
+    """403 with HTML (binance-wire 0, 8), and 451: one request, then REST rests for five seconds, orders and reads alike; the WS API goes on."""
     held_back = Gate()
-    with FakeHttp(dict.fromkeys(PATHS, WALL)) as server:
+    with FakeHttp(dict.fromkeys(PATHS, Reply("<html>Request blocked</html>", status))) as server:
         rest = Rest(server.url, "key", "secret", VenueClock(), gate=held_back)
         with pytest.raises(Refused):
             rest.send("delete", "order", {}, SOON_S)
         for call in calls(rest):
-            with pytest.raises(NotSent, match="403"):
+            with pytest.raises(NotSent, match=str(status)):
                 call()
         held_back.check()
         assert held_back.left_s() == 0
