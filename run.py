@@ -100,7 +100,7 @@ class Run:
             self.console.line("BOOT", "", note)
         control = ControlServer(self.state_dir / "control.sock", self._verbs())
         self.parts.start("control", control)
-        watchdog = Watchdog(config.log_path(ROOT), self._stalled, self._stalled)
+        watchdog = self.watchdog = Watchdog(config.log_path(ROOT), self._stalled, self._stalled)
         page = self._start_page(rules, watchdog) if config.dashboard.enabled else {}
         run_facts = {"boot": session.boot, "venue": config.venue, "symbols": config.symbols, **page}
         self.parts.start("run file", RunFile(self.state_dir, run_facts))
@@ -269,6 +269,8 @@ class Run:
             proven = self._wait_for_proof(deadline_s - SOCKETS_SHUT_BEFORE_END_S)
         self.session.rest.shut()
         self.loop.stop(deadline_s - LAST_LINE_BEFORE_END_S)
+        if not self.loop.is_running:
+            self.watchdog.rest()  # events still come in and nobody takes them: no stall
         snapshot = picture(self.session.engine)
         self.shutdown_ms = round((time.monotonic() - begun_s) * 1000)
         code = RUN_AGAIN if self._was_reset and not self.stopper.asked.is_set() else self._exit_code(proven, snapshot)

@@ -54,6 +54,7 @@ class Watchdog(Worker):
         self._gauges: list[_Gauge] = []
         self._judged_s = clock_s()
         self._file: TextIO | None = None
+        self._is_resting = False
         self.dumps = 0
         self.stalls = 0
 
@@ -75,6 +76,10 @@ class Watchdog(Worker):
     def gauge(self, name: str, read_ms: Callable[[], float], limit_ms: float) -> None:
         """Watch a number, such as the age of the oldest waiting event, against its limit. `read_ms` must return at once."""
         self._gauges.append(_Gauge(name, read_ms, limit_ms))
+
+    def rest(self) -> None:
+        """What it watched has ended in order: nothing is judged any more; SIGQUIT still works. Any thread."""
+        self._is_resting = True
 
     # -- Resource --------------------------------------------------------------------------------
     def start(self) -> None:
@@ -113,6 +118,8 @@ class Watchdog(Worker):
 
     def judge(self) -> None:
         """One round; on the watchdog's thread, or by a test's hand."""
+        if self._is_resting:
+            return
         now_s = self._clock_s()
         held_s, self._judged_s = now_s - self._judged_s, now_s
         if held_s > HELD_S:

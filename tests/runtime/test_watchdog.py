@@ -72,6 +72,16 @@ def test_a_suspended_process_blames_no_thread(tmp_path: Path) -> None:
     assert len(bench.told) == 1
 
 
+def test_what_has_ended_is_not_judged(tmp_path: Path) -> None:
+    """Once the trading thread has ended in order, neither its silence nor what nobody takes any more is a stall: the last line stays the last."""
+    bench = Bench(tmp_path)
+    bench.dog.heart("trading", 2.0)
+    bench.dog.gauge("inbox age", lambda: 5000.0, 1000.0)
+    bench.dog.rest()
+    bench.rounds(10.0)
+    assert bench.told == [] and bench.dog.stalls == 0
+
+
 def test_a_gauge_over_its_limit_is_told_once(tmp_path: Path) -> None:
     """The age of the oldest waiting event beyond its limit is told; it is over when it has halved."""
     bench, age_ms = Bench(tmp_path), [0.0]
