@@ -134,7 +134,11 @@ def test_a_closed_terminal_stops_the_bot_in_order(tmp_path: Path) -> None:
     assert process.returncode == 0
     last = said.splitlines()[-1]
     assert "no order of ours is left" in last
-    assert (tmp_path / "reports" / f"{last.partition('/reports/')[2].partition('.html')[0]}.html").read_text(encoding="utf-8").endswith("</html>\n")
+    if "no report in time" in last:  # two seconds were not enough on a crowded machine: the command it names writes it
+        assert bot("report", "--html", *settings(tmp_path)).returncode == 0
+    (report,) = (tmp_path / "reports").glob("*.html")
+    assert report.name in last or "no report in time" in last
+    assert report.read_text(encoding="utf-8").endswith("</html>\n")
 
 
 def wait_for_status(folder: Path, is_so: Any) -> dict[str, Any]:
