@@ -18,8 +18,9 @@ from core.ports import Answered, Capabilities, NotSent, Refused
 from core.types import OrderType, RateLimit, Side
 from order_book_manager import OrderBookManager
 from tests.core.builders import D, Desk, depth_snapshot, error, facts
+from tests.timing import SOON_S
 
-WAIT_S = 5.0
+WAIT_S = SOON_S
 A = TypeVar("A")
 LIMIT, NOTHING = RateLimit(kind="ORDERS", interval_s=10, limit=50, count=3), Half(outcome=Outcome.NOT_SENT)
 

@@ -19,8 +19,9 @@ from dashboard.door import Tokens
 from dashboard.server import Bot, PageServer
 from dashboard.story import Story
 from tests.core.builders import Desk
+from tests.timing import SOON_S
 
-WAIT_S = 5.0
+WAIT_S = SOON_S
 
 
 def wait_until(is_so: Callable[[], object], what: str, wait_s: float = WAIT_S) -> None:

@@ -42,7 +42,7 @@ def page_of(home: Path) -> dict[str, str]:
 
 def read(page: dict[str, str], path: str) -> bytes:
     asked = urllib.request.Request(page["url"].split("/#")[0] + path, headers={"Authorization": f"Bearer {page['token']}"})
-    with urllib.request.urlopen(asked, timeout=5) as answer:
+    with urllib.request.urlopen(asked, timeout=SOON_S) as answer:
         return bytes(answer.read())
 
 
@@ -77,13 +77,13 @@ def test_a_bot_with_its_page(tmp_path: Path) -> None:
         assert any(line["tag"] == "FILL" for line in json.loads(read(page, "/api/events")))
         with connect(page["url"].split("/#")[0].replace("http", "ws") + "/live") as client:
             client.send(json.dumps({"token": page["token"]}))
-            first = json.loads(client.recv(timeout=5))
+            first = json.loads(client.recv(timeout=SOON_S))
             assert first["fills"] and first["points"] and first["facts"]["symbols"]["BTCUSDT"]["quote"] == "USDT"
             client.send(json.dumps({"action": "halt", "action_token": page["token"]}))
             client.send(json.dumps({"action": "halt", "action_token": page["action_token"]}))
             answers: list[Any] = []
             while len(answers) < 2:
-                told = json.loads(client.recv(timeout=5))
+                told = json.loads(client.recv(timeout=SOON_S))
                 answers += [told] if told["kind"] == "answer" else []
             assert [one["ok"] for one in answers] == [False, True]
             wait_until(lambda: any("halted by the operator" in line for line in bot.lines), SOON_S, "the halt")

@@ -19,7 +19,8 @@ from dashboard.client import WAITING_BYTES_MAX, Client
 from dashboard.server import CLIENTS_MAX
 from runtime.console_lines import Line
 from runtime.lifecycle import Lifecycle
-from tests.dashboard.rig import Rig, next_picture, picture_with, read_all, serving, wait_until
+from tests.dashboard.rig import WAIT_S, Rig, next_picture, picture_with, read_all, serving, wait_until
+from tests.timing import quickest_s
 
 
 def line(text: str, at_ns: int = 1_800_000_000_000_000_000) -> Line:
@@ -53,9 +54,7 @@ def test_a_reader_hears_from_us_also_where_nothing_is_new() -> None:
     with serving() as rig, rig.live() as client:
         next_picture(client)
         rig.is_alive = False
-        begun_s = time.monotonic()
-        wait_until(lambda: not next_picture(client)["alive"], "a picture that says it", 4)
-        assert time.monotonic() - begun_s < 4
+        wait_until(lambda: not next_picture(client)["alive"], "a picture that says it")
 
 
 def test_before_boot_there_is_a_page_without_a_picture() -> None:
@@ -87,7 +86,7 @@ def test_a_wrong_token_is_shown_out() -> None:
             with connect(f"ws://{rig.here}/live", close_timeout=1) as client:
                 client.send(first)
                 with pytest.raises(ConnectionClosed) as closed:
-                    client.recv(timeout=5)
+                    client.recv(timeout=WAIT_S)
                 assert closed.value.rcvd is not None and closed.value.rcvd.code in (4401, 1007), first
         assert rig.asked == []
 
@@ -98,7 +97,7 @@ def test_acting_needs_the_action_token() -> None:
 
         def say(**said: str) -> dict[str, object]:
             client.send(json.dumps(said))
-            while (told := json.loads(client.recv(timeout=5)))["kind"] != "answer":
+            while (told := json.loads(client.recv(timeout=WAIT_S)))["kind"] != "answer":
                 continue
             return dict(told)
 
@@ -173,7 +172,7 @@ def test_who_takes_nothing_for_long_is_let_go(monkeypatch: pytest.MonkeyPatch) -
         sock = asleep(rig)
         for _ in range(400):
             rig.story.line(line("z" * 4000))
-        wait_until(lambda: not rig.server._clients, "the sleeper's end", 10)
+        wait_until(lambda: not rig.server._clients, "the sleeper's end")
         sock.close()
 
 
@@ -224,7 +223,7 @@ def test_garbage_ends_only_its_sender() -> None:
                     assert True, "it was shown out while it still spoke"
                 rig.publish(fills)
                 picture_with(client, fills)
-        wait_until(lambda: len(rig.server._clients) == 1, "only the reader is left", 10)
+        wait_until(lambda: len(rig.server._clients) == 1, "only the reader is left")
         assert rig.get("/healthz")[0] == 200
 
 
@@ -248,13 +247,13 @@ def test_each_wrong_message_has_its_reason() -> None:
                 with pytest.raises(ConnectionClosed) as closed:
                     send(client)
                     for _ in range(400):
-                        client.recv(timeout=5)
+                        client.recv(timeout=WAIT_S)
                 assert closed.value.rcvd is not None and closed.value.rcvd.code == code
 
 
 def test_who_asks_nothing_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
     """A connection without a request, and a WebSocket without a token, end at the limit."""
-    monkeypatch.setattr(client_module, "OPEN_S", 0.3)
+    monkeypatch.setattr(client_module, "OPEN_S", 1.0)
     with serving() as rig, rig.raw() as silent, connect(f"ws://{rig.here}/live", close_timeout=1):
         assert read_all(silent) == b""
         wait_until(lambda: not rig.server._clients, "both are let go")
@@ -275,31 +274,38 @@ def test_pongs_do_not_pile_up() -> None:
 # -- life ------------------------------------------------------------------------------------------
 def test_twenty_starts_leave_nothing() -> None:
     """Start and stop with a reader connected, twenty times: each stop is quick, no thread and no socket stays."""
-    rig = Rig()
+    rig, took_s = Rig(), list[float]()
     for _ in range(20):
         rig.server.start()
         with rig.live() as client:
             next_picture(client)
             begun_s = time.monotonic()
-            rig.server.stop(begun_s + 5)
-            assert time.monotonic() - begun_s < 1 and not rig.server.is_running
-    assert threads() == []
+            rig.server.stop(begun_s + WAIT_S)
+            took_s.append(time.monotonic() - begun_s)
+            assert not rig.server.is_running
+    assert threads() == [] and sorted(took_s)[15] < 1
     with pytest.raises(OSError):
         rig.raw()
 
 
 def test_a_stop_with_sleepers_is_as_quick() -> None:
     """Clients that never read do not hold the stop."""
-    with serving() as rig:
-        socks = [asleep(rig) for _ in range(5)]
-        for _ in range(400):
-            rig.story.line(line("z" * 4000))
-        wait_until(lambda: sum(one.waits for one in rig.server._clients) == 5, "five full sockets")
-        begun_s = time.monotonic()
-        rig.server.stop(begun_s + 5)
-        assert time.monotonic() - begun_s < 1 and not rig.server.is_running
-        for sock in socks:
-            sock.close()
+
+    def stopped_s() -> float:
+        with serving() as rig:
+            socks = [asleep(rig) for _ in range(5)]
+            for _ in range(400):
+                rig.story.line(line("z" * 4000))
+            wait_until(lambda: sum(one.waits for one in rig.server._clients) == 5, "five full sockets")
+            begun_s = time.monotonic()
+            rig.server.stop(begun_s + WAIT_S)
+            took_s = time.monotonic() - begun_s
+            assert not rig.server.is_running
+            for sock in socks:
+                sock.close()
+        return took_s
+
+    assert quickest_s(stopped_s, 1.0) < 1
 
 
 def test_the_same_port_at_once_again() -> None:
@@ -308,7 +314,7 @@ def test_the_same_port_at_once_again() -> None:
         port = rig.server.port
         with rig.live() as client:
             next_picture(client)
-            rig.server.stop(time.monotonic() + 5)
+            rig.server.stop(time.monotonic() + WAIT_S)
     with serving(port) as rig:
         assert rig.get("/healthz")[0] == 200
 

@@ -23,8 +23,10 @@ from urllib.parse import urlencode
 import requests
 import websocket
 
+from tests.timing import SOON_S
+
 ROOT = Path(__file__).resolve().parents[2]
-TIMEOUT_S = 5.0
+TIMEOUT_S = SOON_S
 
 
 class Answer:

@@ -11,6 +11,7 @@ import pytest
 import requests
 
 from tests.paper.exchange_client import Exchange
+from tests.timing import SOON_S
 
 ORDER = {"path": "/api/v3/order", "method": "POST"}
 
@@ -41,7 +42,7 @@ def test_delay_early_executes_at_once(exchange: Exchange) -> None:
         took = time.monotonic() - began
         event = socket.event("executionReport", c="slow")
     assert answer.status == 200 and took >= 0.4
-    assert answer.json["transactTime"] == event["T"] and event["E"] - event["T"] < 100
+    assert answer.json["transactTime"] == event["T"] and event["E"] - event["T"] < 400
 
 
 def test_delay_late_executes_after_the_delay_or_never(exchange: Exchange) -> None:
@@ -91,15 +92,15 @@ def test_too_heavy_too_many_and_banned(exchange: Exchange) -> None:
     exchange.fault("too_many_orders", retry_after_s=2, count=1, match=ORDER)
     many = exchange.place()
     assert (many.status, many.code) == (429, -1015) and "Too many new orders" in many.text
-    exchange.fault("banned", ban_s=0.5, count=1)
+    exchange.fault("banned", ban_s=1.5, count=1)
     with exchange.ws_api() as socket:
         assert exchange.place().status == 418
         again = exchange.public("GET", "/api/v3/time")
         assert (again.status, again.code) == (418, -1003) and "IP banned until" in again.text
         reply = socket.request("ping")
         assert reply["status"] == 418 and reply["error"]["data"]["retryAfter"] > reply["error"]["data"]["serverTime"]
-        assert socket.closed.wait(2)
-    time.sleep(0.6)
+        assert socket.closed.wait(SOON_S)
+    time.sleep(1.6)
     assert exchange.place().status == 200
 
 
@@ -145,7 +146,7 @@ def test_ws_replies_can_be_lost_with_or_without_the_connection(exchange: Exchang
         assert open_ids(exchange) == ["w"] and all(message.get("id") != 1 for message in socket.messages)
         exchange.fault("drop_before", match={"transport": "ws"}, count=1)
         socket.send({"id": 2, "method": "ping"})
-        assert socket.closed.wait(2)
+        assert socket.closed.wait(SOON_S)
 
 
 def test_delayed_ws_reply_does_not_hold_up_others(exchange: Exchange) -> None:
@@ -154,8 +155,8 @@ def test_delayed_ws_reply_does_not_hold_up_others(exchange: Exchange) -> None:
         exchange.fault("delay", delay_ms=300, match={"operation": "time"}, count=1)
         socket.send({"id": "slow", "method": "time"})
         assert socket.request("ping")["status"] == 200
-        assert [message["id"] for message in socket.messages] == ["r1"]
         assert socket.wait(lambda message: message["id"] == "slow")["status"] == 200
+        assert [message["id"] for message in socket.messages] == ["r1", "slow"]
 
 
 def test_user_event_faults(exchange: Exchange) -> None:
@@ -163,24 +164,27 @@ def test_user_event_faults(exchange: Exchange) -> None:
     with exchange.ws_api() as socket:
         socket.subscribe()
 
-        def reports(client_id: str, wait_s: float = 0.25) -> int:
+        def reports(client_id: str, due: int = 0) -> int:
+            """So many have come, and what follows at once."""
             exchange.place(newClientOrderId=client_id)
-            deadline = time.monotonic() + wait_s
-            while time.monotonic() < deadline:
-                time.sleep(0.02)
+            if due:
+                socket.wait(lambda message: sum(event.get("c") == client_id for event in socket.events()) >= due)
+            time.sleep(0.2)
             return sum(event.get("c") == client_id for event in socket.events())
 
         exchange.fault("events_duplicate", match={"event": "NEW"}, count=1)
-        assert reports("twice") == 2
+        assert reports("twice", 2) == 2
         exchange.fault("events_drop", match={"operation": "executionReport"}, count=1)
         assert reports("never") == 0
         exchange.fault("events_delay", delay_ms=400, match={"event": "NEW"}, count=1)
-        assert reports("late") == 0
+        began_s = time.monotonic()
+        exchange.place(newClientOrderId="late")
         assert socket.event("executionReport", c="late")
+        assert time.monotonic() - began_s >= 0.4
         exchange.fault("events_mute", duration_s=60)
         assert reports("muted") == 0
         exchange.control("DELETE", "faults")
-        assert reports("back") == 1
+        assert reports("back", 1) == 1
 
 
 def test_user_events_reordered(exchange: Exchange) -> None:
@@ -222,7 +226,7 @@ def test_stream_faults(exchange: Exchange) -> None:
         first = depth(print_one())
         exchange.fault("depth_gap", count=1)
         print_one()
-        deadline = time.monotonic() + 3
+        deadline = time.monotonic() + SOON_S
         while not exchange.control("GET", "faults")["struck"].get("depth_gap") and time.monotonic() < deadline:
             time.sleep(0.02)
         assert depth(print_one())["U"] > first["u"] + 1

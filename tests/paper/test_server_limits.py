@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from exchange.paper.limits import Limited, Limits, LimitSettings, Window
 from tests.paper.exchange_client import Exchange
+from tests.timing import SOON_S
 
 MINUTE = 60_000
 START = 1_000_000 * MINUTE
@@ -123,4 +124,4 @@ def test_weight_limit_on_the_wire(exchange: Exchange) -> None:
         assert socket.request("time")["status"] == 429
         assert exchange.public("GET", "/api/v3/time").status == 418
         assert socket.request("time")["status"] == 418
-        assert socket.closed.wait(2)
+        assert socket.closed.wait(SOON_S)

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.paper.exchange_client import ROOT, Exchange
+from tests.timing import SOON_S
 
 BESIDE = pytest.mark.side_by_side
 RECORDED = Path("/work/shared/data/binance_spot_l2/btcusdt_20240808.gz")
@@ -36,7 +37,7 @@ def test_ready_line() -> None:
     stdout = exchange.process.stdout
     assert stdout is not None and exchange.process.stdin is not None
     exchange.process.stdin.close()
-    assert exchange.process.wait(5) == 0 and stdout.read() == ""
+    assert exchange.process.wait(SOON_S) == 0 and stdout.read() == ""
 
 
 @BESIDE
@@ -77,7 +78,7 @@ def test_recorded_market(tmp_path: Path) -> None:
         assert exchange.ready["symbols"] == ["BTCUSDT"] and "inferred" in exchange.ready["notes"][0]
         with exchange.stream("btcusdt@trade") as socket:
             print_ = socket.wait(lambda message: True)["data"]
-        assert 61_000 < float(print_["p"]) < 62_500 and abs(print_["T"] - time.time() * 1000) < 1000
+        assert 61_000 < float(print_["p"]) < 62_500 and abs(print_["T"] - time.time() * 1000) < 10_000
         assert exchange.place(type="MARKET", price=None).json["status"] == "FILLED"
     finally:
         exchange.stop()
@@ -93,7 +94,7 @@ def test_sigint_is_ignored_sigterm_ends() -> None:
     os.kill(exchange.process.pid, signal.SIGINT)
     assert exchange.public("GET", "/api/v3/time").status == 200
     exchange.process.terminate()
-    assert exchange.process.wait(5) == 0
+    assert exchange.process.wait(SOON_S) == 0
     exchange.stop()
 
 
@@ -115,7 +116,7 @@ def test_clients_that_left_before_their_handshake_are_no_fault(path: str) -> Non
         os.kill(exchange.process.pid, signal.SIGCONT)
         assert exchange.public("GET", "/api/v3/time").status == 200
         exchange.process.terminate()
-        assert exchange.process.stderr is not None and exchange.process.wait(5) == 0
+        assert exchange.process.stderr is not None and exchange.process.wait(SOON_S) == 0
         assert "Traceback" not in exchange.process.stderr.read()
     finally:
         exchange.stop()
@@ -191,7 +192,7 @@ def test_kill_9_of_the_exchange_loses_at_most_the_last_interval(tmp_path: Path) 
     exchange = Exchange("--state", str(tmp_path))
     live_a_little(exchange)
     before = account(exchange)
-    time.sleep(0.8)
+    time.sleep(1.5)
     exchange.process.kill()
     exchange.process.wait()
     exchange.stop()

@@ -296,7 +296,7 @@ def test_market_data_shapes(exchange: Exchange) -> None:
 
 def test_server_time_is_the_wall_clock(exchange: Exchange) -> None:
     """serverTime is the wall clock, whatever the market does."""
-    assert abs(exchange.public("GET", "/api/v3/time").json["serverTime"] - now_ms()) < 500
+    assert abs(exchange.public("GET", "/api/v3/time").json["serverTime"] - now_ms()) < 10_000
 
 
 def test_exchange_info_selects_symbols(exchange: Exchange) -> None:

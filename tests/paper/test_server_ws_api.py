@@ -8,6 +8,7 @@ import pytest
 import websocket
 
 from tests.paper.exchange_client import Exchange
+from tests.timing import SOON_S
 
 ORDERS_AND_WEIGHT = ["ORDERS", "ORDERS", "REQUEST_WEIGHT"]
 
@@ -217,7 +218,7 @@ def test_a_shutdown_with_notice(exchange: Exchange) -> None:
         assert exchange.control("POST", "disconnect", {"kind": "ws_api", "notice_s": 0.5})["dropped"] >= 1
         assert socket.event("serverShutdown")["E"] > 0
         assert socket.place()["status"] == 200
-        assert socket.closed.wait(3)
+        assert socket.closed.wait(SOON_S)
         assert socket.close_code == 1001
     with pytest.raises(AssertionError, match="notice_s must be"):
         exchange.control("POST", "disconnect", {"notice_s": 0})

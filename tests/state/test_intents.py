@@ -17,6 +17,7 @@ from core.ports import NotSent
 from core.types import Fill, Liquidity, OrderFacts, OrderType, Side, VenueError
 from state.intents import HEAD, FillRecord, IntentRecord, Intents, IntentsCorrupt, read
 from state.ledger import after_reset, recover, rotate
+from tests.timing import SOON_S, quickest_s
 
 HERE = "paper-1"
 
@@ -322,17 +323,21 @@ def test_lanes_write_at_once(intents: Intents) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(SOON_S)
     assert len({one.command.command_id for one in read(intents.path) if isinstance(one, IntentRecord)}) == 800 and intents.written == 801
 
 
 def test_a_record_costs_little(intents: Intents) -> None:
     """An intent costs a place some ten microseconds, not a disk flush (wide bound: a shared machine)."""
     commands = [place(number) for number in range(2000)]
-    begun = time.perf_counter()
-    for command in commands:
-        intents.intent(command)
-    assert (time.perf_counter() - begun) / len(commands) < 200e-6
+
+    def each_s() -> float:
+        begun = time.perf_counter()
+        for command in commands:
+            intents.intent(command)
+        return (time.perf_counter() - begun) / len(commands)
+
+    assert quickest_s(each_s, 200e-6) < 200e-6
 
 
 # -- after a reset of the venue --------------------------------------------------------------------

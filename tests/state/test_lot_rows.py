@@ -25,6 +25,7 @@ from state.schema import lot_exits, lots
 from state.store import FILE, Store, alembic_config
 from tests.core.builders import BTC
 from tests.state.store_builders import AT_NS, BOOT, RUN, TAG
+from tests.timing import SOON_S
 from tests.trading.floor import D, Floor
 
 
@@ -79,7 +80,7 @@ def write(folder: Path, texts: list[str]) -> None:
     for text in texts:
         recorder.take([], [Remembered(symbol="BTCUSDT", text=text)], AT_NS + 1)
     recorder.finish(AT_NS + 2, 0, "asked")
-    writer.stop(time.monotonic() + 10)
+    writer.stop(time.monotonic() + SOON_S)
     intents.stop(0)
 
 

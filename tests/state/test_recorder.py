@@ -13,6 +13,7 @@ from runtime.worker import Worker
 from state import recorder as recorder_module
 from state.intents import EndRecord, FillRecord, Intents, read
 from state.recorder import Recorder
+from tests.timing import SOON_S
 
 
 def fill(trade_id: int) -> Fill:
@@ -49,7 +50,7 @@ def test_everything_taken_is_written_before_the_stop_returns(intents: Intents) -
     writer.start()
     recorder.take([filled(1), Said(tag="WS", text="x"), Recovered(tag="FILL", fill=fill(2))])
     recorder.take([Ended(tag="ACK", order_id="gl-1-1", side=Side.BUY, price=Decimal(1), status="FILLED", evidence="report")])
-    writer.stop(time.monotonic() + 10)
+    writer.stop(time.monotonic() + SOON_S)
     assert list(read(intents.path)) == [
         FillRecord(fill=fill(1)),
         FillRecord(fill=fill(2)),
@@ -77,7 +78,7 @@ def test_idle_times_do_not_end_it(intents: Intents, monkeypatch: pytest.MonkeyPa
     writer.start()
     time.sleep(0.05)
     recorder.take([filled(1)])
-    writer.stop(time.monotonic() + 10)
+    writer.stop(time.monotonic() + SOON_S)
     assert list(read(intents.path)) == [FillRecord(fill=fill(1))]
 
 
@@ -97,9 +98,9 @@ def test_the_end_of_a_run_is_told_once_all_of_it_is_on_disk(intents: Intents) ->
     assert not recorder.written.is_set()
     writer = Worker("recorder", recorder.run)
     writer.start()
-    assert recorder.written.wait(10)
+    assert recorder.written.wait(SOON_S)
     assert list(read(intents.path)) == [FillRecord(fill=fill(number)) for number in range(3)] and writer.is_running
-    writer.stop(time.monotonic() + 10)
+    writer.stop(time.monotonic() + SOON_S)
 
 
 def test_a_disk_that_fails_does_not_end_the_recorder(intents: Intents) -> None:
@@ -109,5 +110,5 @@ def test_a_disk_that_fails_does_not_end_the_recorder(intents: Intents) -> None:
     writer.start()
     intents.stop(0)
     recorder.take([filled(1), filled(2)])
-    writer.stop(time.monotonic() + 10)
+    writer.stop(time.monotonic() + SOON_S)
     assert not writer.is_running and intents.failed >= 2

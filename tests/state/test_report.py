@@ -24,6 +24,7 @@ from state.report_words import LINES_MAX, lines, short
 from state.rows import RunStart
 from state.store import FILE, Store
 from tests.state.store_builders import AT_NS, BOOT, RUN, TAG, fill, filled, holdings, order_id, place, sent, standing
+from tests.timing import SOON_S
 
 RULES = tuple(SymbolRules(symbol, base, quote, Decimal("0.01"), Decimal("0.001")) for symbol, base, quote in RUN.symbols)
 
@@ -72,7 +73,7 @@ class Life:
     def end(self) -> None:
         self.recorder.finish(self.at_ns + 2_000_000, 0, "15 s are over")
         self.writer.start()
-        self.writer.stop(time.monotonic() + 10)
+        self.writer.stop(time.monotonic() + SOON_S)
         self.intents.stop(0)
 
     def report(self, wanted: str | None = None) -> Any:
@@ -141,12 +142,12 @@ def test_undecided_places_are_named(life: Life) -> None:
 def test_while_the_bot_runs(life: Life) -> None:
     """The report reads beside the writer: no end yet, and everything that was recorded."""
     life.writer.start()
-    ends_s = time.monotonic() + 5
+    ends_s = time.monotonic() + SOON_S
     while len(life.report()["fills"]) < 2:
         assert time.monotonic() < ends_s
     told = life.report()
     assert told["ended"] is None and told["pnl_quote"] == "79.5"
-    life.writer.stop(time.monotonic() + 5)
+    life.writer.stop(time.monotonic() + SOON_S)
 
 
 def test_what_the_store_lacks_comes_from_the_intents(life: Life) -> None:

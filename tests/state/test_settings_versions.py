@@ -16,6 +16,7 @@ from state.report_words import lines
 from state.settings import KEPT, InForce, added, of_run
 from state.store import Store
 from tests.state.store_builders import AT_NS, BOOT, RUN, TAG
+from tests.timing import SOON_S
 
 
 def test_versions_of_a_run_are_in_its_report(tmp_path: Path) -> None:
@@ -31,7 +32,7 @@ def test_versions_of_a_run_are_in_its_report(tmp_path: Path) -> None:
     writer.start()
     recorder.take([], [ConfigTaken(version="v1")], AT_NS)
     recorder.take([], [ConfigTaken(version="v2")], AT_NS + 5_000_000_000)
-    writer.stop(time.monotonic() + 10)
+    writer.stop(time.monotonic() + SOON_S)
     intents.stop(0)
     found = build(tmp_path / "store.db", tmp_path / "intents.log", None)
     assert [(one["version"], one["since_ns"]) for one in found["config_versions"]] == [("v1", AT_NS), ("v2", AT_NS + 5_000_000_000)]  # type: ignore[attr-defined]

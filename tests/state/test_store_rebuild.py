@@ -22,6 +22,7 @@ from state.rows import Rows
 from state.schema import execution_reports, orders, runs
 from state.store import Store
 from tests.state.store_builders import AT_NS, BOOT, RUN, SCOPE, TAG, fill, filled, holdings, order_id, place, sent, standing
+from tests.timing import SOON_S
 
 RULES = tuple(SymbolRules(symbol, base, quote, Decimal("0.01"), Decimal("0.001")) for symbol, base, quote in RUN.symbols)
 
@@ -123,7 +124,7 @@ def test_live_and_rebuilt_are_the_same(intents: Intents, tmp_path: Path) -> None
     said = [Ended(tag="ACK", order_id=order_id(n), side=Side.BUY, price=Decimal(100), status=s, evidence=e) for s, e, n in endings]
     stands = [standing(n, s, e) for s, e, n in endings] + [standing(3, "REJECTED", "refused by the venue", venue_order_id=None)]
     recorder.take([filled(9, client_order_id=order_id(2), venue_order_id=41), *said], [*stands, holdings("900", "6")], AT_NS + 2)
-    writer.stop(time.monotonic() + 10)
+    writer.stop(time.monotonic() + SOON_S)
     again = Store(tmp_path / "again.db")
     rebuild(again, intents.path, from_empty=again.open())
     for table in (orders, execution_reports, runs):

@@ -23,6 +23,7 @@ from state.rows import Rows
 from state.schema import execution_reports, key_value, orders, runs
 from state.store import Store, StoreFailed, StoreRefused
 from tests.state.store_builders import AT_NS, BOOT, RUN, TAG, fill, filled, holdings, order_id, reported, sent, standing
+from tests.timing import SOON_S
 
 
 class Scene:
@@ -44,7 +45,7 @@ class Scene:
         self.writer.start()
 
     def stop(self) -> None:
-        self.writer.stop(time.monotonic() + 10)
+        self.writer.stop(time.monotonic() + SOON_S)
         self.intents.stop(0)
 
     def count(self, table: object) -> int:
@@ -55,7 +56,7 @@ class Scene:
         self.recorder.take([], notices, AT_NS)
 
     def until(self, true: Callable[[], bool]) -> None:
-        ends_s = time.monotonic() + 5
+        ends_s = time.monotonic() + SOON_S
         while not true():
             assert time.monotonic() < ends_s, "it never came"
             time.sleep(0.005)
