@@ -96,6 +96,7 @@ class Chase:
     placed_ns: int = 0  # when the newest of them was made
     price: Decimal = ZERO  # its limit
     next_ns: int = 0  # no earlier change
+    aim: Decimal = ZERO  # where it was to go when its order was canceled for that; zero once the next is made
     is_tried: bool = False  # an order of it was asked for since the newest that was made: it was denied
     filled_by: str = ""  # the newest of them that filled
     ending: str = ""
@@ -119,7 +120,7 @@ class Chase:
             self.history.append(client_order_id)
             del self.history[:-HISTORY_KEPT]
             self.placed += 1
-            self.is_tried = False
+            self.is_tried, self.aim = False, ZERO
             self.placed_ns = max(self.placed_ns, at_ns)
             self.price = price if price is not None else self.price
 
@@ -176,6 +177,8 @@ class Chase:
     def _place(self, view: View, rules: SymbolRules, price: Decimal | None, interval_ms: int) -> Move:
         if price is None or not self._is_due(view.now_ns, interval_ms) or view.is_changing(self.task.symbol, self.task.order_side):
             return Move(act=Act.WAIT)
+        if price == self.price and self.aim:  # the canceled order may still stand in the book: it is nobody to stay beside
+            price = (min if self.task.order_side is Side.BUY else max)(price, self.aim)
         quantity = fit_quantity(self.left, price, rules)
         if not quantity:
             self.ending = TOO_LITTLE if self.filled else "below the venue's least order"

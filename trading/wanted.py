@@ -114,6 +114,7 @@ class Wanted:
         order_id, task = move.order.client_order_id, chase.task
         reason = f"{task.task} {task.number} repriced from {plain(move.order.price)}"
         if self.amending.reprices(move.order, self.view.rules(self.symbol)) is not Routing.CANCEL_REPLACE:
+            chase.aim = move.price
             self.cancel(move.order, reason)
             self.say("REPRICE", chase, f"{plain(move.order.price)} -> {plain(move.price)}: canceled first, then placed anew", order_id)
             return

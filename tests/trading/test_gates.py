@@ -62,7 +62,7 @@ def test_an_entry_follows_the_volatility_too() -> None:
 
 
 def test_an_entry_does_not_follow_its_own_price() -> None:
-    """The others have gone nine ticks down, and the best bid is our own order: the entry follows them, not itself."""
+    """The others have gone nine ticks down, and the best bid is our own order, also after its cancel, until the book shows that: it follows them."""
     desk = floor(entry=replace(ENTRY, deadline_ms=9000))
     order = desk.enter()
     desk.touch("99.90", "100.01")
@@ -71,6 +71,8 @@ def test_an_entry_does_not_follow_its_own_price() -> None:
     assert View(desk.books).touch_price("BTCUSDT", Side.BUY) == order.price
     desk.step(Timer(), after_ms=700)
     assert desk.one(Cancel).reason == "entry 1 repriced from 99.99" and "99.99 -> 99.9: canceled first" in desk.words()
+    desk.canceled(desk.one(Cancel))
+    assert desk.one(Place).price == D("99.90")
 
 
 def test_an_entry_is_sized_at_the_price_where_it_will_stand() -> None:
