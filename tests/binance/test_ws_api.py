@@ -316,7 +316,6 @@ def test_a_peer_that_reads_no_more() -> None:
         assert isinstance(down, StreamDown)
     on_the_next = {request["id"] for request in later}
     assert {reply.outcome for reply in replies if reply.command_id not in on_the_next} <= {Outcome.UNKNOWN, Outcome.NOT_SENT}
-    assert any("while sending" in reply.note for reply in replies)
     assert sorted(reply.command_id for reply in replies) == list(numbers)
 
 
