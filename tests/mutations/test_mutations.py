@@ -4,10 +4,9 @@ Each bug is a patch (patches/*.patch) that is applied to a copy of the sources; 
 there in a process of its own and has to fail. The same catchers pass on the sources as they are.
 """
 
-import compileall
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -15,10 +14,9 @@ import pytest
 
 from tests.mutations import trees
 from tests.mutations.patch import AREAS, Mutation, Stale, read, read_all
-from tests.mutations.trees import ROOT, Verdict
+from tests.mutations.trees import ROOT
 
 ALL = read_all()
-JOBS = 2
 DUE = 30
 DUE_PER_AREA = 5
 LINES_MAX = 2
@@ -35,51 +33,29 @@ NAMED = (
     "intents-resync-skipped",
     "light-2011-frees-funds",
 )
-Verdicts = dict[str, "Future[Verdict]"]
 
 
-@pytest.fixture(scope="module")
-def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the sources without a bug, compiled for all others."""
-    copied = trees.copy_sources(tmp_path_factory.mktemp("mutations") / "sources")
-    compileall.compile_dir(copied, quiet=1)
-    return copied
-
-
-@pytest.fixture(scope="module")
-def verdicts(sources: Path, request: pytest.FixtureRequest) -> Iterator[Verdicts]:
-    """The catchers of all bugs this run asks about, two at a time."""
-    asked = {item.callspec.params["mutation"] for item in request.session.items if hasattr(item, "callspec") and "mutation" in item.callspec.params}
-
-    def judged(mutation: Mutation) -> Verdict:
-        return trees.judge(trees.break_copy(sources, sources.parent / mutation.name, mutation), mutation)
-
-    with ThreadPoolExecutor(JOBS) as pool:
-        honest = [pool.submit(run) for run in _on_honest_sources(sources, [one for one in ALL if one in asked])]
-        verdicts = {one.name: pool.submit(judged, one) for one in ALL if one in asked}
-        try:
-            wrong = "\n".join(output for code, output in (run.result() for run in honest) if code != 0)
-            assert not wrong, wrong
-            yield verdicts
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _on_honest_sources(sources: Path, mutations: list[Mutation]) -> Iterator[Callable[[], tuple[int, str]]]:
-    """The catchers against the sources as they are, in a process for the tests and one for the seeds: (exit code, output) of each."""
-    nodes = sorted({one.caught for one in mutations if one.seeds is None})
-    hunts = sorted({f"{one.seeds[0]}:{one.seeds[1]}:{one.seeds[2]}" for one in mutations if one.seeds is not None})
-    if nodes:
-        yield partial(trees.run_tests, sources, nodes, trees.SEEDS_TIMEOUT_S)
-    if hunts:
-        yield partial(trees.run_seeds, sources, *hunts)
-
-
+@pytest.mark.side_by_side
 @pytest.mark.parametrize("mutation", ALL, ids=lambda mutation: str(mutation.name))
-def test_planted_bug_is_caught(mutation: Mutation, verdicts: Verdicts) -> None:
-    """With this bug its named test, or a world within 500 seeds, fails for the stated reason; without any bug the same catcher passes."""
-    verdict = verdicts[mutation.name].result()
+def test_planted_bug_is_caught(mutation: Mutation, tmp_path: Path) -> None:
+    """With this bug its named test, or a world within 500 seeds, fails for the stated reason."""
+    verdict = trees.judge(trees.break_copy(trees.shared_sources(), tmp_path / mutation.name, mutation), mutation)
     assert verdict.is_caught, f"{mutation.bug} went unnoticed by {mutation.caught}:\n{verdict.words}"
+
+
+@pytest.mark.side_by_side
+def test_without_a_bug_every_catcher_passes() -> None:
+    """The same tests and seeds pass on the sources as they are."""
+    with ThreadPoolExecutor() as pool:
+        honest = list(pool.map(lambda run: run(), _on_honest_sources(trees.shared_sources())))
+    wrong = "\n".join(output for code, output in honest if code != 0)
+    assert not wrong, wrong
+
+
+def _on_honest_sources(sources: Path) -> Iterator[Callable[[], tuple[int, str]]]:
+    """The catchers in a process for the tests and one for the seeds: (exit code, output) of each."""
+    yield partial(trees.run_tests, sources, sorted({one.caught for one in ALL if one.seeds is None}), trees.SEEDS_TIMEOUT_S)
+    yield partial(trees.run_seeds, sources, *sorted({f"{one.seeds[0]}:{one.seeds[1]}:{one.seeds[2]}" for one in ALL if one.seeds is not None}))
 
 
 def test_there_are_enough_of_them() -> None:
@@ -110,11 +86,12 @@ def test_a_stale_patch_is_told_by_name(tmp_path: Path) -> None:
         read(torn)
 
 
-def test_a_bug_nobody_sees_is_reported(sources: Path, tmp_path: Path) -> None:
+@pytest.mark.side_by_side
+def test_a_bug_nobody_sees_is_reported(tmp_path: Path) -> None:
     """The judge itself can fail: a catcher that passes beside a bug, and one that fails because the program is broken, catch nothing."""
     harmless = next(one for one in ALL if one.name == "orders-no-dedupe")
     tree = tmp_path / "harmless"
-    trees.break_copy(sources, tree, harmless)
+    trees.break_copy(trees.shared_sources(), tree, harmless)
     (tree / "test_blind.py").write_text("def test_sees_nothing():\n    pass\n\n\ndef test_is_broken():\n    raise NameError('x')\n")
     for node in ("test_blind.py::test_sees_nothing", "test_blind.py::test_is_broken", "test_blind.py::test_is_missing"):
         blind = Mutation(harmless.name, harmless.area, harmless.bug, "", node, harmless.path, harmless.hunk)

@@ -9,28 +9,24 @@ from core.events import AnyEvent
 from core.types import Side
 from sim import lot_worlds
 from sim.bot import Bot
-from sim.fuzz import report, run_range
 from sim.setup import Setup
 from sim.world import World
+from tests.sim.test_worlds import swept
 from trading.chase import Task, task_of
 from trading.maker_first import MakerFirst
 
 MS = 1_000_000
-QUICK_SEEDS, JOBS = 60, 2
+QUICK_SEEDS = 60
 STEPS = 120
 CONTINUED_MIN = 20  # entries that rested when the kill came
 
 
-def drawn(setup: Setup) -> Setup:
-    return lot_worlds.drawn(setup.seed)
-
-
+@pytest.mark.side_by_side
 def test_quick_sweep() -> None:
     """No world breaks an invariant: one order per task, one entry per side (I9); post-only never takes (I12); funds, lots (I13); lots = trades."""
-    tally = run_range(0, QUICK_SEEDS, JOBS, change=drawn)
-    assert not tally.failures, report(tally, 1.0, False)
-    assert tally.checks["LOTS"] >= 6 * QUICK_SEEDS
-    assert tally.fills > 10 * QUICK_SEEDS
+    digest = swept(0, QUICK_SEEDS, "--maker-first")
+    assert digest["checks"]["LOTS"] >= 6 * QUICK_SEEDS
+    assert digest["fills"] > 10 * QUICK_SEEDS
 
 
 class Killed(World):
