@@ -13,7 +13,8 @@ from state.report import build
 from state.report_words import lines
 from state.store import FILE
 
-REPORT_NAME = re.compile(r"[0-9a-z]{2,13}\.html")  # a boot id
+REPORT_NAME = re.compile(r"[0-9a-z]{2,13}\.html")  # a boot id, or a word of a person's: its title decides
+TITLE_WITHIN_BYTES = 1000
 
 
 def write(state_dir: Path, wanted: str | None, files_max: int) -> Path:
@@ -32,11 +33,22 @@ def write(state_dir: Path, wanted: str | None, files_max: int) -> Path:
 
 def _keep_newest(path: Path, files_max: int) -> None:
     """The one just written stays, whatever its time says."""
-    others = [one for one in path.parent.iterdir() if REPORT_NAME.fullmatch(one.name) and one != path]
+    others = [one for one in path.parent.iterdir() if one != path and _is_ours(one)]
     others.sort(key=_written_s, reverse=True)
     for old in others[files_max - 1 :]:
         with contextlib.suppress(OSError):
             old.unlink()
+
+
+def _is_ours(path: Path) -> bool:
+    """By its name and by the title it bears: a person may keep notes.html beside the reports."""
+    if not REPORT_NAME.fullmatch(path.name):
+        return False
+    try:
+        with path.open("rb") as file:
+            return f"<title>Greenlight · run {path.stem}".encode() in file.read(TITLE_WITHIN_BYTES)
+    except OSError:
+        return False
 
 
 def _written_s(path: Path) -> float:

@@ -21,8 +21,10 @@ def test_the_newest_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     for number in range(4):
         os.utime(made(tmp_path, f"run{number}", 9, monkeypatch), (1000 + number, 1000 + number))
     (tmp_path / "reports" / "My notes.html").write_text("mine")
+    (tmp_path / "reports" / "notes.html").write_text("<title>Greenlight · what I think of it")
+    os.utime(tmp_path / "reports" / "notes.html", (1, 1))
     newest = made(tmp_path, "run9", 3, monkeypatch)
-    assert sorted(os.listdir(tmp_path / "reports")) == ["My notes.html", "run2.html", "run3.html", "run9.html"]
+    assert sorted(os.listdir(tmp_path / "reports")) == ["My notes.html", "notes.html", "run2.html", "run3.html", "run9.html"]
     assert newest == tmp_path / "reports" / "run9.html" and newest.read_text(encoding="utf-8").startswith("<!doctype html>")
 
 
