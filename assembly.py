@@ -227,7 +227,7 @@ class Session:
         signer = Signer(keys.api_key, keys.api_secret, keys.private_key)
         self.user = user_stream(urls.ws_api, signer, self.venue_clock, self.inbox.post, self.clock, rng, silence_ms, settle, over_ws, gate)
         self.beat: Callable[[], None] = lambda: None  # told at every turn of the trading thread
-        self.warn: Callable[[str], None] = lambda text: None  # told by the tape's thread of a gap
+        self.warn: Callable[[str], None] = lambda text: None  # told by the tape's thread of a gap, by venue-rules of what it cannot read
         self.say: Callable[[str], None] = lambda text: None  # told on the main thread why a start takes long
         self.boot_notes: tuple[str, ...] = ()
         self.recovery = Recovery()
@@ -304,8 +304,8 @@ class Session:
         parts.start("trading", self.loop)
         parts.start("timer", self.timer)
         parts.start("venue-clock", self.clock_refresh)
-        watch = RulesWatch(self.venue.rules, self.inbox.post, rules)
-        parts.start("venue-rules", periodic("venue-rules", LOOK_EVERY_S, watch.look, lambda error: None))
+        watch = RulesWatch(self.venue.rules, self.inbox.post, rules, lambda text: self.warn(text))
+        parts.start("venue-rules", periodic("venue-rules", LOOK_EVERY_S, watch.look, watch.failed))
         parts.start("ws-api", self.user)
         parts.start("market-stream", self.market)
         return boot

@@ -22,13 +22,14 @@ class Venue:
         self.rules = rules
         self.asked = 0
         self.told: list[AnyEvent] = []
+        self.warned: list[str] = []
 
     def read(self) -> tuple[SymbolRules, ...]:
         self.asked += 1
         return self.rules
 
     def watched(self) -> RulesWatch:
-        return RulesWatch(self.read, self.told.append, self.rules)
+        return RulesWatch(self.read, self.told.append, self.rules, self.warned.append)
 
 
 def test_only_what_changed_is_told_and_once() -> None:
@@ -78,3 +79,18 @@ def test_without_a_grid_the_precision_is_the_grid(filters: list[object]) -> None
     entry = {"symbol": "X", "status": "TRADING", "baseAsset": "A", "quoteAsset": "B", "baseAssetPrecision": 5, "quoteAssetPrecision": 8}
     (rules,), _ = symbols.exchange_info(raw({"symbols": [{**entry, "filters": filters}]}))
     assert (rules.tick, rules.step) == (D("0.00000001"), D("0.00001"))
+
+
+def test_what_cannot_be_read_is_told_once_for_as_long_as_it_lasts() -> None:
+    """One lost read is nothing; three in a row are a line, the next ones none, and after a read that came it counts anew."""
+    venue = Venue(HALTED)
+    watch = venue.watched()
+    for _ in range(5):
+        watch.failed(OSError("no route"))
+    assert venue.warned == ["the symbols' rules cannot be read again: no route · those read last stand"]
+    watch.look()
+    watch.failed(OSError("no route"))
+    assert len(venue.warned) == 1
+    for _ in range(2):
+        watch.failed(OSError("no route"))
+    assert len(venue.warned) == 2
